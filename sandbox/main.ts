@@ -1,0 +1,142 @@
+import { parseArgs } from 'node:util';
+import { demoShops } from './demo-shops.ts';
+import { type Sandbox, type SandboxOptions, startSandbox } from './server.ts';
+import { generateOrders } from './temu/generator.ts';
+import type { Shop } from './temu/model.ts';
+import { recordedOrders } from './temu/recorded.ts';
+
+const HELP = `A stand-in for Temu's router, with demo shops and orders.
+
+  npm run sandbox -- [options]
+
+  --port N        port on 127.0.0.1 (4010; 0 = any free one)
+  --seed N        seed of orders, life and faults (1)
+  --orders N      orders per demo shop at the start (300)
+  --days N        days that these orders are spread over (30)
+  --live          orders keep arriving, are paid, change, ship and arrive
+  --ships-by-api  no order ships by itself: each waits until the API confirms it
+  --speed N       life is N times as fast as in reality (1)
+  --qps N         requests a second per app key (20, as Temu's)
+  --latency MS    time before each answer (0)
+  --clock-offset MS  how far Temu's clock is off (0)
+  --state FILE    load the state from FILE, save it there every 10 s and on exit
+  --help          this text
+
+Example: npm run sandbox -- --orders 2000 --live --speed 60 --state .sandbox-state
+`;
+
+const OPTIONS = {
+  port: { type: 'string', default: '4010' },
+  seed: { type: 'string', default: '1' },
+  orders: { type: 'string', default: '300' },
+  days: { type: 'string', default: '30' },
+  live: { type: 'boolean', default: false },
+  'ships-by-api': { type: 'boolean', default: false },
+  speed: { type: 'string', default: '1' },
+  qps: { type: 'string', default: '20' },
+  latency: { type: 'string', default: '0' },
+  'clock-offset': { type: 'string', default: '0' },
+  state: { type: 'string' },
+  help: { type: 'boolean', default: false },
+} as const;
+
+type NumberOption = Exclude<keyof typeof OPTIONS, 'live' | 'ships-by-api' | 'help' | 'state'>;
+
+interface Settings {
+  help: boolean;
+  orders: number;
+  days: number;
+  shipsByApi: boolean;
+  sandbox: SandboxOptions;
+}
+
+/** Reads the command line. Throws with one line that says what is wrong. */
+function readSettings(args: string[]): Settings {
+  const { values } = parseArgs({ args, options: OPTIONS, allowPositionals: false });
+  const number = (name: NumberOption, min: number): number => {
+    const value = Number(values[name]);
+    if (values[name].trim() !== '' && Number.isFinite(value) && value >= min) return value;
+    throw new Error(`--${name} holds "${values[name]}" and wants a number of at least ${min}`);
+  };
+  return {
+    help: values.help,
+    orders: number('orders', 0),
+    days: number('days', 0.01),
+    shipsByApi: values['ships-by-api'],
+    sandbox: {
+      port: number('port', 0),
+      seed: number('seed', 0),
+      speed: number('speed', 0.001),
+      qps: number('qps', 1),
+      latencyMs: number('latency', 0),
+      serverTimeOffsetMs: number('clock-offset', Number.NEGATIVE_INFINITY),
+      live: values.live,
+      ...(values.state !== undefined && { stateFile: values.state }),
+    },
+  };
+}
+
+/** Demo shops with orders, unless a state file already brought shops. */
+function furnish({ world }: Sandbox, { orders, days, sandbox: { seed = 1 } }: Settings): boolean {
+  if (world.shops().length > 0) return false;
+  const now = world.clock.now();
+  for (const spec of demoShops()) {
+    const shop = world.addShop(spec);
+    world.addOrders(shop, generateOrders({ seed, count: orders, shop, now, days }));
+  }
+  const first = world.shops()[0] as Shop;
+  world.addOrders(first, recordedOrders({ shop: first, updatedAt: Math.floor(now / 1000) - 3600 }));
+  return true;
+}
+
+function greeting({ url, routers, world }: Sandbox, fresh: boolean, settings: Settings): string {
+  const shops = world
+    .shops()
+    .map((shop) =>
+      [
+        `  ${shop.name}  (${shop.region}, ${shop.country}, ${world.orders(shop).length} orders)`,
+        `    npm run fleet -- store add --name ${shop.name} --region ${shop.region} --country ${shop.country} \\`,
+        `      --app-key ${shop.appKey} --app-secret ${shop.appSecret} --access-token ${shop.accessToken}`,
+      ].join('\n'),
+    );
+  const { live, speed, qps, stateFile } = settings.sandbox;
+  return `Sandbox for Temu at ${url}   (${live ? `live, ${speed} times as fast` : 'standing still'}; ${qps} requests/s per app key)
+  TEMU_EU_URL=${routers.eu}
+  TEMU_US_URL=${routers.us}
+  TEMU_GLOBAL_URL=${routers.global}
+
+Shops${fresh ? '' : ` (from ${stateFile})`}, made-up credentials, and how to add them as stores:
+${shops.join('\n')}
+
+Control: curl ${url}/_sandbox/stats    (also shops, orders, faults, ledger, effects, ship, change, expected, clock,
+  reset)
+`;
+}
+
+async function main(): Promise<void> {
+  const settings = readSettings(process.argv.slice(2));
+  if (settings.help) return void process.stdout.write(HELP);
+  const sandbox = await startSandbox(settings.sandbox);
+  const fresh = furnish(sandbox, settings);
+  // The command line decides anew at every start, whatever the state file holds.
+  for (const shop of sandbox.world.shops()) sandbox.world.setShipsItself(shop, !settings.shipsByApi);
+  process.stdout.write(greeting(sandbox, fresh, settings));
+
+  const stop = (): void => {
+    sandbox.close().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        console.error(`sandbox: ${(error as Error).message}`);
+        process.exit(1);
+      },
+    );
+  };
+  process.once('SIGTERM', stop);
+  process.once('disconnect', stop); // whoever started it with a channel has gone
+  process.once('SIGINT', stop);
+}
+
+main().catch((error: unknown) => {
+  console.error(`sandbox: ${(error as Error).message}\nTry --help.`);
+  process.exitCode = 2;
+});

@@ -1,0 +1,132 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Command } from 'commander';
+import { UserError } from '../errors.ts';
+import type { Fleet } from '../fleet.ts';
+import {
+  awbPush,
+  ordersAtRisk,
+  type PushState,
+  pushByHand,
+  pushStates,
+  RETRY_AT_ONCE,
+  retryPushes,
+} from '../temu/awb/index.ts';
+import { type JsonOption, withFleet, withQueues } from './context.ts';
+import { green, print, red, relative, table, yellow } from './output.ts';
+
+/** A push has come to rest; `unknown` has not: Temu is asked within seconds. */
+const AT_REST = new Set(['sent', 'rejected', 'parked']);
+/** Longer than a call, its time-out and the first question after a lost answer. */
+const WATCH_MS = 45_000;
+
+const paint = (state: PushState['state']) =>
+  state === 'sent' ? green(state) : AT_REST.has(state) ? red(state) : yellow(state);
+
+const listed = (pushes: readonly PushState[]) =>
+  table(
+    ['order', 'AWB', 'state', 'why'],
+    pushes.map((push) => [push.order, push.awbNumber, paint(push.state), push.error]),
+  );
+
+/** Waits until the pushes have come to rest, or for as long as one usually takes. */
+async function follow(fleet: Fleet, ids: readonly string[]): Promise<PushState[]> {
+  if ((await fleet.queues.workers(awbPush)) === 0)
+    console.error(
+      `No worker takes jobs of ${awbPush.name}: start one with orderfleet up, or npm run worker -- awb`,
+    );
+  const until = Date.now() + WATCH_MS;
+  for (;;) {
+    const states = await pushStates(fleet, ids);
+    const resting = states.every(({ state, later }) => AT_REST.has(state) || later);
+    if (resting || Date.now() > until) return states;
+    await sleep(300);
+  }
+}
+
+function report(options: JsonOption, states: readonly PushState[], text: (sent: number) => string): void {
+  const sent = states.filter(({ state }) => state === 'sent').length;
+  const failed = states.length - sent;
+  const pushes = states.map(({ later: _, ...state }) => state);
+  print(options, { retried: states.length, succeeded: sent, failed, pushes }, () =>
+    [...(states.length > 0 ? [listed(states), ''] : []), text(sent)].join('\n'),
+  );
+  if (failed > 0) process.exitCode = 1;
+}
+
+const push = () =>
+  new Command('push')
+    .description('tell Temu an order’s AWB number, as the shipping app would')
+    .argument('<order>', 'the marketplace’s order number')
+    .argument('<awb>', 'the parcel number')
+    .option('--carrier <name>', 'the carrier', 'fancourier')
+    .option('--json', 'print one JSON document')
+    .action((order: string, awb: string, options: JsonOption & { carrier: string }) =>
+      withQueues(async (fleet) => {
+        const ids = await pushByHand(fleet, order.trim(), awb.trim(), options.carrier);
+        report(options, await follow(fleet, ids), (sent) =>
+          ids.length === 0
+            ? 'Recorded; the order is not from Temu, so nobody is told.'
+            : sent > 0
+              ? 'Temu has it.'
+              : 'Temu does not have it yet: the reason is above.',
+        );
+      }),
+    );
+
+const retry = () =>
+  new Command('retry')
+    .description(
+      `try AWBs again that are not on Temu: one order’s, or with --failed up to ${RETRY_AT_ONCE} with an error`,
+    )
+    .argument('[order]', 'the marketplace’s order number')
+    .option('--failed', `all with an error, the earliest deadline first, ${RETRY_AT_ONCE} a call`)
+    .option('--json', 'print one JSON document')
+    .action((order: string | undefined, options: JsonOption & { failed?: boolean }) =>
+      withQueues(async (fleet) => {
+        if (order === undefined && !options.failed)
+          throw new UserError('Name an order, or --failed for all with an error.');
+        const ids = await retryPushes(
+          fleet,
+          order === undefined ? { failed: true } : { order: order.trim() },
+        );
+        report(
+          options,
+          await follow(fleet, ids),
+          (sent) => `Retried ${ids.length}: ${sent} succeeded, ${ids.length - sent} failed.`,
+        );
+      }),
+    );
+
+const list = () =>
+  new Command('list')
+    .description(
+      'orders that must ship within two hours, or are past their date, and of which Temu has no number',
+    )
+    .option('--at-risk', 'only these: the default')
+    .option('--json', 'print one JSON document')
+    .action((options: JsonOption) =>
+      withFleet(async (fleet) => {
+        const orders = await ordersAtRisk(fleet.db, fleet.clock());
+        print(options, orders, () =>
+          orders.length === 0
+            ? 'No order is at risk.'
+            : table(
+                ['ship by', 'order', 'store', 'AWB', 'state', 'why'],
+                orders.map((one) => [
+                  relative(one.shipBy),
+                  one.order,
+                  one.store,
+                  one.awbNumber,
+                  one.push ?? 'no AWB',
+                  one.error,
+                ]),
+              ),
+        );
+      }),
+    );
+
+export const awbCommand = () => {
+  const command = new Command('awb').description('AWB numbers on Temu: push, retry, list');
+  for (const one of [push, retry, list]) command.addCommand(one());
+  return command;
+};

@@ -1,0 +1,110 @@
+import { Command } from 'commander';
+import type { Fleet } from '../fleet.ts';
+import { maintenance } from '../queue/maintenance.ts';
+import { awbCreated, awbPush } from '../temu/awb/index.ts';
+import { temuOrders, temuPages } from '../temu/orders/index.ts';
+import { openNotices, openOrderErrors, type StoreOverview, storeOverviews } from '../temu/overview.ts';
+import { type JsonOption, withQueues } from './context.ts';
+import { bold, dim, print, red, relative, table, yellow } from './output.ts';
+
+const QUEUES = [temuPages, temuOrders, awbCreated, awbPush, maintenance];
+
+async function readStatus({ db, queues }: Fleet) {
+  const [stores, needsAPerson, orderErrors, ...counts] = await Promise.all([
+    storeOverviews(db),
+    openNotices(db),
+    openOrderErrors(db),
+    ...QUEUES.map(async (queue) => ({ queue: queue.name, ...(await queues.counts(queue)) })),
+  ]);
+  return { stores, needsAPerson, orderErrors, queues: counts };
+}
+
+const sum = (counts: Record<string, number>) =>
+  Object.values(counts).reduce((total, count) => total + count, 0);
+
+export function storesTable(stores: readonly StoreOverview[]): string {
+  if (stores.length === 0) return 'No store yet. Add one: orderfleet store add --help';
+  const rows = stores.map((store) => [
+    store.name,
+    store.region,
+    store.active ? (store.reading ? 'reading' : 'on') : red('paused'),
+    store.lastSyncedAt ? relative(store.lastSyncedAt) : 'never',
+    store.lastWindow ? `${store.lastWindow.stored} of ${store.lastWindow.expected}` : '–',
+    sum(store.orders),
+    store.inbox.waiting,
+    store.inbox.incomplete ? yellow(String(store.inbox.incomplete)) : 0,
+    store.inbox.failed ? red(String(store.inbox.failed)) : 0,
+  ]);
+  const head = [
+    'store',
+    'region',
+    'state',
+    'synced up to',
+    'last window',
+    'orders',
+    'waiting',
+    'incomplete',
+    'failed',
+  ];
+  const paused = stores.flatMap((store) => [
+    ...(store.pausedReason ? [`${red(`"${store.name}" is paused`)}: ${store.pausedReason}`] : []),
+    ...(store.reading?.error
+      ? [`${yellow(`"${store.name}" cannot be read for now`)}: ${store.reading.error}`]
+      : []),
+    ...Object.entries(store.pausedApis).map(
+      ([api, reason]) =>
+        `${yellow(`"${store.name}" may not call ${api}`)}: ${reason}; asked for again every hour`,
+    ),
+  ]);
+  return [table(head, rows), ...paused].join('\n');
+}
+
+/** Orders by status over all stores, in one line. */
+export function ordersLine(stores: readonly StoreOverview[]): string {
+  const total = new Map<string, number>();
+  for (const store of stores)
+    for (const [status, count] of Object.entries(store.orders))
+      total.set(status, (total.get(status) ?? 0) + count);
+  const parts = [...total].sort((a, b) => b[1] - a[1]).map(([status, count]) => `${status} ${count}`);
+  return parts.join(' · ') || 'none yet';
+}
+
+export const statusCommand = () =>
+  new Command('status')
+    .description('how the stores, orders and queues stand, and what needs a person')
+    .option('--json', 'print one JSON document')
+    .action((options: JsonOption) =>
+      withQueues(async (fleet) => {
+        const status = await readStatus(fleet);
+        print(options, status, () =>
+          [
+            storesTable(status.stores),
+            `\n${bold('Orders')}  ${ordersLine(status.stores)}`,
+            `\n${bold('Queues')} ${dim(`(${fleet.queues.backend.kind})`)}`,
+            table(
+              ['queue', 'waiting', 'in work', 'delayed', 'failed'],
+              status.queues.map((queue) => [
+                queue.queue,
+                queue.waiting,
+                queue.active,
+                queue.delayed,
+                queue.failed,
+              ]),
+            ),
+            ...(status.orderErrors.length > 0
+              ? [
+                  `\n${bold('Open errors of orders')}`,
+                  table(
+                    ['orders', 'type', 'message'],
+                    status.orderErrors.map((error) => [error.orders, error.type, error.message.slice(0, 90)]),
+                  ),
+                ]
+              : []),
+            `\n${bold('Needs a person')}`,
+            ...(status.needsAPerson.length > 0
+              ? status.needsAPerson.map((notice) => `  ${relative(notice.since)}: ${notice.text}`)
+              : ['  nothing']),
+          ].join('\n'),
+        );
+      }),
+    );

@@ -1,0 +1,175 @@
+import { mkdirSync } from 'node:fs';
+import { join, relative as relativePath } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Command } from 'commander';
+import getPort from 'get-port';
+import logUpdate from 'log-update';
+import { type Config, environment, homeDirectory, parseConfig } from '../config.ts';
+import { closeDb, createDb } from '../db/client.ts';
+import { ensureDatabase, startEmbeddedPostgres } from '../db/embedded.ts';
+import { messageOf } from '../errors.ts';
+import { type StoreOverview, storeOverviews } from '../temu/overview.ts';
+import { claimHome, leaveHome, tellOthers } from './fleet-file.ts';
+import { keyOf } from './key.ts';
+import { migrateAll } from './migrate.ts';
+import { bold, dim, relative } from './output.ts';
+import { ordersLine, storesTable } from './status.ts';
+import { type Supervisor, supervise } from './supervisor.ts';
+
+/** One of each: what a single machine needs. More of one kind: npm run worker -- NAME beside it. */
+const WORKERS = ['scheduler', 'temu', 'awb', 'web'];
+
+/** The web process's usual port. */
+const WEB_PORT = 8080;
+
+interface Ground {
+  env: Record<string, string | undefined>;
+  config: Config;
+  /** What the database is, for people. */
+  database: string;
+  stop(): Promise<void>;
+}
+
+/** A database and a key: the given ones, or an embedded server and a key of its own in the home directory. */
+async function prepareGround(home: string, database: string): Promise<Ground> {
+  const given = environment({ running: false });
+  const env: Ground['env'] = {
+    ...given,
+    CREDENTIALS_KEY: given.CREDENTIALS_KEY || keyOf(home),
+    // a newcomer's 8080 is often taken; who sets PORT means it
+    PORT: given.PORT || String(await getPort({ port: WEB_PORT, host: given.HOST || '127.0.0.1' })),
+  };
+  if (env.DATABASE_URL)
+    return { env, config: parseConfig(env), database: 'DATABASE_URL', stop: async () => {} };
+  // everything else must be right before a database is started for it
+  parseConfig({ ...env, DATABASE_URL: 'postgres://to-be-started' });
+  const server = await startEmbeddedPostgres({ dir: join(home, 'postgres') });
+  await ensureDatabase(server.url('postgres'), database);
+  const complete = { ...env, DATABASE_URL: server.url(database) };
+  return {
+    env: complete,
+    config: parseConfig(complete),
+    database: `embedded Postgres in ${shown(home)}, database ${database}`,
+    stop: () => server.stop(),
+  };
+}
+
+const shown = (path: string) => relativePath(process.cwd(), path) || path;
+
+async function up({ database }: { database: string }): Promise<void> {
+  const home = homeDirectory();
+  mkdirSync(home, { recursive: true });
+  claimHome();
+  try {
+    await runFleet(home, database, stopSignal());
+  } finally {
+    leaveHome();
+  }
+}
+
+/** Aborts when this process is told to stop: by a signal, a closed terminal, or the end of the process that started it. */
+function stopSignal(): AbortSignal {
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop.abort());
+  process.on('disconnect', () => stop.abort());
+  process.channel?.unref(); // heard all the same, but no reason to stay
+  // a terminal that is gone takes no more words; what runs is to be stopped in order all the same
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => stop.abort());
+  return stop.signal;
+}
+
+async function runFleet(home: string, database: string, signal: AbortSignal): Promise<void> {
+  process.stdout.write('Starting …\n');
+  const ground = await prepareGround(home, database);
+  let fleet: Supervisor | undefined;
+  try {
+    await migrateAll(ground.config.DATABASE_URL);
+    if (signal.aborted) return;
+    tellOthers(ground.env);
+    fleet = supervise(WORKERS, { env: ground.env, logs: join(home, 'logs') });
+    await fleet.started(signal);
+    if (signal.aborted) return;
+    process.stdout.write(`${whereToLook(ground, home)}\n\n`);
+    process.send?.('ready');
+    await show(ground.config, fleet, signal);
+  } finally {
+    if (fleet) process.stdout.write('\nStopping: jobs in work are finished first …\n');
+    const unclean = (await fleet?.stop((ground.config.SHUTDOWN_GRACE + 20) * 1000)) ?? [];
+    await ground.stop();
+    process.stdout.write(unclean.length > 0 ? `Stopped; killed: ${unclean.join(', ')}\n` : 'Stopped.\n');
+    if (unclean.length > 0) process.exitCode = 1;
+  }
+}
+
+const whereToLook = (ground: Ground, home: string) => `${bold('Orderfleet is up.')}
+  database  ${ground.database}
+  queues    ${ground.config.REDIS_URL ? 'Redis' : 'in the database (schema bullmq)'}
+  workers   ${WORKERS.join(', ')}; logs in ${shown(join(home, 'logs'))}
+  events    orderfleet/client, or POST http://${ground.config.HOST}:${ground.config.PORT}/events/awb-created${ground.config.EVENTS_TOKEN ? '' : ' (closed until EVENTS_TOKEN is set)'}
+In another terminal, in this directory:
+  npm run fleet -- status           how the stores, orders and queues stand
+  npm run fleet -- explain ORDER    an order's whole story
+  npm run fleet -- store add --help add a store of yours
+Ctrl-C stops all of it.`;
+
+const LOOK_EVERY_MS = 1_000;
+/** Without a terminal a line is written when something has changed, at most this often. */
+const LINE_EVERY_MS = 5_000;
+
+/** Shows orders arriving until `signal` aborts. */
+async function show(config: Config, fleet: Supervisor, signal: AbortSignal): Promise<void> {
+  const db = createDb(config.DATABASE_URL, { max: 1, name: 'up' });
+  let last = '';
+  let lastAt = 0;
+  try {
+    while (!signal.aborted) {
+      const startedAt = performance.now();
+      const stores = await storeOverviews(db).catch((error) => messageOf(error));
+      const now = Date.now();
+      if (process.stdout.isTTY)
+        logUpdate(
+          typeof stores === 'string'
+            ? stores
+            : `${storesTable(stores)}\n\nOrders  ${ordersLine(stores)}\n${footer(fleet)}`,
+        );
+      else if (now - lastAt >= LINE_EVERY_MS) {
+        const line = typeof stores === 'string' ? stores : plainLine(stores);
+        if (line !== last) process.stdout.write(`${new Date(now).toISOString()}  ${line}\n`);
+        [last, lastAt] = [line, now];
+      }
+      // counting many orders takes its time: no more than a twentieth of it is spent on looking
+      const took = performance.now() - startedAt;
+      await sleep(Math.max(LOOK_EVERY_MS, took * 20), undefined, { signal }).catch(() => {});
+    }
+  } finally {
+    if (process.stdout.isTTY) logUpdate.done();
+    await closeDb(db);
+  }
+}
+
+const footer = (fleet: Supervisor) => dim(`${fleet.summary()} · ${new Date().toLocaleTimeString()}`);
+
+const plainLine = (stores: readonly StoreOverview[]) =>
+  stores.length === 0
+    ? 'no store yet: npm run fleet -- store add --help'
+    : stores
+        .map(
+          (store) =>
+            `${store.name}: ${Object.values(store.orders).reduce((sum, count) => sum + count, 0)} orders, ${store.inbox.waiting} waiting, ${store.active ? `synced ${relative(store.lastSyncedAt)}` : `paused: ${store.pausedReason}`}`,
+        )
+        .join(' | ');
+
+export const upCommand = () =>
+  new Command('up')
+    .description(
+      'start everything on this machine: database (embedded unless DATABASE_URL is set), scheduler, workers',
+    )
+    .option('--database <name>', 'database on the embedded server', 'orderfleet')
+    .addHelpText(
+      'after',
+      `
+Data, key and logs are kept in .orderfleet (ORDERFLEET_HOME), so a second start goes on where the first ended.
+With DATABASE_URL set, that database is used; with REDIS_URL set, the queues live there. Without CREDENTIALS_KEY
+the key that was made here is used: keep it as safe as the database.`,
+    )
+    .action(up);

@@ -1,0 +1,143 @@
+import { createPostgresBackend, Queue, type QueueOptions } from 'bullmq';
+import { z } from 'zod';
+
+/**
+ * What the shipping app imports (A1): `import { createClient } from 'orderfleet/client'`. It depends on bullmq and zod
+ * alone, and talks to the queue, not to the fleet: the fleet may be down.
+ */
+
+/** No control characters and no half characters: Postgres holds neither, and no number has them. */
+const text = z
+  .string()
+  .trim()
+  .min(1)
+  .max(200)
+  .refine((value) => !/[\p{Cc}\p{Cs}]/u.test(value), { error: 'has characters that cannot be stored' });
+
+const item = z.object({
+  /** Our order_item_lines.id, or the marketplace's own number of the line. */
+  orderItemId: text,
+  quantity: z.number().int().positive(),
+});
+
+/** Payload of the queue `awb-created`, version 1. An order is named by our id, or by its source and number there. */
+export const awbCreatedEvent = z
+  .object({
+    v: z.literal(1).default(1),
+    orderId: z.uuid().optional(),
+    source: text.optional(),
+    marketplaceOrderId: text.optional(),
+    awbNumber: text,
+    carrier: text.default('fancourier'),
+    lrNumber: text.optional(),
+    /** ISO 8601 with a zone; default: when the event is recorded. */
+    bookedAt: z.iso.datetime({ offset: true }).optional(),
+    /** Whose tracker follows the parcel; default: the carrier. */
+    bookingCourier: text.optional(),
+    /** What is in the parcel when it is one of several of its order. */
+    items: z.array(item).min(1).max(500).optional(),
+  })
+  .refine((event) => event.orderId || (event.source && event.marketplaceOrderId), {
+    path: ['orderId'],
+    error: 'name the order: orderId, or source and marketplaceOrderId',
+  });
+
+export type AwbCreated = z.input<typeof awbCreatedEvent>;
+export type AwbCreatedEvent = z.output<typeof awbCreatedEvent>;
+
+/** Two events with the same key are one event. */
+export const eventKey = (event: AwbCreatedEvent): string =>
+  [event.orderId ?? `${event.source}/${event.marketplaceOrderId}`, event.awbNumber.toUpperCase()].join(' ');
+
+/** BullMQ drops a job whose id it has: the first of two guards against doubles; the other is in Postgres. */
+export const eventJobId = (event: AwbCreatedEvent): string => `awb-${encodeURIComponent(eventKey(event))}`;
+
+export const AWB_CREATED = 'awb-created';
+const PREFIX = '{orderfleet}';
+const FAIL_AFTER_MS = 2_000;
+
+export interface ClientOptions {
+  /** The Redis of the fleet's queues, or … */
+  redisUrl?: string;
+  /** … the Postgres of a fleet without Redis. */
+  databaseUrl?: string;
+}
+
+export interface OrderfleetClient {
+  /**
+   * Enqueues an event.
+   * @returns the job's id; the same event twice has the same one
+   * @throws Error within two seconds: what is wrong with the event, or that the queue does not answer
+   */
+  awbCreated(event: AwbCreated): Promise<string>;
+  close(): Promise<void>;
+}
+
+export function createClient(options: ClientOptions): OrderfleetClient {
+  const queue = openQueue(options);
+  let lastError = '';
+  // without a listener a lost connection would end the host program
+  queue.on('error', (error) => {
+    lastError = error.message;
+  });
+
+  async function awbCreated(given: AwbCreated): Promise<string> {
+    const parsed = awbCreatedEvent.safeParse(given);
+    if (!parsed.success) throw new Error(`AWB-created event refused: ${z.prettifyError(parsed.error)}`);
+    const event = parsed.data;
+    const jobId = eventJobId(event);
+    const added = queue.add(AWB_CREATED, event, { jobId, ...TRIES, ...KEEP });
+    added.catch(() => {}); // it may fail after the time is up, when nobody waits for it any more
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(
+        () => reject(new Error(`no answer within ${FAIL_AFTER_MS / 1000} s${lastError && `: ${lastError}`}`)),
+        FAIL_AFTER_MS,
+      );
+    });
+    try {
+      await Promise.race([added, late]);
+      return jobId;
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      throw new Error(`AWB ${event.awbNumber} was not enqueued: the queue of Orderfleet is away (${why})`, {
+        cause: error,
+      });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  return { awbCreated, close: () => queue.close() };
+}
+
+/** As for the fleet's own jobs; the worker knows the delays. */
+const TRIES = { attempts: 5, backoff: { type: 'custom' } };
+const KEEP = {
+  removeOnComplete: { age: 3600, count: 1000 },
+  removeOnFail: { age: 14 * 24 * 3600, count: 2000 },
+};
+
+function openQueue({ redisUrl, databaseUrl }: ClientOptions): Queue {
+  if (redisUrl) {
+    const connection = {
+      url: redisUrl,
+      enableOfflineQueue: false,
+      maxRetriesPerRequest: 1,
+      connectTimeout: FAIL_AFTER_MS,
+    } as QueueOptions['connection'];
+    return new Queue(AWB_CREATED, { connection, prefix: PREFIX });
+  }
+  if (databaseUrl) {
+    const connection = {
+      connectionString: databaseUrl,
+      max: 2,
+      connectionTimeoutMillis: FAIL_AFTER_MS,
+      schema: 'bullmq',
+    };
+    // the types of a queue follow its backend; for producers they are alike
+    const OnPostgres = Queue as unknown as new (...args: unknown[]) => Queue;
+    return new OnPostgres(AWB_CREATED, { connection }, createPostgresBackend);
+  }
+  throw new Error('createClient wants redisUrl, or databaseUrl where the fleet’s queues live in Postgres');
+}

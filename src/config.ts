@@ -1,0 +1,170 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { parseEnv } from 'node:util';
+import { z } from 'zod';
+import { UserError } from './errors.ts';
+
+/**
+ * Every setting, from the environment alone (O7). Each entry's description is what `.env.example` and the
+ * error lines say. This file is the only reader of process.env.
+ */
+const url = (protocols: string[]) =>
+  z.string().refine((value) => URL.canParse(value) && protocols.includes(new URL(value).protocol), {
+    error: `an address starting with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`,
+  });
+const count = (min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d+$/, { error: `a whole number from ${min} to ${max}` })
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, { error: `a whole number from ${min} to ${max}` });
+const key = z
+  .string()
+  .refine((value) => /^[A-Za-z0-9+/]{43}=$/.test(value), {
+    error: '32 random bytes in base64 (44 characters): make one with `openssl rand -base64 32`',
+  })
+  .transform((value) => Buffer.from(value, 'base64'));
+const keys = z.string().transform((text, context) => {
+  const parsed = text
+    .split(',')
+    .map((part) => part.trim())
+    .filter(Boolean)
+    .map((part) => key.safeParse(part));
+  if (parsed.every((one) => one.success)) return parsed.map((one) => one.data);
+  context.addIssue({ code: 'custom', message: '32-byte base64 keys, separated by commas' });
+  return z.NEVER;
+});
+
+export const settings = z.object({
+  DATABASE_URL: url(['postgres:', 'postgresql:']).describe('Postgres (15 or newer) that holds everything'),
+  REDIS_URL: url(['redis:', 'rediss:'])
+    .optional()
+    .describe('Redis for the queues (noeviction, AOF); without it they live in Postgres, schema bullmq'),
+  CREDENTIALS_KEY: key.describe('encrypts the secrets of stores and couriers: 32 bytes, base64'),
+  CREDENTIALS_KEYS_OLD: keys
+    .default([])
+    .describe('former CREDENTIALS_KEYs, separated by commas: still read, no longer written'),
+  LOG_LEVEL: z
+    .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
+    .default('info')
+    .describe('least severe log line that is written'),
+  SHUTDOWN_GRACE: count(1, 600)
+    .default(20)
+    .describe('seconds a worker may finish its jobs after SIGTERM; keep it below the platform’s own grace'),
+  TEMU_EU_URL: url(['http:', 'https:'])
+    .default('https://openapi-b-eu.temu.com/openapi/router')
+    .describe('Temu’s router for European stores'),
+  TEMU_US_URL: url(['http:', 'https:'])
+    .default('https://openapi-b-us.temu.com/openapi/router')
+    .describe('Temu’s router for stores in the United States'),
+  TEMU_GLOBAL_URL: url(['http:', 'https:'])
+    .default('https://openapi-b-global.temu.com/openapi/router')
+    .describe('Temu’s router for all other stores'),
+  TEMU_QPS: count(1, 5000).default(20).describe('requests a second that Temu allows per app key'),
+  TEMU_TIMEOUT: count(1, 300).default(15).describe('seconds until a call to Temu counts as failed'),
+  PORT: count(0, 65_535).default(8080).describe('port of the web process; 0: any free one'),
+  HOST: z
+    .string()
+    .default('127.0.0.1')
+    .describe('address that the web process listens on; 0.0.0.0: all, as in a container'),
+  EVENTS_TOKEN: z
+    .string()
+    .min(16, { error: 'at least 16 characters' })
+    .optional()
+    .describe('bearer token of POST /events/awb-created; without it that address is closed'),
+});
+
+export type Config = z.output<typeof settings>;
+
+/** Values that are never shown, not even in an error about them: secrets, and addresses with a password in them. */
+const isSecret = (name: string, value: string) =>
+  /KEY|SECRET|TOKEN|PASSWORD/.test(name) || value.includes('@');
+
+const holds = (name: string, value: string | undefined) => {
+  if (value === undefined) return 'is not set';
+  if (isSecret(name, value)) return `holds a value of ${value.length} characters (not shown)`;
+  return `holds ${JSON.stringify(value.slice(0, 80))}`;
+};
+
+/** What a setting must look like, in the words that its schema has for a value that does not. */
+function formOf(field: z.ZodType, value = '?'): string {
+  const issue = field.safeParse(value).error?.issues[0];
+  return issue?.code === 'invalid_value'
+    ? `one of ${issue.values.map(String).join(', ')}`
+    : (issue?.message ?? 'another value');
+}
+
+/**
+ * @throws UserError with one line per fault: the variable, what it holds, what it wants.
+ */
+export function parseConfig(env: Record<string, string | undefined>): Config {
+  // An empty variable means "not set": that is what `REDIS_URL=` in an env file is meant to say.
+  const given = Object.fromEntries(
+    Object.entries(env).filter(([, value]) => value !== undefined && value !== ''),
+  );
+  const parsed = settings.safeParse(given);
+  if (parsed.success) return parsed.data;
+  const faults = new Map<string, string>();
+  for (const issue of parsed.error.issues) {
+    const name = String(issue.path[0]);
+    const field = settings.shape[name as keyof typeof settings.shape];
+    const wants =
+      given[name] === undefined ? `${formOf(field)} (${field.description})` : formOf(field, given[name]);
+    faults.set(name, `${name} ${holds(name, given[name])}; it wants ${wants}`);
+  }
+  throw new UserError(
+    `The environment has ${faults.size} fault${faults.size === 1 ? '' : 's'}:\n${[...faults.values()].map((line) => `  ${line}`).join('\n')}`,
+  );
+}
+
+/** Where a checkout or an installation keeps what it makes: the embedded database, its key, its logs. */
+export function homeDirectory(): string {
+  return resolve(process.env.ORDERFLEET_HOME || '.orderfleet');
+}
+
+/** The file in which a running `orderfleet up` leaves the settings of its fleet, for other commands to find. */
+export const runningFleetFile = () => join(homeDirectory(), 'fleet.env');
+
+/** The process of the `orderfleet up` that runs in this directory, if one does. */
+export function runningFleetPid(): number | undefined {
+  const pid = Number(readEnvFile(runningFleetFile()).ORDERFLEET_PID);
+  if (!pid) return undefined;
+  try {
+    process.kill(pid, 0); // asks only whether it exists
+    return pid;
+  } catch {
+    return undefined;
+  }
+}
+
+const readEnvFile = (file: string): Record<string, string | undefined> =>
+  existsSync(file) ? (parseEnv(readFileSync(file, 'utf8')) as Record<string, string | undefined>) : {};
+
+/**
+ * The environment, completed in this order: what is set, `.env` in the working directory, and (unless `running` is
+ * false) the settings that a running `orderfleet up` of this directory made itself: its embedded database and key.
+ */
+export function environment(options: { running?: boolean } = {}): Record<string, string | undefined> {
+  const env: Record<string, string | undefined> = { ...process.env };
+  const complete = (file: string) => {
+    for (const [name, value] of Object.entries(readEnvFile(file)))
+      if (env[name] === undefined || env[name] === '') env[name] = value;
+  };
+  complete('.env');
+  // whoever names a database means that one, with its own queues and key: nothing of another fleet is mixed in
+  if (options.running !== false && !env.DATABASE_URL && runningFleetPid()) complete(runningFleetFile());
+  return env;
+}
+
+/** @throws UserError when a setting is wrong or missing (see parseConfig). */
+export function loadConfig(): Config {
+  const env = environment();
+  try {
+    return parseConfig(env);
+  } catch (error) {
+    if (!(error instanceof UserError) || env.DATABASE_URL) throw error;
+    throw new UserError(
+      `${error.message}\nNo fleet runs in this directory: start one with "npm start" or "orderfleet up", or set the variables above.`,
+    );
+  }
+}

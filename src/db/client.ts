@@ -1,0 +1,59 @@
+import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
+import postgres from 'postgres';
+import * as schema from './schema/index.ts';
+
+export type Sql = postgres.Sql;
+export type Db = PostgresJsDatabase<typeof schema> & { $client: Sql };
+/** What runs inside `db.transaction`: everything but a further connection. */
+export type Tx = Parameters<Parameters<Db['transaction']>[0]>[0];
+
+export interface DbOptions {
+  /** Connections at most; each worker process holds its own pool. */
+  max?: number;
+  /** Shown in pg_stat_activity. */
+  name?: string;
+}
+
+export function createDb(url: string, options: DbOptions = {}): Db {
+  const client = postgres(url, {
+    max: options.max ?? 10,
+    connect_timeout: 10, // seconds
+    idle_timeout: 300, // seconds; a quiet worker gives its connections back
+    connection: { application_name: `orderfleet ${options.name ?? ''}`.trim(), options: LONG_STARTUP },
+    onnotice: () => {},
+  });
+  const db = drizzle(client, { schema });
+  // drizzle() switches the client's own handling of times and JSON off; our SQL through the same client wants it, and
+  // Drizzle's columns accept both forms
+  for (const type of TIME_TYPES) {
+    client.options.parsers[type] = (text: string) => new Date(text);
+    client.options.serializers[type] = (value: unknown) =>
+      value instanceof Date ? value.toISOString() : value;
+  }
+  for (const type of JSON_TYPES) {
+    client.options.parsers[type] = (text: string) => JSON.parse(text);
+    client.options.serializers[type] = (value: unknown) =>
+      typeof value === 'string' ? value : JSON.stringify(value);
+  }
+  for (const type of ARRAY_TYPES) {
+    delete client.options.parsers[type];
+    delete client.options.serializers[type];
+  }
+  return db;
+}
+
+/**
+ * postgres.js (3.4.9) puts small messages off by a tick and forgets to take the timer back when a connection is cut: the
+ * next start-up message then never leaves, and that connection fails with CONNECT_TIMEOUT for ever. Messages above its
+ * buffer of 1,024 bytes are written at once, so the start-up message is made longer than that, by a setting that says
+ * what is the default anyway and by blanks.
+ */
+const LONG_STARTUP = `-c extra_float_digits=1${' '.repeat(1100)}`;
+
+/** Type numbers of Postgres: timestamptz and timestamp; json and jsonb. */
+const TIME_TYPES = [1184, 1114];
+const JSON_TYPES = [114, 3802];
+/** date[], timestamptz[], timestamp[], numeric[]: without Drizzle's entries the client serialises them itself. */
+const ARRAY_TYPES = [1182, 1185, 1115, 1231];
+
+export const closeDb = (db: Db) => db.$client.end({ timeout: 5 });

@@ -1,0 +1,92 @@
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import * as fs from 'node:fs/promises';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { giveTo } from './account.ts';
+import { findBinaries } from './binaries.ts';
+import type { Place } from './place.ts';
+import { exists, HINT, readIfThere, said } from './tools.ts';
+
+/** A data directory that exists, and what it takes to run it. */
+export interface Cluster extends Place {
+  bin: string;
+  data: string;
+  password: string;
+}
+
+const SUPERUSER = 'orderfleet';
+
+/** The children see this and nothing of ours: a PGPORT or PGDATA in the user's shell is not meant for us. */
+export const CHILD_ENV = { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' };
+
+const run = promisify(execFile);
+
+/** Makes the password and the data directory of a place that has none yet. `durable`: initdb waits for the disk. */
+export async function prepareCluster(place: Place, durable: boolean): Promise<Cluster> {
+  const cluster = {
+    ...place,
+    bin: await findBinaries(place),
+    data: path.join(place.home, 'data'),
+    password: await ensurePassword(path.join(place.dir, 'password')),
+  };
+  if (!(await exists(path.join(cluster.data, 'PG_VERSION')))) await initialise(cluster, durable);
+  return cluster;
+}
+
+export function urlOf({ password }: Cluster, port: number, database: string): string {
+  return `postgres://${SUPERUSER}:${password}@127.0.0.1:${port}/${encodeURIComponent(database)}`;
+}
+
+async function ensurePassword(file: string): Promise<string> {
+  const known = (await readIfThere(file))?.trim();
+  if (known !== undefined && known !== '') return known;
+  const made = randomBytes(24).toString('base64url');
+  await fs.writeFile(`${file}.new`, `${made}\n`, { mode: 0o600 });
+  await fs.rename(`${file}.new`, file);
+  return made;
+}
+
+/** Makes the data directory under another name and renames it, so that a killed initdb leaves no half of one. */
+async function initialise(cluster: Cluster, durable: boolean): Promise<void> {
+  const { dir, home, data, bin, account, password } = cluster;
+  if (await exists(data)) {
+    throw new Error(
+      `${data} is not a Postgres data directory. Delete ${dir} to start with an empty database.`,
+    );
+  }
+  const draft = path.join(home, 'data.new');
+  const passwordFile = path.join(home, 'password.initdb');
+  await fs.rm(draft, { recursive: true, force: true });
+  await fs.mkdir(draft, { mode: 0o700 });
+  await fs.writeFile(passwordFile, password, { mode: 0o600 });
+  if (account !== undefined) {
+    await giveTo(draft, account);
+    await giveTo(passwordFile, account);
+  }
+  try {
+    await run(
+      path.join(bin, 'initdb'),
+      [
+        ...['--pgdata', draft, '--username', SUPERUSER, '--pwfile', passwordFile, '--auth', 'scram-sha-256'],
+        // the builtin C.UTF-8 sorts alike on every machine and still knows ä from Ä
+        ...[
+          '--encoding',
+          'UTF8',
+          '--no-locale',
+          '--locale-provider',
+          'builtin',
+          '--builtin-locale',
+          'C.UTF-8',
+        ],
+        ...(durable ? [] : ['--no-sync']),
+      ],
+      { ...account, cwd: '/', env: CHILD_ENV },
+    );
+  } catch (cause) {
+    throw new Error(`initdb failed in ${home}: ${said(cause)}\n${HINT}`, { cause });
+  } finally {
+    await fs.rm(passwordFile, { force: true });
+  }
+  await fs.rename(draft, data);
+}

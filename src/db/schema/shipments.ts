@@ -1,0 +1,154 @@
+import { sql } from 'drizzle-orm';
+import {
+  boolean,
+  check,
+  index,
+  integer,
+  jsonb,
+  pgTable,
+  primaryKey,
+  text,
+  timestamp,
+  unique,
+  uuid,
+} from 'drizzle-orm/pg-core';
+import { orders } from './orders.ts';
+import { temuStores } from './stores.ts';
+
+const time = (name: string) => timestamp(name, { withTimezone: true });
+
+/** One unit of an order's line in a parcel, as the shipping app names it (A1). */
+export interface ShippedItem {
+  orderItemId: string;
+  quantity: number;
+}
+
+/** A parcel. Others may insert order_id, booking_courier, booked_at and a number alone. */
+export const shipments = pgTable(
+  'shipments',
+  {
+    id: uuid('id').primaryKey().defaultRandom(),
+    orderId: uuid('order_id')
+      .notNull()
+      .references(() => orders.id),
+    awbNumber: text('awb_number'),
+    lrNumber: text('lr_number'),
+    bookingCourier: text('booking_courier').notNull(),
+    bookedAt: time('booked_at').notNull(),
+    /** The carrier as Temu is told it (A4); null: the booking courier's name. */
+    carrier: text('carrier'),
+    /** What is in it when it is one of several parcels of its order; null: everything. */
+    items: jsonb('items').$type<ShippedItem[]>(),
+    beingTracked: boolean('being_tracked'),
+    status: text('status').notNull().default('pending'),
+    courierStatus: text('courier_status'),
+    lastTrackedAt: time('last_tracked_at'),
+    pickedUpAt: time('picked_up_at'),
+    deliveredAt: time('delivered_at'),
+    rtoStartedAt: time('rto_started_at'),
+    statusTimes: jsonb('status_times').$type<Record<string, string>>().notNull().default({}),
+    createdAt: time('created_at').notNull().defaultNow(),
+  },
+  (table) => [
+    check('shipments_number', sql`${table.awbNumber} is not null or ${table.lrNumber} is not null`),
+    unique('shipments_once').on(table.orderId, table.awbNumber),
+    index('shipments_awb').on(table.awbNumber),
+    index('shipments_created').on(table.createdAt),
+  ],
+);
+
+/**
+ * A1–A3: every AWB-created event as it came, before anything is made of it.
+ * state: waiting (its order is not known yet), recorded (there is a shipment), parked (given up, `error` says why).
+ */
+export const awbEvents = pgTable(
+  'awb_events',
+  {
+    /** What makes two events one: the order as named, and the number. */
+    key: text('key').primaryKey(),
+    payload: jsonb('payload').notNull(),
+    state: text('state', { enum: ['waiting', 'recorded', 'parked'] }).notNull(),
+    error: text('error'),
+    receivedAt: time('received_at').notNull().defaultNow(),
+    dueAt: time('due_at').notNull().defaultNow(),
+  },
+  (table) => [
+    check('awb_events_state', sql`${table.state} in ('waiting', 'recorded', 'parked')`),
+    index('awb_events_waiting').on(table.dueAt).where(sql`state = 'waiting'`),
+  ],
+);
+
+/**
+ * A6: the ledger of what Temu was told. state: pending (to be told), sending (a worker has it: `claim`), sent,
+ * rejected (Temu's final no), parked (waits for a person or for the order to change), unknown (told, answer lost:
+ * Temu is asked before anything is sent again).
+ */
+export const temuPushes = pgTable(
+  'temu_pushes',
+  {
+    id: uuid('id').primaryKey().defaultRandom(),
+    shipmentId: uuid('shipment_id')
+      .notNull()
+      .unique()
+      .references(() => shipments.id, { onDelete: 'cascade' }),
+    orderId: uuid('order_id')
+      .notNull()
+      .references(() => orders.id, { onDelete: 'cascade' }),
+    state: text('state', { enum: ['pending', 'sending', 'sent', 'rejected', 'parked', 'unknown'] })
+      .notNull()
+      .default('pending'),
+    attempts: integer('attempts').notNull().default(0),
+    error: text('error'),
+    sentAt: time('sent_at'),
+    /** The fencing token of the worker that has it: an outcome is written only by its holder. */
+    claim: uuid('claim'),
+    /** Set just before a request leaves, cleared by a clear answer: while set, Temu may have been told. */
+    toldAt: time('told_at'),
+    /** Parked until the order is newer than this; null: until a person retries it. */
+    parkedOrderTime: time('parked_order_time'),
+    dueAt: time('due_at').notNull().defaultNow(),
+    offeredAt: time('offered_at'),
+    createdAt: time('created_at').notNull().defaultNow(),
+  },
+  (table) => [
+    check(
+      'temu_pushes_state',
+      sql`${table.state} in ('pending', 'sending', 'sent', 'rejected', 'parked', 'unknown')`,
+    ),
+    index('temu_pushes_order').on(table.orderId),
+    index('temu_pushes_parked')
+      .on(table.orderId)
+      .where(sql`state = 'parked' and parked_order_time is not null`),
+    index('temu_pushes_due').on(table.dueAt).where(sql`state in ('pending', 'sending', 'unknown')`),
+  ],
+);
+
+/** A4: what Temu gave as carriers and warehouses of a store, kept for a day. */
+export const temuLogistics = pgTable(
+  'temu_logistics',
+  {
+    storeId: uuid('store_id')
+      .notNull()
+      .references(() => temuStores.id, { onDelete: 'cascade' }),
+    /** `companies` or `warehouses`. */
+    what: text('what', { enum: ['companies', 'warehouses'] }).notNull(),
+    list: jsonb('list').notNull(),
+    fetchedAt: time('fetched_at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.storeId, table.what] })],
+);
+
+/** A4: a carrier's provider id at Temu as a person has settled it. */
+export const carrierPins = pgTable(
+  'carrier_pins',
+  {
+    storeId: uuid('store_id')
+      .notNull()
+      .references(() => temuStores.id, { onDelete: 'cascade' }),
+    /** Normalised: FANCOURIER. */
+    carrier: text('carrier').notNull(),
+    providerId: text('provider_id').notNull(),
+    pinnedAt: time('pinned_at').notNull().defaultNow(),
+  },
+  (table) => [primaryKey({ columns: [table.storeId, table.carrier] })],
+);

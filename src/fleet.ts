@@ -1,0 +1,154 @@
+import { type Config, loadConfig } from './config.ts';
+import { closeDb, createDb, type Db } from './db/client.ts';
+import { createSecrets, type Secrets } from './db/secrets.ts';
+import { messageOf, UserError } from './errors.ts';
+import { createHttp, type Http } from './http.ts';
+import { createLog, type Log } from './log.ts';
+import type { Handler } from './queue/handle.ts';
+import { createQueues, type Queues } from './queue/queues.ts';
+import { runWorkers } from './queue/run.ts';
+import { createQuota, type Quota } from './quota.ts';
+import { createTemuClient, TEMU_SHARES, type TemuClient } from './temu/client.ts';
+import { createHostMemory } from './temu/stores.ts';
+
+/** What every room gets, made once per process and passed down. */
+export interface Fleet {
+  config: Config;
+  log: Log;
+  db: Db;
+  secrets: Secrets;
+  queues: Queues;
+  http: Http;
+  quota: Quota;
+  temu: TemuClient;
+  clock: () => number;
+  /** In order: queues, HTTP, quota, database. */
+  close(): Promise<void>;
+}
+
+/** Opens nothing that is not used: connections are made at the first query. */
+export function openFleet(config: Config, name: string, options: { log?: Log } = {}): Fleet {
+  const log = options.log ?? createLog({ level: config.LOG_LEVEL, name });
+  const clock = () => Date.now();
+  const db = createDb(config.DATABASE_URL, { name });
+  const secrets = createSecrets([config.CREDENTIALS_KEY, ...config.CREDENTIALS_KEYS_OLD]);
+  const queues = createQueues({ redisUrl: config.REDIS_URL, databaseUrl: config.DATABASE_URL, log });
+  const http = createHttp();
+  const quota = createQuota({
+    databaseUrl: config.DATABASE_URL,
+    shares: TEMU_SHARES,
+    perSecond: config.TEMU_QPS,
+  });
+  const temu = createTemuClient({
+    http,
+    quota,
+    hosts: createHostMemory(db),
+    urls: { EU: config.TEMU_EU_URL, US: config.TEMU_US_URL, GLOBAL: config.TEMU_GLOBAL_URL },
+    timeoutMs: config.TEMU_TIMEOUT * 1000,
+    clock,
+    log,
+  });
+  return {
+    config,
+    log,
+    db,
+    secrets,
+    queues,
+    http,
+    quota,
+    temu,
+    clock,
+    async close() {
+      await queues.close();
+      await http.close();
+      await quota.close();
+      await closeDb(db);
+    },
+  };
+}
+
+/** Something that listens; `start` resolves when it does, with how to stop it. */
+export interface Server {
+  start(): Promise<() => Promise<void>>;
+}
+
+export interface Work {
+  handlers: readonly Handler[];
+  server?: Server;
+  /** Done now and again besides, e.g. reconciling schedules; its failure is logged and tried again. */
+  also?: { everyMs: number; run(): Promise<void> };
+}
+
+/**
+ * One worker process from start to exit (O2): SIGTERM or SIGINT stops taking jobs, waits for those in work, hands the
+ * rest back, closes everything and exits 0; a second signal cuts the wait short. When the parent that started it with a
+ * channel goes away, it stops as well.
+ */
+export async function runProcess(name: string, work: (fleet: Fleet) => Work): Promise<void> {
+  const config = configOrExit();
+  const fleet = openFleet(config, name);
+  const { log } = fleet;
+  const { handlers, also, server } = work(fleet);
+  const running = runWorkers(handlers, fleet);
+  let stopServer: (() => Promise<void>) | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  const repeat = async () => {
+    try {
+      await also?.run();
+    } catch (error) {
+      log.warn({ err: messageOf(error) }, 'background work failed; it is tried again');
+    }
+    if (also && !stopping) timer = setTimeout(repeat, also.everyMs);
+  };
+  let stopping = false;
+
+  async function stop(why: string) {
+    if (stopping) return running.hurry();
+    stopping = true;
+    log.info({ why, graceSeconds: config.SHUTDOWN_GRACE }, 'stopping');
+    clearTimeout(timer);
+    // what hangs for good (a dead network) must not keep the process: the platform would kill it anyway
+    setTimeout(() => process.exit(1), (config.SHUTDOWN_GRACE + 15) * 1000).unref();
+    await stopServer?.();
+    await running.stop(config.SHUTDOWN_GRACE * 1000);
+    await fleet.close();
+    log.info('stopped');
+    process.exit(0);
+  }
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(signal));
+  process.on('disconnect', () => void stop('the parent process is gone'));
+  process.on('unhandledRejection', (error) => log.error({ err: messageOf(error) }, 'unhandled rejection'));
+  process.on('uncaughtException', (error) => {
+    log.fatal({ err: messageOf(error), stack: error.stack }, 'uncaught exception: this process ends');
+    process.exit(1);
+  });
+  // the signals are heard by now: a stop while it starts to listen is an orderly one, too
+  stopServer = await startOrExit(server, log);
+  void repeat();
+  log.info(
+    { queues: handlers.map(({ definition }) => definition.name), backend: fleet.queues.backend.kind },
+    'started',
+  );
+  process.send?.('started');
+}
+
+/** A port that is taken is a fault of the environment, too. */
+async function startOrExit(server: Server | undefined, log: Log): Promise<(() => Promise<void>) | undefined> {
+  try {
+    return await server?.start();
+  } catch (error) {
+    log.fatal({ err: messageOf(error) }, 'cannot listen: is the port taken? PORT and HOST say where');
+    process.exit(2);
+  }
+}
+
+/** A wrong environment ends the start with one line per fault, and nothing else (O7). */
+function configOrExit(): Config {
+  try {
+    return loadConfig();
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    console.error(error.message);
+    process.exit(2);
+  }
+}

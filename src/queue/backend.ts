@@ -1,0 +1,95 @@
+import {
+  createPostgresBackend,
+  type Processor,
+  Queue,
+  type QueueOptions,
+  Worker,
+  type WorkerOptions,
+} from 'bullmq';
+import { Redis } from 'ioredis';
+import pg from 'pg';
+import type { Log } from '../log.ts';
+
+/** Where the queues live: Redis when there is one, else Postgres, schema `bullmq` (DESIGN). */
+export interface QueueBackend {
+  kind: 'redis' | 'postgres';
+  queue(name: string, options?: Partial<QueueOptions>): Queue;
+  worker(name: string, processor: Processor, options: Partial<WorkerOptions>): Worker;
+  /** Closes the connections themselves: BullMQ closes none that it was handed. */
+  close(): Promise<void>;
+}
+
+/** A hash tag from the first day, so that Redis Cluster keeps a queue's keys together. */
+const PREFIX = '{orderfleet}';
+const SCHEMA = 'bullmq';
+
+interface BackendOptions {
+  redisUrl?: string | undefined;
+  databaseUrl: string;
+  log: Log;
+}
+
+export function createQueueBackend(options: BackendOptions): QueueBackend {
+  return options.redisUrl
+    ? redisBackend(options.redisUrl, options.log)
+    : postgresBackend(options.databaseUrl, options.log);
+}
+
+function redisBackend(url: string, log: Log): QueueBackend {
+  // A producer must learn at once that Redis is away; a worker waits for it (anchors 2.2).
+  const producer = new Redis(url, { maxRetriesPerRequest: 2, commandTimeout: 5_000 });
+  const consumer = new Redis(url, { maxRetriesPerRequest: null });
+  for (const [role, client] of Object.entries({ producer, consumer }))
+    client.on('error', (error) => log.warn({ role, err: error.message }, 'redis connection'));
+  return {
+    kind: 'redis',
+    queue: (name, more = {}) => new Queue(name, { connection: producer, prefix: PREFIX, ...more }),
+    worker: (name, processor, more) =>
+      new Worker(name, processor, { connection: consumer, prefix: PREFIX, ...more }),
+    async close() {
+      producer.disconnect();
+      consumer.disconnect();
+    },
+  };
+}
+
+function postgresBackend(url: string, log: Log): QueueBackend {
+  // Each worker keeps one connection for LISTEN; 12 leaves half a dozen for queries.
+  const pool = new pg.Pool({
+    connectionString: url,
+    options: `-c search_path=${SCHEMA}`,
+    application_name: 'orderfleet queues',
+    max: 12,
+    keepAlive: true,
+    connectionTimeoutMillis: 10_000,
+  });
+  pool.setMaxListeners(0); // BullMQ adds one for each queue and worker
+  pool.on('error', (error) => log.warn({ err: error.message }, 'queue database connection'));
+  return {
+    kind: 'postgres',
+    queue: (name, more = {}) => onPostgres<Queue>(Queue, name, { ...more, connection: pool }),
+    worker: (name, processor, more) =>
+      onPostgres<Worker>(Worker, name, processor, { ...more, connection: pool }),
+    close: () => pool.end(),
+  };
+}
+
+/**
+ * BullMQ types a queue by its backend, though the classes behave alike; this is the one place where a queue on
+ * Postgres is given the type of one on Redis, so that nobody else needs to know which it is.
+ */
+function onPostgres<T>(Class: unknown, ...args: unknown[]): T {
+  return new (Class as new (...args: unknown[]) => T)(...args, createPostgresBackend);
+}
+
+/** Creates or updates BullMQ's own tables in schema `bullmq`; several processes may do it at once. */
+export async function migrateQueues(databaseUrl: string): Promise<void> {
+  const connection = { connectionString: databaseUrl, schema: SCHEMA, migrate: true, max: 2 };
+  const queue = onPostgres<Queue>(Queue, 'maintenance', { connection });
+  queue.on('error', () => {}); // waitUntilReady throws it
+  try {
+    await queue.waitUntilReady();
+  } finally {
+    await queue.close();
+  }
+}

@@ -1,0 +1,112 @@
+import { DelayedError, type Job, UnrecoverableError } from 'bullmq';
+import { z } from 'zod';
+import { actionOf, FailureError, isInfrastructureFault, messageOf, withoutParameters } from '../errors.ts';
+import type { Log } from '../log.ts';
+import { backoffMs, type QueueDefinition, seconds } from './define.ts';
+
+export interface JobContext {
+  /** Aborted when the process must stop or the job's time is up. */
+  signal: AbortSignal;
+  log: Log;
+  /** True when another worker had this job and died or hung over it. */
+  redelivered: boolean;
+}
+
+/** What became of a job, for the log line and Bull Board: plain data, no personal data. */
+export type Outcome = { outcome: string } & Record<string, string | number | boolean | null>;
+
+export interface Handler {
+  definition: QueueDefinition<never>;
+  process(job: Job, token: string, signal: AbortSignal, log: Log): Promise<Outcome>;
+}
+
+/** Thrown by a handler to have its job delivered again later; spends no attempt. */
+export class Wait extends Error {
+  override name = 'Wait';
+  readonly ms: number;
+  constructor(ms: number, reason: string) {
+    super(reason);
+    this.ms = ms;
+  }
+}
+
+/** Why a worker aborts its jobs at shutdown; such a job is handed back. */
+export const SHUTDOWN = 'the process is shutting down';
+/** A job hit by a fault of the infrastructure comes back after this long. */
+const INFRASTRUCTURE_PAUSE_MS = seconds(5);
+
+/**
+ * Wraps a handler: parses the payload, limits the time, writes one log line per job, and turns what it throws into
+ * the one thing that is done about it:
+ * - payload that does not fit, or a failure that is final: the job fails at once, visibly, and is never tried again;
+ * - Wait, throttling, Postgres or Redis away, shutdown: the job is handed back and spends no attempt (R2);
+ * - anything else: tried again with growing delays until the queue's attempts are spent.
+ */
+export function handle<P>(
+  definition: QueueDefinition<P>,
+  handler: (payload: P, context: JobContext) => Promise<Outcome>,
+): Handler {
+  async function process(job: Job, token: string, jobSignal: AbortSignal, log: Log): Promise<Outcome> {
+    const startedAt = performance.now();
+    const timeout = AbortSignal.timeout(definition.timeoutMs);
+    const signal = AbortSignal.any([jobSignal, timeout]);
+    const jobLog = log.child({ queue: definition.name, job: job.id });
+    const done = (fields: Record<string, unknown>) => ({
+      ...fields,
+      ms: Math.round(performance.now() - startedAt),
+      waitedMs: Math.max(
+        0,
+        Math.round((job.processedOn ?? Date.now()) - job.timestamp - (job.opts.delay ?? 0)),
+      ),
+    });
+    const handBack = async (ms: number, why: string): Promise<never> => {
+      jobLog.info(done({ outcome: 'handed back', why, forMs: ms }), 'job');
+      await job.moveToDelayed(Date.now() + ms, token);
+      throw new DelayedError(why);
+    };
+
+    const parsed = definition.payload.safeParse(job.data);
+    if (!parsed.success) {
+      const message = `payload refused: ${z.prettifyError(parsed.error).replace(/\s+/g, ' ')}`;
+      jobLog.error(done({ outcome: 'malformed', why: message }), 'job');
+      throw new UnrecoverableError(message);
+    }
+    try {
+      const outcome = await handler(parsed.data, {
+        signal,
+        log: jobLog,
+        redelivered: job.stalledCounter > 0,
+      });
+      jobLog.info(done(outcome), 'job');
+      return outcome;
+    } catch (thrown) {
+      const error = withoutParameters(thrown); // BullMQ keeps message and stack of what is thrown
+      if (error instanceof Wait) return await handBack(error.ms, error.message);
+      if (jobSignal.aborted) return await handBack(0, SHUTDOWN);
+      if (error instanceof FailureError) {
+        const action = actionOf(error.failure);
+        if (action === 'wait')
+          return await handBack(error.failure.retryAfterMs ?? seconds(30), error.message);
+        if (action !== 'retry' && action !== 'retryLater') {
+          jobLog.error(done({ outcome: error.failure.kind, why: error.message }), 'job');
+          throw new UnrecoverableError(error.message);
+        }
+      } else if (isInfrastructureFault(error)) {
+        return await handBack(INFRASTRUCTURE_PAUSE_MS, messageOf(error));
+      }
+      const why = timeout.aborted ? `took longer than ${definition.timeoutMs / 1000} s` : messageOf(error);
+      jobLog.error(
+        done({ outcome: 'error', why, attempt: job.attemptsMade + 1, stack: stackOf(error) }),
+        'job',
+      );
+      throw error;
+    }
+  }
+  return { definition: definition as unknown as QueueDefinition<never>, process };
+}
+
+const stackOf = (error: unknown) =>
+  error instanceof FailureError || !(error instanceof Error) ? undefined : error.stack;
+
+export const retryDelay = (definition: QueueDefinition<never>) => (attemptsMade: number) =>
+  backoffMs(definition.backoff, attemptsMade);

@@ -1,0 +1,58 @@
+/** One of Temu's providers, as bg.logistics.companies.get lists them. */
+export interface Company {
+  id: string;
+  name: string;
+  brand: string | null;
+}
+
+/**
+ * A carrier's name without what people write differently: "FAN Courier", "fan-courier" → FANCOURIER (A4). Letters of
+ * every script count: "Спиди" is not "Еконт".
+ */
+export const normalCarrier = (name: string): string =>
+  name
+    .normalize('NFKD')
+    .toUpperCase()
+    .replace(/[^\p{L}\p{N}]/gu, '');
+
+export type CarrierMatch = { ok: true; id: string } | { ok: false; error: string; candidates: Company[] };
+
+/**
+ * A4: the provider id of a carrier: what a person has pinned, else the one company of that name. None or several: the
+ * candidates, for a person to pin. A name is never guessed at: GLS is not GLS(IT), a wrong id is a wrong parcel.
+ */
+export function matchCarrier(
+  carrier: string,
+  companies: readonly Company[],
+  pinned: string | undefined,
+): CarrierMatch {
+  if (pinned) return { ok: true, id: pinned };
+  const wanted = normalCarrier(carrier);
+  const isWanted = (name: string | null) => wanted !== '' && normalCarrier(name ?? '') === wanted;
+  const byName = companies.filter(({ name }) => isWanted(name));
+  const same = byName.length > 0 ? byName : companies.filter(({ brand }) => isWanted(brand));
+  const ids = new Set(same.map(({ id }) => id));
+  const [only] = ids;
+  if (ids.size === 1 && only) return { ok: true, id: only };
+
+  const akin = companies.filter(({ name, brand }) =>
+    [name, brand ?? '']
+      .map(normalCarrier)
+      .some((one) => one !== '' && (one.includes(wanted) || wanted.includes(one))),
+  );
+  const candidates = same.length > 0 ? same : akin.length > 0 ? akin : [...companies];
+  const listed = candidates
+    .slice(0, 12)
+    .map(({ id, name }) => `${name} (${id})`)
+    .join(', ');
+  const more = candidates.length > 12 ? ` and ${candidates.length - 12} more` : '';
+  const problem =
+    ids.size > 1
+      ? `several of Temu's carriers are called ${wanted}`
+      : `none of Temu's carriers is called ${wanted}`;
+  return {
+    ok: false,
+    candidates,
+    error: `${problem}; choose one with: orderfleet carriers pin ${wanted} ID --store NAME. Candidates: ${listed || 'none, Temu lists no carrier'}${more}`,
+  };
+}

@@ -1,0 +1,169 @@
+import type { OrdersDeps } from '../orders/deps.ts';
+
+export interface AwbTimings {
+  /** While a worker has an order's pushes nobody else takes them for this long; longer than any call and its quota. */
+  leaseMs: number;
+  /** After a lost answer Temu is asked this soon: most answers are lost after the deed. */
+  firstLookMs: number;
+  /**
+   * "Not there" is believed only this long after the request left: until then Temu may still be working on it, and
+   * sending again would tell it twice. Well above the time-out of a call.
+   */
+  believeMissingMs: number;
+}
+
+export const AWB_TIMINGS: AwbTimings = { leaseMs: 60_000, firstLookMs: 5_000, believeMissingMs: 60_000 };
+
+/** What the handlers of this room need. */
+export interface AwbDeps extends OrdersDeps {
+  timings: AwbTimings;
+}
+
+export interface ClaimedPush {
+  id: string;
+  awbNumber: string;
+  carrier: string | null;
+  bookingCourier: string;
+  items: { orderItemId: string; quantity: number }[] | null;
+  attempts: number;
+  /** Set when Temu may have been told by an earlier try. */
+  toldAt: Date | null;
+  createdAt: Date;
+}
+
+/** An order's due pushes in one worker's hands. Every write through it is refused once another has claimed them. */
+export interface Claim {
+  orderId: string;
+  token: string;
+  pushes: ClaimedPush[];
+}
+
+/**
+ * Takes all due pushes of an order (A6). A push that a worker left as `sending` is taken once its lease has run out,
+ * or at once by the redelivered job of a dead worker. Counts an attempt when taken, so that work which kills its worker
+ * is bounded.
+ */
+export async function claimPushes(
+  { db, clock, timings }: AwbDeps,
+  orderId: string,
+  redelivered: boolean,
+): Promise<Claim | undefined> {
+  const now = new Date(clock());
+  const token = crypto.randomUUID();
+  const pushes: ClaimedPush[] = await db.$client.begin(async (sql) => {
+    const rows = await sql<{ id: string; state: string; dueAt: Date }[]>`
+      select id, state, due_at as "dueAt" from temu_pushes
+      where order_id = ${orderId} and state in ('pending', 'sending', 'unknown') order by id for update`;
+    // one worker at a time per order: its parcels may have to go in one call
+    const held = rows.some(({ state, dueAt }) => state === 'sending' && dueAt > now);
+    if ((held || !rows.some(({ dueAt }) => dueAt <= now)) && !(redelivered && rows.length > 0)) return [];
+    const taken = await sql<ClaimedPush[]>`
+      update temu_pushes p set state = 'sending', claim = ${token}, attempts = attempts + 1,
+        due_at = ${new Date(clock() + timings.leaseMs)}
+      from shipments s
+      where s.id = p.shipment_id and p.id = any(${rows.map(({ id }) => id)}::uuid[])
+      returning p.id, s.awb_number as "awbNumber", s.carrier, s.booking_courier as "bookingCourier", s.items,
+        p.attempts, p.told_at as "toldAt", p.created_at as "createdAt"`;
+    return [...taken];
+  });
+  return pushes.length > 0 ? { orderId, token, pushes } : undefined;
+}
+
+/** Clocks of two machines differ by less than this; a job that finds its pushes due that soon is early, not needless. */
+const EARLY_MS = 2_000;
+
+/**
+ * What a job that could claim nothing has to wait for: pushes that came while another worker has the order, or that are
+ * due in a moment. Were the job to end here, its id would be used up and they would lie until it is forgotten.
+ * @returns milliseconds, or undefined when nothing is left to do
+ */
+export async function waitForClaim({ db, clock }: AwbDeps, orderId: string): Promise<number | undefined> {
+  const nowMs = clock();
+  const [next] = await db.$client<{ dueAt: Date }[]>`
+    select due_at as "dueAt" from temu_pushes
+    where order_id = ${orderId} and state in ('pending', 'unknown') and due_at <= ${new Date(nowMs + EARLY_MS)}
+    order by due_at limit 1`;
+  return next && Math.max(500, next.dueAt.getTime() - nowMs);
+}
+
+/** Thrown when another worker has taken over: nothing may be sent or written any more. */
+export class ClaimLost extends Error {
+  override name = 'ClaimLost';
+  constructor() {
+    super('another worker has taken this order over');
+  }
+}
+
+/**
+ * The fence before a request with an effect leaves: from here on Temu may have been told, whatever happens to us.
+ * @throws ClaimLost
+ */
+export async function aboutToTell(
+  { db, clock, timings }: AwbDeps,
+  claim: Claim,
+  ids: readonly string[],
+): Promise<void> {
+  const now = new Date(clock());
+  const held = await db.$client`
+    update temu_pushes set told_at = ${now}, due_at = ${new Date(clock() + timings.leaseMs)}
+    where id = any(${ids as string[]}::uuid[]) and claim = ${claim.token} and state = 'sending' returning 1`;
+  if (held.length !== ids.length) throw new ClaimLost();
+}
+
+export type Settlement =
+  | { state: 'sent' }
+  | { state: 'rejected'; error: string }
+  /** `maybeTold`: Temu could not be asked whether it was told; a retry asks again before it sends. */
+  | { state: 'parked'; error: string; untilOrderChanges: boolean; maybeTold?: boolean }
+  /** Told, answer lost: asked about at dueAt. */
+  | { state: 'unknown'; error: string; dueAt: Date }
+  /** Not told: tried again at dueAt; `spent` false gives the attempt back. */
+  | { state: 'pending'; error: string | null; dueAt: Date; spent: boolean };
+
+/**
+ * Writes the outcome of claimed pushes and what A5 says of the order, in one transaction.
+ * @throws ClaimLost when another worker holds them now: its outcome counts, not ours
+ */
+export async function settlePushes(
+  { db, clock }: AwbDeps,
+  claim: Claim,
+  ids: readonly string[],
+  outcome: Settlement,
+): Promise<void> {
+  const now = new Date(clock());
+  const due = 'dueAt' in outcome ? outcome.dueAt : null;
+  const error = outcome.state === 'sent' ? null : outcome.error;
+  const keepsTold = outcome.state === 'unknown' || (outcome.state === 'parked' && outcome.maybeTold === true);
+  await db.$client.begin(async (sql) => {
+    const held = await sql<{ id: string; news: boolean }[]>`
+      with before as (select id, error from temu_pushes where id = any(${ids as string[]}::uuid[]) for update)
+      update temu_pushes p set state = ${outcome.state}, error = ${error}, claim = null,
+        sent_at = ${outcome.state === 'sent' ? now : null},
+        told_at = case when ${keepsTold} then p.told_at end,
+        attempts = greatest(0, attempts - ${outcome.state === 'pending' && !outcome.spent ? 1 : 0}),
+        due_at = coalesce(${due}, p.due_at), offered_at = null,
+        parked_order_time = ${
+          outcome.state === 'parked' && outcome.untilOrderChanges
+            ? sql`(select coalesce(order_modified_at, ${now}) from orders where id = p.order_id)`
+            : null
+        }
+      from before
+      where p.id = before.id and p.claim = ${claim.token} and p.state = 'sending'
+      returning p.id, before.error is distinct from ${error} as news`;
+    if (held.length !== ids.length) throw new ClaimLost();
+    if (outcome.state === 'sent')
+      await sql`
+        update temu_orders set tracking_sent_to_temu = true, tracking_sent_at = ${now}, tracking_send_error = null
+        where order_id = ${claim.orderId}`;
+    else if (error !== null && !(outcome.state === 'pending' && !outcome.spent))
+      await sql`update temu_orders set tracking_send_error = ${error} where order_id = ${claim.orderId}`;
+    if ((outcome.state === 'parked' || outcome.state === 'rejected') && held.some(({ news }) => news))
+      await sql`
+        insert into notices (kind, key, payload)
+        select 'awb-not-sent', ${`awb-not-sent-${ids[0]}-${now.getTime()}`}, jsonb_build_object(
+          'orderId', o.id, 'store', s.name, 'text',
+          'the AWB of order ' || o.marketplace_order_id || ' is not on Temu: ' || ${error}::text)
+        from orders o left join temu_stores s on s.id = o.store_id where o.id = ${claim.orderId}
+        on conflict (key) do nothing`;
+  });
+}

@@ -1,0 +1,151 @@
+import type { ShippedItem } from '../../db/schema/index.ts';
+
+/** A line of the order with what is still to be shipped of it. */
+export interface OpenLine {
+  /** Our order_item_lines.id, when there is one. */
+  id: string | null;
+  orderSn: string;
+  /** Ordered less cancelled. */
+  remaining: number;
+}
+
+export interface Parcel {
+  pushId: string;
+  awbNumber: string;
+  carrier: string;
+  /** Null: everything in one parcel. */
+  items: readonly ShippedItem[] | null;
+}
+
+export interface PlanInput {
+  /** orders.status, orders.marketplace_status */
+  status: string;
+  marketplaceStatus: string | null;
+  lines: readonly OpenLine[];
+  /** Numbers of this order that Temu has from us already. */
+  sent: readonly string[];
+  /** What is to be told. */
+  parcels: readonly Parcel[];
+}
+
+export interface Package {
+  parcel: Parcel;
+  contents: { orderSn: string; quantity: number }[];
+}
+
+export type Plan =
+  | { do: 'confirm'; sendType: 0 | 1; packages: Package[] }
+  /** The order has shipped: Temu is asked what it has, and told of the change where it allows one. */
+  | { do: 'compare' }
+  | { do: 'wait'; reason: string }
+  | { do: 'park'; reason: string; untilOrderChanges: boolean };
+
+const SHIPPED = new Set(['SHIPPED', 'RECEIPTED']);
+
+/** What is to be done for an order with these parcels (A3). Pure. */
+export function planPush({ status, marketplaceStatus, lines, sent, parcels }: PlanInput): Plan {
+  if (sent.length > 0 || SHIPPED.has(marketplaceStatus ?? '')) return { do: 'compare' };
+  if (status === 'Cancelled')
+    return { do: 'park', reason: 'the order is cancelled', untilOrderChanges: true };
+  if (status === 'Pending' || marketplaceStatus === 'PENDING')
+    return { do: 'wait', reason: 'Temu does not let the order ship yet (pending)' };
+
+  const open = lines.filter(({ remaining }) => remaining > 0);
+  if (open.length === 0)
+    return { do: 'park', reason: 'nothing of the order is left to be shipped', untilOrderChanges: true };
+  const whole = parcels.filter(({ items }) => items === null);
+  const split = parcels.filter(({ items }) => items !== null);
+  const [only] = whole;
+  if (only && split.length > 0)
+    return {
+      do: 'park',
+      reason: `AWB ${only.awbNumber} is for the whole order, but ${split.map((one) => one.awbNumber).join(', ')} list items of it`,
+      untilOrderChanges: false,
+    };
+  if (only && whole.length === 1) {
+    const contents = open.map(({ orderSn, remaining }) => ({ orderSn, quantity: remaining }));
+    return { do: 'confirm', sendType: 0, packages: [{ parcel: only, contents }] };
+  }
+  if (whole.length > 1)
+    return {
+      do: 'park',
+      reason: `several AWBs are each for the whole order: ${whole.map((one) => one.awbNumber).join(', ')}`,
+      untilOrderChanges: false,
+    };
+  return planSplit(open, split);
+}
+
+/**
+ * A split: Temu wants every unit of the order covered in one call (sendType 1), so the parcels wait for each other.
+ */
+function planSplit(open: readonly OpenLine[], parcels: readonly Parcel[]): Plan {
+  const left = new Map(open.map((line) => [line.orderSn, line.remaining]));
+  const packages: Package[] = [];
+  for (const parcel of parcels) {
+    const contents = new Map<string, number>();
+    for (const item of parcel.items ?? []) {
+      const line = open.find(({ id, orderSn }) => id === item.orderItemId || orderSn === item.orderItemId);
+      if (!line)
+        return {
+          do: 'park',
+          reason: `AWB ${parcel.awbNumber} names the item ${item.orderItemId}, of which the order has nothing to ship`,
+          untilOrderChanges: true,
+        };
+      left.set(line.orderSn, (left.get(line.orderSn) ?? 0) - item.quantity);
+      contents.set(line.orderSn, (contents.get(line.orderSn) ?? 0) + item.quantity);
+    }
+    packages.push({ parcel, contents: [...contents].map(([orderSn, quantity]) => ({ orderSn, quantity })) });
+  }
+  const over = [...left].find(([, units]) => units < 0);
+  if (over)
+    return {
+      do: 'park',
+      reason: `the parcels hold ${-over[1]} more of line ${over[0]} than are to be shipped`,
+      untilOrderChanges: true,
+    };
+  const missing = [...left.values()].reduce((sum, units) => sum + units, 0);
+  if (missing > 0)
+    return {
+      do: 'wait',
+      reason: `waits for the parcels of ${missing} more unit${missing === 1 ? '' : 's'} of the order`,
+    };
+  return { do: 'confirm', sendType: packages.length > 1 ? 1 : 0, packages };
+}
+
+/** A parcel that Temu has for an order, as its read-back lists it. */
+export interface KnownPackage {
+  packageSn: string;
+  trackingNumber: string;
+}
+
+export type Comparison =
+  | { is: 'sent' }
+  | { is: 'change'; packageSn: string }
+  | { is: 'missing' }
+  | { is: 'conflict'; reason: string };
+
+const same = (a: string, b: string) => a.trim().toUpperCase() === b.trim().toUpperCase();
+
+/**
+ * A6: what Temu's read-back says about a number of ours. The same number there: it is sent. Our own earlier number in
+ * its place: a re-booking, to be changed. Anything else is for a person.
+ */
+export function compare(
+  awbNumber: string,
+  known: readonly KnownPackage[],
+  earlier: readonly string[],
+): Comparison {
+  if (known.some(({ trackingNumber }) => same(trackingNumber, awbNumber))) return { is: 'sent' };
+  if (known.length === 0) return { is: 'missing' };
+  const ours = known.filter(({ trackingNumber }) => earlier.some((one) => same(one, trackingNumber)));
+  const [only] = ours;
+  if (only && known.length === 1) return { is: 'change', packageSn: only.packageSn };
+  const numbers = known.map(({ trackingNumber }) => trackingNumber).join(', ');
+  return {
+    is: 'conflict',
+    reason:
+      ours.length > 0
+        ? `Temu has several parcels of this order (${numbers}), and it is not known which one ${awbNumber} replaces: change it in Temu's seller centre`
+        : `Temu has ${numbers} for this order, which Orderfleet did not send; ours is ${awbNumber}: decide in Temu's seller centre`,
+  };
+}

@@ -1,0 +1,23 @@
+import { z } from 'zod';
+import { AWB_CREATED, awbCreatedEvent } from '../../client.ts';
+import { defineQueue, minutes, seconds } from '../../queue/define.ts';
+
+/** Filled from outside (A1): by orderfleet/client, by any BullMQ producer, or by POST /events/awb-created. */
+export const awbCreated = defineQueue({
+  name: AWB_CREATED,
+  payload: awbCreatedEvent,
+  concurrency: 20,
+  attempts: 5,
+  backoff: { baseMs: seconds(1), maxMs: minutes(1) },
+  timeoutMs: seconds(30),
+});
+
+/** One job tells Temu what is due for one order: all its parcels, since Temu wants them in one call (A3). */
+export const awbPush = defineQueue({
+  name: 'awb-push',
+  payload: z.object({ v: z.literal(1), orderId: z.uuid() }),
+  concurrency: 40, // above the quota times a slow answer, so that the quota is the only brake
+  attempts: 5,
+  backoff: { baseMs: seconds(2), maxMs: minutes(10) },
+  timeoutMs: minutes(2),
+});

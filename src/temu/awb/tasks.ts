@@ -1,0 +1,26 @@
+import { minutes, seconds } from '../../queue/define.ts';
+import type { Task } from '../../queue/maintenance.ts';
+import type { OrdersBase } from '../orders/deps.ts';
+import { findUnpushed, offerPushes, reviveParked } from './offer.ts';
+import { retryWaitingEvents } from './record.ts';
+import { alertAtRisk } from './risk.ts';
+
+/** What the scheduler does for AWB numbers. */
+export const awbTasks = (deps: OrdersBase): Task[] => [
+  {
+    id: 'awb-sweep', // R1: due rows without a job; the lease of a dead worker's push is over by the minute
+    everyMs: seconds(15),
+    run: async () => ({ revived: await reviveParked(deps), offered: await offerPushes(deps) }),
+  },
+  {
+    id: 'awb-find-unpushed', // A7: every minute
+    everyMs: minutes(1),
+    run: async () => ({ found: await findUnpushed(deps), offered: await offerPushes(deps) }),
+  },
+  {
+    id: 'awb-waiting-events',
+    everyMs: seconds(15),
+    run: async () => ({ looked: await retryWaitingEvents(deps) }),
+  },
+  { id: 'awb-at-risk', everyMs: minutes(1), run: async () => ({ alerted: await alertAtRisk(deps) }) },
+];

@@ -1,0 +1,256 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Failure, fail, ok, type Result } from '../errors.ts';
+import type { Http } from '../http.ts';
+import type { Log } from '../log.ts';
+import type { Quota } from '../quota.ts';
+import { failureOf, readEnvelope } from './envelope.ts';
+import { signedBody, type TemuParams } from './sign.ts';
+
+/** T17: who may use how much of an app key's quota while others wait, in order of precedence. */
+export const TEMU_SHARES = [
+  { name: 'awb', part: 0.5 },
+  { name: 'orders', part: 0.35 },
+  { name: 'pages', part: 0.15 },
+] as const;
+export type TemuShare = (typeof TEMU_SHARES)[number]['name'];
+
+const both = (type: string) => ({ v1: type, v2: type });
+
+/** The calls we make, by our name, with Temu's name in each version (T15). */
+const TYPES = {
+  orderList: { v1: 'bg.order.list.get', v2: 'bg.order.list.v2.get' },
+  orderAmount: both('bg.order.amount.query'),
+  orderShipping: { v1: 'bg.order.shippinginfo.get', v2: 'bg.order.shippinginfo.v2.get' },
+  companies: both('bg.logistics.companies.get'),
+  warehouses: both('bg.logistics.warehouse.list.get'),
+  confirmShipment: both('bg.logistics.shipment.v2.confirm'),
+  readShipment: both('bg.logistics.shipment.v2.get'),
+  changeShipment: both('bg.logistics.shipment.shippingtype.update'),
+} as const;
+export type TemuApi = keyof typeof TYPES;
+
+export type TemuHost = 'EU' | 'US' | 'GLOBAL';
+
+/** A store with its secrets open: lives in memory for the length of a job, and is never logged whole. */
+export interface Store {
+  id: string;
+  name: string;
+  region: TemuHost;
+  country: string;
+  appKey: string;
+  appSecret: string;
+  accessToken: string;
+  warehouseId: string | null;
+  apiVersion: 'v1' | 'v2';
+}
+
+export interface CallOptions {
+  share: TemuShare;
+  signal?: AbortSignal;
+  /** The call changes something at Temu. `beforeSend` runs when the request is about to leave, and may forbid it. */
+  effect?: { beforeSend(): Promise<void> };
+}
+
+export interface TemuClient {
+  /**
+   * One call for a store: waits for the quota, signs, sends, reads either envelope. Throttling is waited out; a
+   * clock that differs is corrected once by the answer's Date; another region's host is tried once and the one
+   * that works is remembered (T15). A lost, garbled or undecided answer is `transient`, or for a call with an effect
+   * `unknownOutcome` (A6): then `transient` means that the request surely did not reach Temu.
+   * @throws the signal's reason; what `beforeSend` throws; the database's error when the quota's ledger is away.
+   */
+  call(store: Store, api: TemuApi, params: TemuParams, options: CallOptions): Promise<Result<unknown>>;
+  /** Calls of a store that this process sent longer ago than this (3 s) and that Temu has not answered yet. */
+  hanging(storeId: string, longerThanMs?: number): number;
+}
+
+/** Where the host that answered a store's call is kept between processes. */
+export interface HostMemory {
+  get(storeId: string, api: TemuApi): Promise<TemuHost | undefined>;
+  set(storeId: string, api: TemuApi, host: TemuHost): Promise<void>;
+}
+
+export interface TemuClientDeps {
+  http: Http;
+  quota: Quota;
+  hosts: HostMemory;
+  urls: Record<TemuHost, string>;
+  timeoutMs: number;
+  clock: () => number;
+  log: Log;
+}
+
+/** After "too fast" the whole account pauses for this long; the quota is per second. */
+const THROTTLE_HOLD_MS = 1_000;
+/** Then the caller gives its place to others and comes back later. */
+const THROTTLE_TRIES = 10;
+/** A call without an answer for this long hangs: Temu answers within a second. */
+const HANGING_MS = 3_000;
+
+/** The source document sends an EU store's price call to the global host; everything else goes home (T15). */
+export const defaultHost = (region: TemuHost, api: TemuApi): TemuHost =>
+  api === 'orderAmount' && region === 'EU' ? 'GLOBAL' : region;
+export const otherHost = (region: TemuHost, host: TemuHost): TemuHost => {
+  if (host !== region) return region;
+  return region === 'GLOBAL' ? 'EU' : 'GLOBAL';
+};
+
+export function createTemuClient(deps: TemuClientDeps): TemuClient {
+  /** Server time minus ours per host, in milliseconds: learnt when a server calls our timestamp wrong. */
+  const clockOffset = new Map<TemuHost, number>();
+
+  /** When each call of a store that has no answer yet was sent. */
+  const open = new Map<string, Set<{ sentAt: number }>>();
+  const openOf = (storeId: string) => {
+    const calls = open.get(storeId) ?? new Set();
+    open.set(storeId, calls);
+    return calls;
+  };
+  const hanging = (storeId: string, longerThanMs = HANGING_MS) => {
+    const since = performance.now() - longerThanMs;
+    return [...openOf(storeId)].filter(({ sentAt }) => sentAt <= since).length;
+  };
+
+  async function attempt(
+    store: Store,
+    host: TemuHost,
+    api: TemuApi,
+    params: TemuParams,
+    options: CallOptions,
+  ) {
+    const type = TYPES[api][store.apiVersion];
+    for (let tries = 1; ; tries++) {
+      await deps.quota.take(store.appKey, options.share, options.signal);
+      await options.effect?.beforeSend();
+      const timestamp = Math.floor((deps.clock() + (clockOffset.get(host) ?? 0)) / 1000);
+      const common = {
+        type,
+        app_key: store.appKey,
+        access_token: store.accessToken,
+        data_type: 'JSON',
+        timestamp,
+      };
+      const sent = { sentAt: performance.now() };
+      openOf(store.id).add(sent);
+      const answer = await deps.http
+        .request({
+          url: deps.urls[host],
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: signedBody({ ...common, ...params }, store.appSecret),
+          timeoutMs: deps.timeoutMs,
+          signal: options.signal,
+        })
+        .finally(() => openOf(store.id).delete(sent));
+      if (!answer.ok) {
+        const { failure } = answer;
+        const lost = failure.kind === 'unknownOutcome' || options.effect !== undefined;
+        return {
+          failure: failure.kind === 'transient' || !lost ? failure : { ...failure, kind: undecided(options) },
+        };
+      }
+      const { status, headers, text } = answer.value;
+      if (status === 429 || isThrottle(text)) {
+        await deps.quota.hold(store.appKey, THROTTLE_HOLD_MS);
+        deps.log.warn({ store: store.name, api: type, tries }, 'Temu: too fast; the account pauses');
+        if (tries < THROTTLE_TRIES) continue;
+        return { failure: { kind: 'throttled', message: 'Temu: too many requests' } as Failure };
+      }
+      if (status !== 200)
+        return { failure: { kind: undecided(options), message: `Temu answered HTTP ${status}` } as Failure };
+      return { text, date: headers.date };
+    }
+  }
+
+  async function call(
+    store: Store,
+    api: TemuApi,
+    params: TemuParams,
+    options: CallOptions,
+  ): Promise<Result<unknown>> {
+    const usual = (await deps.hosts.get(store.id, api)) ?? defaultHost(store.region, api);
+    let host = usual;
+    let clockTried = false;
+    let refusedBefore: Failure | undefined;
+
+    for (;;) {
+      const sent = await attempt(store, host, api, params, options);
+      if (sent.failure) return { ok: false, failure: sent.failure };
+      const read = readEnvelope(sent.text);
+      if (!read.ok) return options.effect ? fail('unknownOutcome', read.failure.message) : read;
+      const refusal = read.value.kind === 'refused' ? read.value.refusal : undefined;
+
+      if (
+        refusal?.errorClass === 'clock' &&
+        !clockTried &&
+        sent.date &&
+        !Number.isNaN(Date.parse(sent.date))
+      ) {
+        clockTried = true;
+        clockOffset.set(host, Date.parse(sent.date) - deps.clock());
+        deps.log.warn(
+          { host, offsetMs: clockOffset.get(host) },
+          'Temu’s clock and ours differ: following Temu’s',
+        );
+        continue;
+      }
+      // another region's host may know neither the app nor its token: only the store's own host can refuse those
+      const notMine =
+        refusal?.errorClass === 'wrongRegion' ||
+        (refusal?.errorClass === 'credentials' && host !== store.region);
+      if (refusal && notMine) {
+        // an order is not to blame for a region, nor is the store when its list call works
+        const failure: Failure =
+          api === 'orderList'
+            ? { ...failureOf(refusal), kind: 'credentials' }
+            : { ...failureOf(refusal), kind: 'rejected' };
+        if (refusedBefore) return { ok: false, failure: host === store.region ? failure : refusedBefore };
+        refusedBefore = failure;
+        host = otherHost(store.region, host);
+        continue;
+      }
+      if (host !== usual) {
+        await deps.hosts.set(store.id, api, host);
+        deps.log.info({ store: store.name, api, host }, 'Temu: this host serves the call; remembered');
+      }
+      // "system error, try again" does not say whether it was done (reference, section 4: read back before any retry)
+      if (refusal?.errorClass === 'transient' && options.effect)
+        return { ok: false, failure: { ...failureOf(refusal), kind: 'unknownOutcome' } };
+      return refusal
+        ? { ok: false, failure: failureOf(refusal) }
+        : ok((read.value as { result: unknown }).result);
+    }
+  }
+
+  return { call, hanging };
+}
+
+/** A fault between sending and a readable answer: harmless to repeat, unless the call has an effect. */
+const undecided = (options: CallOptions) =>
+  options.effect ? ('unknownOutcome' as const) : ('transient' as const);
+
+/** Cheap look before the answer is parsed: throttling must not cost more than the call. */
+function isThrottle(text: string): boolean {
+  if (text.length > 2_000 || !/4000004|110020007/.test(text)) return false;
+  const read = readEnvelope(text);
+  return read.ok && read.value.kind === 'refused' && read.value.refusal.errorClass === 'throttle';
+}
+
+/** Waits between tries of a call without effect, for callers that hold their place meanwhile. */
+export async function withRetries<T>(
+  attempts: number,
+  delayMs: (tries: number) => number,
+  signal: AbortSignal,
+  attempt: () => Promise<Result<T>>,
+): Promise<Result<T>> {
+  for (let tries = 1; ; tries++) {
+    const result = await attempt();
+    const again = !result.ok && (result.failure.kind === 'transient' || result.failure.kind === 'malformed');
+    if (!again || tries >= attempts) return result;
+    await sleep(delayMs(tries), undefined, { signal });
+  }
+}
+
+/** An answer whose shape is not what the documentation says: treated like a garbled one. */
+export const wrongShape = (api: TemuApi, detail: string) =>
+  fail('malformed', `Temu's ${api} answer: ${detail}`);

@@ -1,0 +1,75 @@
+import { type Failure, fail, messageOf, ok, type Result } from '../errors.ts';
+import { classOf, type ErrorClass } from './error-classes.ts';
+import { parseExact, storable } from './json.ts';
+
+export interface TemuRefusal {
+  errorClass: ErrorClass;
+  code: number;
+  /** Temu's own words; of both levels when both refused. */
+  message: string;
+}
+
+export type TemuAnswer = { kind: 'ok'; result: unknown } | { kind: 'refused'; refusal: TemuRefusal };
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Messages are part of an index of order_errors, which takes 2,700 bytes. */
+const MAX_MESSAGE = 800;
+
+const textOf = (level: Record<string, unknown>) =>
+  typeof level.errorMsg === 'string' && level.errorMsg !== ''
+    ? level.errorMsg
+    : `Temu error ${level.errorCode}`;
+
+/**
+ * Reads either envelope (T15): `{success, errorCode, errorMsg, result}` with the payload in `result` or in
+ * `result.result`; both success flags count. Text that is not such an object is a `malformed` failure.
+ */
+export function readEnvelope(text: string): Result<TemuAnswer> {
+  let body: unknown;
+  try {
+    body = parseExact(text);
+  } catch (error) {
+    const shown = text.trimStart().startsWith('<')
+      ? 'an HTML page'
+      : `no JSON (${messageOf(error).slice(0, 80)})`;
+    return fail('malformed', `Temu answered ${shown}`);
+  }
+  if (!isObject(body) || typeof body.success !== 'boolean')
+    return fail('malformed', 'Temu answered JSON without its envelope (no "success")');
+
+  const inner = isObject(body.result) && typeof body.result.success === 'boolean' ? body.result : undefined;
+  const refusing = [body, inner].filter((level) => level !== undefined && level.success === false);
+  const first = refusing[0];
+  if (!first) return ok({ kind: 'ok', result: inner ? inner.result : body.result });
+
+  const code = Number(first.errorCode);
+  const message = storable(
+    [...new Set(refusing.map((level) => textOf(level as Record<string, unknown>)))]
+      .join('; ')
+      .slice(0, MAX_MESSAGE),
+  );
+  return ok({ kind: 'refused', refusal: { errorClass: classOf(code, message), code, message } });
+}
+
+/** How a refusal is handled, once the client has tried its own remedies (another host, the server's clock). */
+const KIND_OF: Record<ErrorClass, Failure['kind']> = {
+  throttle: 'throttled',
+  transient: 'transient',
+  notReady: 'notReady',
+  credentials: 'credentials',
+  scope: 'scope',
+  bug: 'bug',
+  clock: 'credentials', // our clock is off for every call of the store: a person must set it
+  wrongRegion: 'credentials',
+  sellerMustAct: 'sellerMustAct',
+  alreadyDone: 'alreadyDone',
+  terminal: 'rejected',
+};
+
+export const failureOf = ({ errorClass, code, message }: TemuRefusal): Failure => ({
+  kind: KIND_OF[errorClass],
+  code,
+  message,
+});

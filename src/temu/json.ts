@@ -1,0 +1,61 @@
+import { isInteger, isSafeNumber, parse, stringify } from 'lossless-json';
+
+/**
+ * JSON as Temu means it: whole numbers above 2^53 (goods, SKU and channel ids) become bigint instead of being
+ * rounded, and go out again digit for digit (reference: "Large numbers").
+ * @throws SyntaxError on broken JSON, and on JSON that is nested too deep or has a number of absurd length (R4).
+ */
+export function parseExact(text: string): unknown {
+  if (isTooDeep(text)) throw new SyntaxError(`nested more than ${MAX_DEPTH} deep`);
+  return parse(text, null, (digits) => {
+    if (digits.length > MAX_DIGITS) throw new SyntaxError(`a number of ${digits.length} digits`);
+    return isInteger(digits) && !isSafeNumber(digits) ? BigInt(digits) : Number(digits);
+  });
+}
+
+/** Temu's answers are less than 10 deep. What is read must also be written: here, and by Postgres as jsonb. */
+const MAX_DEPTH = 100;
+/** Temu's longest ids have 18 digits; a bigint of a million blocks the process for a second. */
+const MAX_DIGITS = 100;
+
+function isTooDeep(text: string): boolean {
+  let depth = 0;
+  for (let at = 0; at < text.length; at++) {
+    const char = text.charCodeAt(at);
+    if (char === QUOTE) {
+      // to the end of the text value: a quote after an odd number of backslashes does not end it
+      do at = text.indexOf('"', at + 1);
+      while (at > 0 && backslashesBefore(text, at) % 2 === 1);
+      if (at < 0) return false; // broken; the parser says where
+    } else if (char === OPEN_OBJECT || char === OPEN_ARRAY) {
+      if (++depth > MAX_DEPTH) return true;
+    } else if (char === CLOSE_OBJECT || char === CLOSE_ARRAY) depth--;
+  }
+  return false;
+}
+
+const [QUOTE, BACKSLASH, OPEN_OBJECT, CLOSE_OBJECT, OPEN_ARRAY, CLOSE_ARRAY] = [34, 92, 123, 125, 91, 93];
+
+function backslashesBefore(text: string, end: number): number {
+  let start = end;
+  while (text.charCodeAt(start - 1) === BACKSLASH) start--;
+  return end - start;
+}
+
+/** Compact JSON; bigint as a number. */
+export const stringifyExact = (value: unknown): string => stringify(value) ?? 'null';
+
+/**
+ * Text as Postgres takes it, from hostile text as well as from a title cut in the middle of an emoji: without NUL, and
+ * lone surrogates as U+FFFD.
+ */
+export const storable = (text: string): string => text.replace(LONE_SURROGATE, '\ufffd').replaceAll('\0', '');
+const LONE_SURROGATE = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
+
+/** The same for compact JSON (of `stringifyExact`), in which both are written as escapes, and only these are. */
+export const storableJson = (json: string): string =>
+  json.replace(ESCAPE, (found, code?: string) =>
+    code === undefined ? found : code === '0000' ? '' : '\ufffd',
+  );
+/** Every escape, so that a backslash that is itself escaped starts none. */
+const ESCAPE = /\\(?:u(0000|d[89a-f][0-9a-f]{2})|.)/gi;

@@ -1,0 +1,134 @@
+import { z } from 'zod';
+import type { Result } from '../../errors.ts';
+import { type TemuApi, wrongShape } from '../client.ts';
+
+/** Temu's ids have up to 25 characters; an index of Postgres takes no endless ones. */
+export const LONGEST_ID = 100;
+/** What a `timestamptz` and an ISO text of four-digit years both hold: 1970 to 9999, in Unix seconds. */
+const LATEST = 253_402_300_799;
+/** Above every order; sums of it fit into an integer column. */
+const MOST_UNITS = 1_000_000;
+/** Minor units; sums of it fit into numeric(14,2), also in a currency that is not divided. */
+const MOST_MONEY = 10n ** 11n;
+
+/** Temu's answers as we read them: only what we map (T6, T8, T9), tolerant about everything else. */
+const id = z
+  .union([z.number(), z.bigint(), z.string()])
+  .transform(String)
+  .refine((value) => value.length <= LONGEST_ID, { error: `an id of more than ${LONGEST_ID} characters` });
+const optionalId = id
+  .nullish()
+  .transform((value) => (value === undefined || value === null || value === '' ? null : value));
+const text = z
+  .string()
+  .nullish()
+  // a text column of Postgres takes no NUL
+  .transform((value) => value?.replaceAll('\u0000', '').trim() || null);
+/** Unix seconds; null and 0 mean "none". */
+export const time = z
+  .union([z.number(), z.bigint(), z.string().regex(/^\d+$/)])
+  .nullish()
+  .refine(
+    (value) => value === null || value === undefined || (Number(value) >= 0 && Number(value) <= LATEST),
+    {
+      error: 'not a time in Unix seconds',
+    },
+  )
+  .transform((value) => (value ? new Date(Number(value) * 1000) : null));
+const quantity = z.number().int().nonnegative().max(MOST_UNITS).nullish();
+
+export const listItem = z.object({
+  parentOrderMap: z.object({
+    parentOrderSn: z.string().min(1).max(LONGEST_ID),
+    parentOrderStatus: z.number().int(),
+    updateTime: time.refine((value) => value !== null, { error: 'updateTime is missing' }),
+    parentOrderTime: time,
+    expectShipLatestTime: time,
+    regionId: z.int32().nullish(),
+  }),
+  orderList: z
+    .array(
+      z.object({
+        orderSn: id,
+        orderStatus: z.number().int().nullish(),
+        goodsId: optionalId,
+        goodsName: text,
+        skuId: optionalId,
+        originalOrderQuantity: quantity,
+        quantity,
+        canceledQuantityBeforeShipment: quantity,
+        productList: z.array(z.object({ productSkuId: optionalId })).nullish(),
+      }),
+    )
+    .nullish()
+    .transform((rows) => rows ?? [])
+    // a line is known by its orderSn: which of the two would be the right one?
+    .refine((rows) => new Set(rows.map((row) => row.orderSn)).size === rows.length, {
+      error: 'the same orderSn twice',
+    }),
+});
+export type ListItem = z.output<typeof listItem>;
+
+export const listPage = z.object({
+  // a total beyond this is no total: it would have us read empty pages for hours (R4)
+  totalItemNum: z.number().int().nonnegative().max(1_000_000),
+  pageItems: z
+    .array(z.unknown())
+    .nullish()
+    .transform((items) => items ?? []),
+});
+export type ListPage = z.output<typeof listPage>;
+
+const money = z
+  .object({
+    amount: z
+      .union([z.number().int(), z.bigint()])
+      .nullish()
+      .transform((amount) => (amount === undefined || amount === null ? null : BigInt(amount)))
+      .refine((amount) => amount === null || (amount < MOST_MONEY && amount > -MOST_MONEY), {
+        error: 'an absurd amount',
+      }),
+    currency: text,
+  })
+  .nullish()
+  .transform((value) => ({ amount: value?.amount ?? null, currency: value?.currency ?? null }));
+
+export const amountAnswer = z.object({
+  parentOrderMap: z.object({
+    taxTotalAfterDiscount: money,
+    estimatedRevenue: money,
+    basePriceTotal: money,
+    shippingAmountTotal: money,
+    discountFromTEMU: money,
+    discountFromSeller: money,
+  }),
+  orderList: z
+    .array(z.object({ orderSn: id, unitBasePrice: money }))
+    .nullish()
+    .transform((rows) => rows ?? []),
+});
+export type Amounts = z.output<typeof amountAnswer>;
+
+export const shippingAnswer = z
+  .object({
+    regionName1: text,
+    regionName2: text,
+    regionName3: text,
+    addressLine1: text,
+    postCode: text,
+    receiptName: text,
+    mobile: text,
+    mail: text,
+  })
+  .nullish()
+  .transform((value) => value ?? null);
+export type Shipping = z.output<typeof shippingAnswer>;
+
+/** Reads a successful answer; one of another shape is a `malformed` failure that names the field. */
+export function readAnswer<T>(api: TemuApi, schema: z.ZodType<T>, answer: Result<unknown>): Result<T> {
+  if (!answer.ok) return answer;
+  const parsed = schema.safeParse(answer.value);
+  if (parsed.success) return { ok: true, value: parsed.data };
+  const issue = parsed.error.issues[0];
+  return wrongShape(api, `${issue?.path.join('.') || 'the result'}: ${issue?.message ?? 'unexpected'}`);
+}

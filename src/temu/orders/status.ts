@@ -1,0 +1,84 @@
+/** T7: Temu's number → its state's name and our status. */
+const STATES: Record<number, { state: string; status: OrderStatus }> = {
+  1: { state: 'PENDING', status: 'Pending' },
+  2: { state: 'UN_SHIPPING', status: 'Ready for Shipping' },
+  3: { state: 'CANCELED', status: 'Cancelled' },
+  4: { state: 'SHIPPED', status: 'Shipped' },
+  5: { state: 'RECEIPTED', status: 'Shipped' },
+  41: { state: 'PARTIAL DELIVERY', status: 'Partially Shipped' },
+  51: { state: 'PARTIAL RECEIPT', status: 'Partially Shipped' },
+};
+
+export type OrderStatus =
+  | 'Pending'
+  | 'Ready for Shipping'
+  | 'Cancelled'
+  | 'Shipped'
+  | 'Partially Shipped'
+  | 'Incomplete';
+
+/** The state's name; an unknown value as it came. */
+export const stateName = (value: number): string => STATES[value]?.state ?? String(value);
+export const isKnownState = (value: number): boolean => value in STATES;
+
+/** T12: how long an order waits after units of it were cancelled, for the refunds to come in. */
+export const HOLD_MS = 30 * 60_000;
+
+export interface StatusInput {
+  /** parentOrderStatus */
+  value: number;
+  updateTime: Date;
+  lines: readonly { ordered: number; cancelled: number }[];
+  /** True when the price or the shipping call ended in failure. */
+  partMissing: boolean;
+  now: Date;
+}
+
+export interface StatusDecision {
+  status: OrderStatus;
+  pendingUntil: Date | null;
+  statusAfterPending: OrderStatus | null;
+  /** True when a missing part is an error of this order and is to be fetched again (T13). */
+  healable: boolean;
+}
+
+/**
+ * T7, T12 and T13 in one place.
+ *
+ * T12 as written would also hold an order that has shipped since, and then call it Ready for Shipping, for as long as
+ * Temu repeats its cancelled quantity. Cancellation before shipment matters before shipment: states 1, 2 and 3 wait;
+ * state 1 then stays Pending (Temu does not let it ship yet) and state 3 is Cancelled, whatever the quantities say.
+ */
+export function decideStatus({ value, updateTime, lines, partMissing, now }: StatusInput): StatusDecision {
+  const known = STATES[value];
+  if (!known) return { status: 'Incomplete', pendingUntil: null, statusAfterPending: null, healable: false };
+
+  const beforeShipment = value === 1 || value === 2 || value === 3;
+  const cut = beforeShipment && lines.some((line) => line.cancelled > 0);
+  const allCancelled = lines.length > 0 && lines.every((line) => line.cancelled >= line.ordered);
+  const settled: OrderStatus = cut && allCancelled ? 'Cancelled' : known.status;
+  const needsAllParts = settled === 'Ready for Shipping' || settled === 'Partially Shipped';
+  const healable = needsAllParts && partMissing;
+  const final: OrderStatus = healable ? 'Incomplete' : settled;
+
+  const until = new Date(updateTime.getTime() + HOLD_MS);
+  return cut && now < until
+    ? { status: 'Pending', pendingUntil: until, statusAfterPending: final, healable }
+    : { status: final, pendingUntil: null, statusAfterPending: null, healable };
+}
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+
+/**
+ * T13: when a missing part is asked for again: hourly for a day, daily for a week, then null.
+ * Amounts that Temu is still computing (T16 "not ready") come within minutes: 2, 4, 8, 16, 32 first.
+ */
+export function nextHeal(since: Date, now: Date, notReadyTries: number | null): Date | null {
+  const age = now.getTime() - since.getTime();
+  if (notReadyTries !== null && notReadyTries <= 5)
+    return new Date(now.getTime() + 60_000 * 2 ** notReadyTries);
+  if (age < DAY_MS) return new Date(now.getTime() + HOUR_MS);
+  if (age < 8 * DAY_MS) return new Date(now.getTime() + DAY_MS);
+  return null;
+}

@@ -1,0 +1,65 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { parseEnv } from 'node:util';
+import postgres from 'postgres';
+import { expect, test } from 'vitest';
+import { startProcess } from '../support/process.ts';
+import { until } from '../support/until.ts';
+import {
+  endedWithItsFamily,
+  expectWhole,
+  family,
+  STARTED,
+  stillRunning,
+  temporaryHome,
+} from './orderfleet.ts';
+
+test('npm start: orders arrive from the stand-in, all of it ends together, and a second start goes on', async () => {
+  const home = await temporaryHome();
+  const env = { ORDERFLEET_HOME: home, TEMU_QPS: '200' };
+  const start = async () => {
+    const demo = endedWithItsFamily(startProcess('sandbox/demo.ts', { env, cwd: home }));
+    await demo.waitForLine(/^Orderfleet is up\.$/, STARTED);
+    return demo;
+  };
+  const fleetEnv = async () => parseEnv(await readFile(path.join(home, 'fleet.env'), 'utf8'));
+  const inDatabase = async <T>(look: (sql: postgres.Sql) => Promise<T>): Promise<T> => {
+    const sql = postgres(String((await fleetEnv()).DATABASE_URL), { max: 1 });
+    return await look(sql).finally(() => sql.end());
+  };
+  const stores = () => inDatabase((sql) => sql`select name from temu_stores order by name`);
+  const stored = () =>
+    inDatabase((sql) => sql<{ sn: string }[]>`select marketplace_order_id as sn from orders`);
+
+  const first = await start();
+  expect(first.output()).toMatch(/A stand-in for Temu runs at http:\/\/127\.0\.0\.1:\d+ for: EU, US, GLOBAL/);
+  const before = await until(
+    async () => {
+      const orders = await stored();
+      return orders.length >= 30 && orders;
+    },
+    { timeoutMs: 60_000, what: 'thirty orders' },
+  );
+  const demoStores = await stores();
+  expect(demoStores).toEqual([{ name: 'demo-de' }, { name: 'demo-jp' }, { name: 'demo-ro' }]);
+  const all = await family(first.pid);
+  expect(all.filter(({ command }) => command.includes('sandbox/main.ts'))).toHaveLength(1);
+  expectWhole(all);
+  expect(await first.kill('SIGINT')).toEqual({ code: 0, signal: null });
+  expect(await stillRunning(all)).toEqual([]);
+
+  const second = await start();
+  const kept = new Set((await stored()).map(({ sn }) => sn));
+  expect(before.filter(({ sn }) => !kept.has(sn))).toEqual([]);
+  const sandbox = new URL(String((await fleetEnv()).TEMU_EU_URL)).origin;
+  const served = new Set<string>();
+  for (const { name } of demoStores) {
+    const answer = await fetch(`${sandbox}/_sandbox/orders?shop=${name}&limit=10000`);
+    for (const order of (await answer.json()) as { parentOrderSn: string }[]) served.add(order.parentOrderSn);
+  }
+  expect(before.filter(({ sn }) => !served.has(sn))).toEqual([]);
+  expect(await stores()).toEqual(demoStores);
+  const rest = await family(second.pid);
+  expect(await second.kill('SIGTERM')).toEqual({ code: 0, signal: null });
+  expect(await stillRunning(rest)).toEqual([]);
+}, 180_000);

@@ -1,0 +1,150 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { startSandboxProcess, startTestFleet, type TestFleet } from '../support/fleet.ts';
+import { reapProcesses } from '../support/process.ts';
+import { until } from '../support/until.ts';
+import { orderfleet, STARTED, startOrderfleet } from './orderfleet.ts';
+
+/** Nobody waits for a quota here. */
+const QPS = '1000';
+interface SandboxOrder {
+  parentOrderSn: string;
+  lines: { ordered: number; cancelled: number }[];
+}
+
+const shop = {
+  ...{ name: 'corner-shop', appKey: 'its-key', appSecret: 'its-secret', accessToken: 'its-token' },
+  ...{ region: 'EU', country: 'RO' },
+};
+/** Its token is unknown to Temu. */
+const stranger = { ...shop, name: 'stranger', accessToken: 'its-old-token' };
+
+const addFlags = ({ name, region, country, appKey, appSecret, accessToken }: typeof shop) => [
+  ...['store', 'add', '--name', name, '--region', region, '--country', country],
+  ...['--app-key', appKey, '--app-secret', appSecret, '--access-token', accessToken],
+];
+
+let sandbox: Awaited<ReturnType<typeof startSandboxProcess>>;
+let stack: TestFleet;
+const run = (...args: string[]) => orderfleet(args, stack.env);
+
+beforeAll(async () => {
+  sandbox = await startSandboxProcess(['--qps', QPS]);
+  stack = await startTestFleet('postgres', sandbox.routers, { TEMU_QPS: QPS });
+  await sandbox.control('shops', shop);
+  await sandbox.control('orders', { shop: shop.name, count: 12, seed: 3 });
+  await stack.worker('temu').waitForLine(/"msg":"started"/, STARTED);
+});
+afterAll(async () => {
+  await stack.close();
+  await reapProcesses();
+});
+
+const orders = () => sandbox.control<SandboxOrder[]>(`orders?shop=${shop.name}`);
+/** Changed a minute ago: what changes within the last seconds is left to the next window (T3). */
+const change = (order: SandboxOrder, set: object) =>
+  sandbox.control('change', {
+    ...{ shop: shop.name, parentOrderSn: order.parentOrderSn, keepUpdateTime: true },
+    set: { ...set, updatedAt: Math.floor(Date.now() / 1000) - 60 },
+  });
+
+test('sync waits for every order, and explain tells the story of each kind', async () => {
+  const [plain, held, incomplete, failed] = (await orders()) as [
+    SandboxOrder,
+    SandboxOrder,
+    SandboxOrder,
+    SandboxOrder,
+  ];
+  await change(plain, { status: 4 });
+  await change(held, {
+    status: 2,
+    lines: held.lines.map((line) => ({ ...line, ordered: line.ordered + 1, cancelled: 1 })),
+  });
+  await change(incomplete, { status: 2, lines: incomplete.lines.map((line) => ({ ...line, cancelled: 0 })) });
+  await sandbox.control('faults', {
+    match: { type: 'bg.order.shippinginfo.get', parentOrderSn: incomplete.parentOrderSn },
+    do: { kind: 'innerError', errorCode: 40_003, errorMsg: 'the house has no number' },
+  });
+
+  await run(...addFlags(shop));
+  const synced = await run('sync', '--wait');
+  expect(synced).toMatchObject({ code: 0 });
+  expect(synced.output).toMatch(
+    /^corner-shop: window read, 12 of 12 orders, 0 still to be enriched, \d incomplete\nAll orders are settled\.\n$/,
+  );
+
+  await stack.fleet.db.$client`
+    update temu_order_inbox set state = 'failed', error = 'its list item cannot be read'
+    where parent_order_sn = ${failed.parentOrderSn}`;
+  const explain = (order: SandboxOrder, ...more: string[]) => run('explain', order.parentOrderSn, ...more);
+  const [stored, waiting, lacking, asideJson, unknown] = await Promise.all([
+    explain(plain),
+    explain(held),
+    explain(incomplete),
+    explain(failed, '--json'),
+    run('explain', 'PO-000-1'),
+  ]);
+  expect(stored.code).toBe(0);
+  expect(stored.stdout).toMatch(
+    new RegExp(
+      `^${plain.parentOrderSn} {2}store "corner-shop" {2}Shipped\nTemu gives it the state SHIPPED\\.\n`,
+    ),
+  );
+  expect(waiting.stdout).toMatch(
+    / {2}Pending\nUnits of it were cancelled before shipment: it waits until 20.*Z and then becomes Ready/,
+  );
+  expect(lacking.stdout).toMatch(
+    / {2}Incomplete\n.*the house has no number.* It is tried again at 20.*Z\.\n/,
+  );
+  expect(JSON.parse(asideJson.stdout)).toMatchObject({
+    orders: [{ because: expect.stringMatching(/^It was set aside: its list item cannot be read\./) }],
+  });
+  expect(unknown).toMatchObject({ code: 1, stdout: expect.stringMatching(/ PO-000-1 is known\./) });
+
+  const [status, statusJson] = await Promise.all([run('status'), run('status', '--json')]);
+  expect(status.code).toBe(0);
+  expect(status.stdout).toMatch(/corner-shop +EU +on +\d+ s ago +12 of 12 +12 +0 +\d +1\n/);
+  expect(status.stdout).toContain('the house has no number');
+  expect(JSON.parse(statusJson.stdout)).toMatchObject({
+    stores: [
+      { name: 'corner-shop', active: true, lastWindow: { expected: 12, stored: 12 }, inbox: { failed: 1 } },
+    ],
+    orderErrors: expect.any(Array),
+    needsAPerson: expect.any(Array),
+    queues: expect.arrayContaining([
+      expect.objectContaining({ queue: 'temu-orders', waiting: 0, failed: 0 }),
+    ]),
+  });
+  expect(status.output + statusJson.output).not.toContain('its-');
+}, 60_000);
+
+test('sync ends with 1 and says why: refused credentials, a paused store', async () => {
+  await run(...addFlags(stranger));
+  const refused = await run('sync', '--store', 'stranger', '--wait', '--json');
+  expect(refused.code).toBe(1);
+  expect(JSON.parse(refused.stdout)).toMatchObject([{ store: 'stranger', problem: expect.any(String) }]);
+
+  const paused = await run('sync', '--store', 'stranger', '--wait');
+  expect(paused.code).toBe(1);
+  expect(paused.output).toMatch(
+    /^Store "stranger" is paused and not read: Temu refused .*access token.*orderfleet store rotate "stranger"/,
+  );
+  const unknown = await run('sync', '--store', 'strangr');
+  expect(unknown).toMatchObject({
+    code: 2,
+    output: expect.stringMatching(/^There is no store named "strangr"/),
+  });
+}, 60_000);
+
+test('sync says when no worker takes its jobs', async () => {
+  const lonely = await startTestFleet('postgres', sandbox.routers);
+  try {
+    await orderfleet(addFlags(shop), lonely.env);
+
+    const waiting = startOrderfleet(['sync', '--wait'], lonely.env);
+    await waiting.waitForLine(/^No worker takes jobs of temu-pages: start one with orderfleet up/, STARTED);
+    await until(() => waiting.output().includes('temu-orders'));
+    await waiting.kill('SIGINT');
+  } finally {
+    await lonely.close();
+  }
+}, 60_000);

@@ -1,0 +1,91 @@
+import { stat } from 'node:fs/promises';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import type { RunningProcess } from '../support/process.ts';
+import { until } from '../support/until.ts';
+import {
+  endedWithItsFamily,
+  expectWhole,
+  family,
+  orderfleet,
+  postmasters,
+  STARTED,
+  startOrderfleet,
+  stillRunning,
+  temporaryHome,
+  workers,
+} from './orderfleet.ts';
+
+const STORE = [
+  ...['store', 'add', '--name', 'mine', '--region', 'EU', '--country', 'RO'],
+  ...['--app-key', 'k', '--app-secret', 's', '--access-token', 't'],
+];
+
+async function startUp(env: Record<string, string>): Promise<RunningProcess> {
+  const up = endedWithItsFamily(startOrderfleet(['up'], env));
+  await up.waitForLine(/^Orderfleet is up\.$/, STARTED);
+  return up;
+}
+
+test('up is a whole fleet that others find, alone in its directory, and ends as a whole', async () => {
+  const home = await temporaryHome();
+  // Temu is not to be asked: nothing listens there
+  const env = { ORDERFLEET_HOME: home, TEMU_EU_URL: 'http://127.0.0.1:1/', LOG_LEVEL: 'warn' };
+
+  const first = await startUp(env);
+  expect(first.output()).toMatch(/database {2}embedded Postgres in .*, database orderfleet/);
+  const [added, second] = await Promise.all([
+    orderfleet(STORE, { ORDERFLEET_HOME: home }),
+    orderfleet(['up'], env),
+  ]);
+  expect(added.code).toBe(0);
+  expect(second).toMatchObject({
+    code: 2,
+    output: `A fleet runs in this directory already (process ${first.pid}). Stop it first, or set ORDERFLEET_HOME.\n`,
+  });
+  for (const file of ['fleet.env', 'credentials.key'])
+    expect((await stat(path.join(home, file))).mode & 0o777).toBe(0o600);
+
+  const firstFamily = await family(first.pid);
+  expectWhole(firstFamily);
+  expect(await first.kill('SIGINT')).toEqual({ code: 0, signal: null });
+  expect(first.output()).toMatch(/Stopping: jobs in work are finished first …\nStopped\.\n$/);
+  expect(await stillRunning(firstFamily)).toEqual([]);
+  expect(await orderfleet(['store', 'list'], { ORDERFLEET_HOME: home })).toMatchObject({
+    code: 2,
+    output: expect.stringContaining('No fleet runs in this directory'),
+  });
+}, 120_000);
+
+test('up keeps its workers running; they do not outlive it; the next one goes on with its data', async () => {
+  const home = await temporaryHome();
+  const env = { ORDERFLEET_HOME: home, TEMU_EU_URL: 'http://127.0.0.1:1/' };
+  const up = await startUp(env);
+  const temu = async () => workers(await family(up.pid)).find(({ command }) => command.includes('temu.ts'));
+  const killed = await temu();
+  process.kill(killed?.pid as number, 'SIGKILL');
+  await until(
+    async () => {
+      const now = await temu();
+      return now && now.pid !== killed?.pid && now;
+    },
+    { timeoutMs: 20_000, what: 'another temu worker' },
+  );
+
+  expect((await orderfleet(STORE, { ORDERFLEET_HOME: home })).code).toBe(0);
+  const left = await family(up.pid);
+  await up.kill('SIGKILL');
+  await until(async () => (await stillRunning(workers(left))).length === 0, {
+    timeoutMs: 30_000,
+    what: 'the workers to end by themselves',
+  });
+  // the database stays, and the next one takes it over
+  expect(await stillRunning(postmasters(left))).toHaveLength(1);
+  const next = await startUp(env);
+  const listed = await orderfleet(['store', 'list', '--json'], { ORDERFLEET_HOME: home });
+  expect(JSON.parse(listed.stdout)).toMatchObject([{ name: 'mine' }]);
+  const nextFamily = await family(next.pid);
+  // a closed terminal
+  expect(await next.kill('SIGHUP')).toEqual({ code: 0, signal: null });
+  expect(await stillRunning([...left, ...nextFamily])).toEqual([]);
+}, 120_000);

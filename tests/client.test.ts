@@ -1,0 +1,268 @@
+import { execFile } from 'node:child_process';
+import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { createServer, type Socket } from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { createPostgresBackend, Queue } from 'bullmq';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { type AwbCreated, createClient, type OrderfleetClient } from '../src/client.ts';
+import { type RunningWorkers, runWorkers } from '../src/queue/run.ts';
+import { awbHandlers } from '../src/temu/awb/index.ts';
+import { AWB_TIMINGS } from '../src/temu/awb/ledger.ts';
+import { startTestFleet, type TestFleet } from './support/fleet.ts';
+import { ROOT } from './support/process.ts';
+import { backends } from './support/redis.ts';
+import { freePort, until } from './support/until.ts';
+
+const run = promisify(execFile);
+const NOWHERE = { eu: 'http://127.0.0.1:9/', us: 'http://127.0.0.1:9/', global: 'http://127.0.0.1:9/' };
+const named = (awbNumber: string): AwbCreated => ({
+  source: 'shopify',
+  marketplaceOrderId: 'S-1',
+  awbNumber,
+});
+const where = ({ env }: TestFleet) =>
+  env.REDIS_URL ? { redisUrl: env.REDIS_URL } : { databaseUrl: env.DATABASE_URL ?? '' };
+
+describe.each(backends())('A1: orderfleet/client, queues on %s', (backend) => {
+  let stack: TestFleet;
+  let client: OrderfleetClient;
+  let workers: RunningWorkers | undefined;
+
+  beforeAll(async () => {
+    stack = await startTestFleet(backend, NOWHERE);
+    client = createClient(where(stack));
+    await stack.fleet.db.$client`insert into orders (source, marketplace_order_id) values ('shopify', 'S-1')`;
+  });
+  afterEach(async () => {
+    await workers?.stop(1_000);
+    workers = undefined;
+  });
+  afterAll(async () => {
+    await client?.close();
+    await stack?.close();
+  });
+  const queue = () => stack.fleet.queues.raw('awb-created');
+  const work = () => {
+    workers = runWorkers(awbHandlers({ ...stack.fleet }, AWB_TIMINGS), stack.fleet);
+  };
+  const recorded = async () => {
+    const rows = await stack.fleet.db.$client<{ awb: string }[]>`select awb_number as awb from shipments`;
+    return rows.map(({ awb }) => awb);
+  };
+
+  test('A1: an event is a job; the same event twice is the same job', async () => {
+    const id = await client.awbCreated(named('ONE'));
+    expect(await client.awbCreated({ ...named(' one ') })).toBe(id);
+    expect(await client.awbCreated(named('TWO'))).not.toBe(id);
+    const jobs = await queue().getJobs(['waiting']);
+    expect(jobs.map((job) => job.id).filter((one) => one === id)).toHaveLength(1);
+    const job = jobs.find((one) => one.id === id);
+    expect(job).toMatchObject({
+      name: 'awb-created',
+      data: { v: 1, ...named('ONE'), carrier: 'fancourier' },
+    });
+    expect(job?.opts.attempts).toBe(5);
+  });
+
+  test.each<[string, object, string]>([
+    ['no number', { awbNumber: undefined }, 'awbNumber'],
+    ['a number with a NUL', { awbNumber: 'A\u0000' }, 'awbNumber'],
+    ['a number with half a character', { awbNumber: 'A\ud800' }, 'awbNumber'],
+    ['no order', { marketplaceOrderId: undefined }, 'orderId'],
+    ['a quantity as text', { items: [{ orderItemId: 'x', quantity: '1' }] }, 'items[0].quantity'],
+  ])('A1: an event with %s is refused with the field’s name', async (_, change, field) => {
+    const before = await queue().getJobCounts();
+    const bad = { ...named('BAD'), ...change } as unknown as AwbCreated;
+    await expect(client.awbCreated(bad)).rejects.toThrow(`→ at ${field}`);
+    expect(await queue().getJobCounts()).toEqual(before);
+  });
+
+  test('A1, R3: a plain BullMQ producer works; its malformed event fails with the field’s name and disturbs no other', async () => {
+    const plain = plainProducer(stack);
+    try {
+      await plain.add('awb-created', { ...named('PLAIN1') });
+      const bad = await plain.add('awb-created', { ...named('PLAIN2'), awbNumber: 17 });
+      const worse = await plain.add('awb-created', 'no event at all');
+      await plain.add('awb-created', { ...named('PLAIN3'), unheardOf: true });
+      work();
+      await until(async () => {
+        const all = await recorded();
+        return ['PLAIN1', 'PLAIN3', 'ONE', 'TWO'].every((awb) => all.includes(awb));
+      });
+      const reason = async (id?: string) => (await queue().getJob(id ?? ''))?.failedReason ?? '';
+      await until(async () => (await queue().getFailedCount()) === 2);
+      expect(await reason(bad.id)).toMatch(/^payload refused: .*at awbNumber/);
+      expect(await reason(worse.id)).toMatch(/^payload refused: .*expected object/);
+      expect(await recorded()).toHaveLength(4);
+    } finally {
+      await plain.close();
+    }
+  });
+});
+
+/** As a program would that knows BullMQ and nothing of ours. */
+function plainProducer({ env }: TestFleet): Queue {
+  if (env.REDIS_URL)
+    return new Queue('awb-created', { connection: { url: env.REDIS_URL }, prefix: '{orderfleet}' });
+  const OnPostgres = Queue as unknown as new (...args: unknown[]) => Queue;
+  const connection = { connectionString: env.DATABASE_URL, schema: 'bullmq' };
+  return new OnPostgres('awb-created', { connection }, createPostgresBackend);
+}
+
+test('A1: a client without an address is refused at once', () => {
+  expect(() => createClient({})).toThrow(/redisUrl, or databaseUrl/);
+});
+
+describe('A1: as an unrelated program', () => {
+  let home: string;
+  let stacks: TestFleet[] = [];
+
+  /** What `npm pack` makes of a build, unpacked into a project that has bullmq, zod and nothing else. */
+  beforeAll(async () => {
+    home = await mkdtemp(path.join(os.tmpdir(), 'orderfleet-pack-'));
+    const built = path.join(home, 'built');
+    await mkdir(built);
+    const tsc = path.join(ROOT, 'node_modules/.bin/tsc');
+    await run(tsc, ['-p', 'tsconfig.build.json', '--outDir', path.join(built, 'dist')], { cwd: ROOT });
+    for (const name of ['package.json', 'README.md', 'drizzle'])
+      await cp(path.join(ROOT, name), path.join(built, name), { recursive: true });
+    const { stdout } = await run('npm', ['pack', '--json', '--ignore-scripts', '--offline'], { cwd: built });
+    const [{ filename }] = JSON.parse(stdout) as [{ filename: string }];
+    const modules = path.join(home, 'app/node_modules');
+    await mkdir(path.join(modules, 'orderfleet'), { recursive: true });
+    await run('tar', [
+      '-xzf',
+      path.join(built, filename),
+      '-C',
+      path.join(modules, 'orderfleet'),
+      '--strip-components=1',
+    ]);
+    for (const name of ['bullmq', 'zod'])
+      await symlink(path.join(ROOT, 'node_modules', name), path.join(modules, name), 'dir');
+    await writeFile(path.join(home, 'app/package.json'), '{"name":"shipping-app","type":"module"}');
+    stacks = await Promise.all(backends().map((backend) => startTestFleet(backend, NOWHERE)));
+  }, 60_000);
+  afterAll(async () => {
+    await Promise.all(stacks.map((stack) => stack.close()));
+    await rm(home, { recursive: true, force: true });
+  });
+
+  /** Runs a program to its own end: a connection that is left open would keep it. */
+  async function program(name: string, text: string) {
+    await writeFile(path.join(home, 'app', name), text);
+    const startedAt = performance.now();
+    const child = await run(process.execPath, ['--unhandled-rejections=strict', name], {
+      cwd: path.join(home, 'app'),
+      timeout: 15_000,
+      env: { PATH: process.env.PATH },
+    });
+    return { ...child, ms: performance.now() - startedAt };
+  }
+
+  test('A1: the packed client imports bullmq and zod alone', async () => {
+    const text = await readFile(path.join(home, 'app/node_modules/orderfleet/dist/src/client.js'), 'utf8');
+    const imports = [...text.matchAll(/^import .*'([^']+)';$|\bimport\(|\brequire\(/gm)].map(
+      ([, name]) => name,
+    );
+    expect(imports.sort()).toEqual(['bullmq', 'zod']);
+  });
+
+  test('A1: a small program enqueues an event and ends, on each backend', async () => {
+    for (const stack of stacks) {
+      const { stdout, stderr } = await program(
+        'send.js',
+        `import { createClient } from 'orderfleet/client';
+         const client = createClient(${JSON.stringify(where(stack))});
+         console.log(await client.awbCreated({ source: 'temu', marketplaceOrderId: 'PO-1', awbNumber: 'PACKED' }));
+         await client.close();`,
+      );
+      expect(stderr).toBe('');
+      const job = await stack.fleet.queues.raw('awb-created').getJob(stdout.trim());
+      expect(job?.data).toMatchObject({ awbNumber: 'PACKED' });
+    }
+  });
+
+  test('A1: its types are there under nodenext, and refuse a wrong event', async () => {
+    const app = path.join(home, 'app');
+    const head = `import { createClient, type AwbCreated } from 'orderfleet/client';
+      const client = createClient({ redisUrl: 'redis://localhost' });\n`;
+    await writeFile(
+      path.join(app, 'right.ts'),
+      `${head} const event: AwbCreated = { source: 'temu', marketplaceOrderId: 'PO-1', awbNumber: 'A', items: [{ orderItemId: 'x', quantity: 1 }] };
+       export const id: string = await client.awbCreated(event); await client.close();`,
+    );
+    await writeFile(
+      path.join(app, 'wrong.ts'),
+      `${head} await client.awbCreated({ source: 'temu', awbNumber: 17 });`,
+    );
+    const check = (file: string) =>
+      run(
+        path.join(ROOT, 'node_modules/.bin/tsc'),
+        [
+          '--noEmit',
+          '--strict',
+          '--skipLibCheck',
+          '--target',
+          'es2023',
+          '--module',
+          'nodenext',
+          '--moduleResolution',
+          'nodenext',
+          '--types',
+          '',
+          file,
+        ],
+        { cwd: app },
+      );
+    await check('right.ts');
+    await expect(check('wrong.ts')).rejects.toMatchObject({
+      stdout: expect.stringMatching(/wrong\.ts.*awbNumber|Type 'number'/),
+    });
+  });
+
+  test('A1: with the queue away it has its error within 2 s, no unhandled rejection, and can end', async () => {
+    const sockets = new Set<Socket>();
+    const hole = createServer((socket) => sockets.add(socket.on('error', () => undefined)));
+    const port = await freePort();
+    await new Promise<void>((done) => hole.listen(port, '127.0.0.1', done));
+    try {
+      const ports = [await freePort(), port];
+      const addresses = ports.flatMap((at) => [
+        { redisUrl: `redis://127.0.0.1:${at}` },
+        { databaseUrl: `postgres://nobody@127.0.0.1:${at}/none` },
+      ]);
+      await Promise.all(
+        addresses.map(async (address, index) => {
+          const { stdout, stderr } = await program(
+            `away-${index}.js`,
+            `import { createClient } from 'orderfleet/client';
+             const client = createClient(${JSON.stringify(address)});
+             for (const turn of [1, 2]) {
+               const startedAt = performance.now();
+               const error = await client.awbCreated({ source: 'temu', marketplaceOrderId: 'PO-1', awbNumber: 'LOST' }).then(() => 'no error', (e) => e.message);
+               console.log(JSON.stringify({ error, ms: performance.now() - startedAt }));
+             }
+             const closing = performance.now();
+             await client.close();
+             console.log(JSON.stringify({ error: 'was not enqueued', ms: performance.now() - closing }));`,
+          );
+          expect(stderr).toBe('');
+          const told = stdout
+            .trim()
+            .split('\n')
+            .map((line) => JSON.parse(line) as { error: string; ms: number });
+          expect(told).toHaveLength(3);
+          for (const { error, ms } of told) {
+            expect(error).toMatch(/was not enqueued/);
+            expect(ms, JSON.stringify(address)).toBeLessThan(2_600);
+          }
+        }),
+      );
+    } finally {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((done) => hole.close(done));
+    }
+  }, 40_000);
+});

@@ -1,0 +1,254 @@
+import { once } from 'node:events';
+import { sql as raw } from 'drizzle-orm';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { closeDb, createDb } from '../../src/db/client.ts';
+import { type Failure, FailureError, type FailureKind } from '../../src/errors.ts';
+import { handle, SHUTDOWN, Wait } from '../../src/queue/handle.ts';
+import { createTestDatabase } from '../support/database.ts';
+import { backends } from '../support/redis.ts';
+import { until } from '../support/until.ts';
+import { startTestQueues, type TestQueues, testQueue } from './support.ts';
+
+describe.each(backends())('a handler, on %s', (backend) => {
+  let test: TestQueues;
+  beforeAll(async () => {
+    test = await startTestQueues(backend);
+  });
+  afterAll(() => test.close());
+
+  /** One job for a handler that fails as told on its first tries and then succeeds; what became of it. */
+  async function failing(errors: unknown[], change: Parameters<typeof testQueue>[0] = {}) {
+    const queue = testQueue(change);
+    const ranAt: number[] = [];
+    const left = [...errors];
+    const running = test.work(
+      handle(queue, async () => {
+        ranAt.push(performance.now());
+        if (left.length > 0) throw left.shift();
+        return { outcome: 'fine' };
+      }),
+    );
+    onTestFinished(() => running.stop(0));
+    await test.queues.add(queue, [{ id: 'job', payload: { v: 1, id: 'a' } }]);
+    const settled = await test.settled(queue, 'job');
+    return { ...settled, ranAt, queue };
+  }
+  const lineOf = (queue: { name: string }, outcome: string) =>
+    until(() => test.lines.find((line) => line.queue === queue.name && line.outcome === outcome));
+
+  it('completes with the handler’s outcome, and writes one line with its duration', async () => {
+    const { state, result, attemptsMade, queue } = await failing([]);
+    expect({ state, result, attemptsMade }).toEqual({
+      state: 'completed',
+      result: { outcome: 'fine' },
+      attemptsMade: 1,
+    });
+    expect(await lineOf(queue, 'fine')).toMatchObject({ job: 'job', ms: expect.any(Number), msg: 'job' });
+  });
+
+  it('R3: a payload that does not fit fails visibly, names the field, and is never tried again', async () => {
+    const queue = testQueue();
+    let ran = 0;
+    const running = test.work(
+      handle(queue, async () => {
+        ran++;
+        return { outcome: 'fine' };
+      }),
+    );
+    onTestFinished(() => running.stop(0));
+    // past our own producer, as another program may
+    await test.queues.raw(queue.name).add(queue.name, { v: 1, id: 42 }, { jobId: 'bad', attempts: 5 });
+    const { state, failedReason, attemptsMade } = await test.settled(queue, 'bad');
+    expect(state).toBe('failed');
+    expect(failedReason).toMatch(/^payload refused: .*expected string.*id/);
+    expect(attemptsMade).toBe(1);
+    expect(ran).toBe(0);
+    expect(await lineOf(queue, 'malformed')).toMatchObject({ level: 50, why: expect.stringContaining('id') });
+    expect((await test.queues.counts(queue as never)).failed).toBe(1);
+  });
+
+  it('R3: our own producer refuses such a payload at once', async () => {
+    const queue = testQueue();
+    const add = test.queues.add(queue, [{ id: 'x', payload: { v: 2, id: 'a' } as never }]);
+    await expect(add).rejects.toThrow(/"v"/);
+    expect((await test.queues.counts(queue as never)).waiting).toBe(0);
+  });
+
+  it.each<FailureKind>([
+    'rejected',
+    'sellerMustAct',
+    'credentials',
+    'scope',
+    'bug',
+    'alreadyDone',
+    'unknownOutcome',
+  ])('T16: %s is final: one try, the message shown', async (kind) => {
+    const { state, failedReason, ranAt } = await failing([
+      new FailureError({ kind, message: 'Temu’s words' }),
+    ]);
+    expect({ state, failedReason, tries: ranAt.length }).toEqual({
+      state: 'failed',
+      failedReason: 'Temu’s words',
+      tries: 1,
+    });
+  });
+
+  it.each<FailureKind>(['transient', 'malformed', 'notReady'])('T16: %s is tried again', async (kind) => {
+    const failure: Failure = { kind, message: 'for the moment' };
+    const { state, ranAt, attemptsMade } = await failing([new FailureError(failure)]);
+    expect({ state, tries: ranAt.length, attemptsMade }).toEqual({
+      state: 'completed',
+      tries: 2,
+      attemptsMade: 2,
+    });
+  });
+
+  it('any other error is tried again with growing delays, until the attempts are spent', async () => {
+    const error = new Error('every time');
+    const { state, failedReason, ranAt, attemptsMade } = await failing([error, error, error, error], {
+      backoff: { baseMs: 150, maxMs: 10_000 },
+    });
+    expect({ state, failedReason, attemptsMade }).toEqual({
+      state: 'failed',
+      failedReason: 'every time',
+      attemptsMade: 3,
+    });
+    const [first, second, third] = ranAt as [number, number, number];
+    expect(ranAt).toHaveLength(3);
+    // timers may be a millisecond early
+    expect(second - first).toBeGreaterThanOrEqual(149);
+    expect(third - second).toBeGreaterThanOrEqual(299);
+  });
+
+  it('R2: Wait spends no attempt', async () => {
+    const waits = Array.from({ length: 6 }, () => new Wait(10, 'not yet'));
+    const { state, ranAt, attemptsMade, queue } = await failing(waits);
+    expect({ state, tries: ranAt.length, attemptsMade }).toEqual({
+      state: 'completed',
+      tries: 7,
+      attemptsMade: 1,
+    });
+    expect(await lineOf(queue, 'handed back')).toMatchObject({ why: 'not yet', forMs: 10 });
+  });
+
+  it('T17: throttled waits as long as it was told, and spends no attempt', async () => {
+    const throttled = () => new FailureError({ kind: 'throttled', message: 'too fast', retryAfterMs: 300 });
+    const { state, ranAt, attemptsMade } = await failing(
+      [throttled(), throttled(), throttled(), throttled()],
+      {
+        attempts: 1,
+      },
+    );
+    expect({ state, tries: ranAt.length, attemptsMade }).toEqual({
+      state: 'completed',
+      tries: 5,
+      attemptsMade: 1,
+    });
+    expect((ranAt[1] as number) - (ranAt[0] as number)).toBeGreaterThanOrEqual(299);
+  });
+
+  it('R2: Postgres or Redis away spends no attempt: the job is delayed, and comes back', async () => {
+    const queue = testQueue({ attempts: 1 });
+    const running = test.work(
+      handle(queue, async () => {
+        throw Object.assign(new Error('connect'), { code: 'ECONNREFUSED' });
+      }),
+    );
+    onTestFinished(() => running.stop(0));
+    await test.queues.add(queue, [{ id: 'job', payload: { v: 1, id: 'a' } }]);
+    const { attemptsMade } = await test.settled(queue, 'job', ['delayed']);
+    expect(attemptsMade).toBe(0);
+    expect(await lineOf(queue, 'handed back')).toMatchObject({ why: 'connect', forMs: 5_000 });
+  });
+
+  it('a handler that takes too long is aborted, and that is an error as any other', async () => {
+    const queue = testQueue({ timeoutMs: 80, attempts: 1 });
+    const running = test.work(
+      handle(queue, async (_, { signal }) => {
+        if (!signal.aborted) await once(signal, 'abort');
+        throw signal.reason;
+      }),
+    );
+    onTestFinished(() => running.stop(0));
+    await test.queues.add(queue, [{ id: 'job', payload: { v: 1, id: 'a' } }]);
+    expect(await test.settled(queue, 'job')).toMatchObject({ state: 'failed', attemptsMade: 1 });
+    expect(await lineOf(queue, 'error')).toMatchObject({ why: 'took longer than 0.08 s', attempt: 1 });
+  });
+
+  it('T18: the parameters of a query that failed are neither in the log nor in the job', async () => {
+    const database = await createTestDatabase();
+    const db = createDb(database.url, { max: 1 });
+    onTestFinished(async () => {
+      await closeDb(db);
+      await database.drop();
+    });
+    const queue = testQueue({ attempts: 1 });
+    const running = test.work(
+      handle(queue, async () => {
+        await db.execute(raw`select 1 / 0, ${'planted'}::text`);
+        return { outcome: 'fine' };
+      }),
+    );
+    onTestFinished(() => running.stop(0));
+    await test.queues.add(queue, [{ id: 'job', payload: { v: 1, id: 'a' } }]);
+    const { state, failedReason, stack } = await test.settled(queue, 'job');
+    expect({ state, failedReason }).toEqual({ state: 'failed', failedReason: 'division by zero' });
+    expect(stack).not.toContain('planted');
+    expect(await lineOf(queue, 'error')).toMatchObject({ why: 'division by zero' });
+    expect(JSON.stringify(test.lines)).not.toContain('planted');
+  });
+
+  it('O2, R2: shutdown hands the job back with its attempts, and a second worker completes it', async () => {
+    const queue = testQueue({ attempts: 1 });
+    const started: string[] = [];
+    const hanging = test.work(
+      handle(queue, async (_, { signal }) => {
+        started.push('first');
+        if (!signal.aborted) await once(signal, 'abort');
+        throw signal.reason;
+      }),
+    );
+    await test.queues.add(queue, [{ id: 'job', payload: { v: 1, id: 'a' } }]);
+    await until(() => started.length === 1);
+    await hanging.stop(50);
+    const between = await test.view(queue, 'job');
+    expect(['delayed', 'waiting']).toContain(between.state);
+    expect(between.attemptsMade).toBe(0);
+    expect(await lineOf(queue, 'handed back')).toMatchObject({ why: SHUTDOWN });
+
+    const second = test.work(handle(queue, async () => ({ outcome: 'second' })));
+    onTestFinished(() => second.stop(0));
+    expect(await test.settled(queue, 'job')).toMatchObject({
+      state: 'completed',
+      result: { outcome: 'second' },
+      attemptsMade: 1,
+    });
+  });
+
+  it('O2: within the grace period a job is finished, and nothing new is taken', async () => {
+    const queue = testQueue({ concurrency: 1 });
+    let release = () => {};
+    const ran: string[] = [];
+    const workers = test.work(
+      handle(queue, async ({ id }) => {
+        ran.push(id);
+        await new Promise<void>((resolve) => {
+          release = resolve;
+        });
+        return { outcome: 'finished' };
+      }),
+    );
+    await test.queues.add(queue, [
+      { id: 'one', payload: { v: 1, id: 'one' } },
+      { id: 'two', payload: { v: 1, id: 'two' } },
+    ]);
+    await until(() => ran.length === 1);
+    const stopped = workers.stop(10_000);
+    setTimeout(() => release(), 50);
+    await stopped;
+    expect(ran).toHaveLength(1);
+    expect(await test.view(queue, ran[0] as string)).toMatchObject({ state: 'completed' });
+    const other = ran[0] === 'one' ? 'two' : 'one';
+    expect(await test.view(queue, other)).toMatchObject({ state: 'waiting', attemptsMade: 0 });
+  });
+});

@@ -1,0 +1,180 @@
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { handle } from '../../src/queue/handle.ts';
+import { maintenanceHandler, schedulesOf, type Task } from '../../src/queue/maintenance.ts';
+import { runWorkers } from '../../src/queue/run.ts';
+import { reconcileSchedules } from '../../src/queue/schedules.ts';
+import { backends } from '../support/redis.ts';
+import { until } from '../support/until.ts';
+import { type Payload, startTestQueues, type TestQueues, testQueue } from './support.ts';
+
+const job = (id: string, more: object = {}) => ({ id, payload: { v: 1 as const, id }, ...more });
+
+describe.each(backends())('queues on %s', (backend) => {
+  let test: TestQueues;
+  beforeAll(async () => {
+    test = await startTestQueues(backend);
+  });
+  afterAll(() => test.close());
+
+  it('the same id twice is one job, also when the first has ended; another id is another job', async () => {
+    const queue = testQueue();
+    const ran: string[] = [];
+    const running = test.work(
+      handle(queue, async ({ id }) => {
+        ran.push(id);
+        return { outcome: 'fine' };
+      }),
+    );
+    onTestFinished(() => running.stop(0));
+    await test.queues.add(queue, [job('a-1'), job('a-1')]);
+    await test.settled(queue, 'a-1');
+    await test.queues.add(queue, [job('a-1')]); // kept, so dropped without a word
+    await test.queues.add(queue, [job('a-2')]);
+    await test.settled(queue, 'a-2');
+    expect(ran).toEqual(['a-1', 'a-2']);
+    expect(await test.view(queue, 'a-1')).toMatchObject({ state: 'completed' });
+  });
+
+  it('R6: a field that this version does not know is no fault', async () => {
+    const queue = testQueue();
+    const running = test.work(handle(queue, async (payload) => ({ outcome: JSON.stringify(payload) })));
+    onTestFinished(() => running.stop(0));
+    await test.queues.raw(queue.name).add(queue.name, { v: 1, id: 'a', tomorrow: true }, { jobId: 'new' });
+    expect(await test.settled(queue, 'new')).toMatchObject({ state: 'completed' });
+  });
+
+  it('counts and shows what is there', async () => {
+    const queue = testQueue();
+    await test.queues.add(queue, [job('a'), job('b', { delayMs: 60_000 }), job('c', { priority: 5 })]);
+    expect(await test.queues.counts(queue as never)).toEqual({
+      waiting: 2,
+      active: 0,
+      delayed: 1,
+      failed: 0,
+    });
+    await test.queues.add(queue, []);
+    expect((await test.queues.counts(queue as never)).waiting).toBe(2);
+  });
+
+  it('a smaller priority goes first', async () => {
+    const queue = testQueue({ concurrency: 1 });
+    await test.queues.add(queue, [
+      job('c', { priority: 30 }),
+      job('a', { priority: 1 }),
+      job('b', { priority: 2 }),
+    ]);
+    const ran: string[] = [];
+    const running = test.work(
+      handle(queue, async ({ id }) => {
+        ran.push(id);
+        return { outcome: 'fine' };
+      }),
+    );
+    onTestFinished(() => running.stop(0));
+    await until(() => ran.length === 3);
+    expect(ran).toEqual(['a', 'b', 'c']);
+  });
+
+  it('two workers share the work: every job once, never more at once than each may', async () => {
+    const queue = testQueue({ concurrency: 3 });
+    const ran = new Map<string, number>();
+    const peak = [0, 0];
+    const handlerOf = (worker: number) => {
+      let now = 0;
+      return handle(queue, async ({ id }) => {
+        peak[worker] = Math.max(peak[worker] as number, ++now);
+        ran.set(id, (ran.get(id) ?? 0) + 1);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        now--;
+        return { outcome: `by ${worker}` };
+      });
+    };
+    const other = test.another();
+    const workers = [test.work(handlerOf(0)), runWorkers([handlerOf(1)], { queues: other, log: test.log })];
+    onTestFinished(async () => {
+      await Promise.all(workers.map((one) => one.stop(0)));
+    });
+    await test.queues.add(
+      queue,
+      Array.from({ length: 100 }, (_, at) => job(`j${at}`)),
+    );
+    await until(async () => ((await test.queues.raw(queue.name).getCompletedCount()) === 100) as boolean);
+    expect([...ran.values()].every((times) => times === 1)).toBe(true);
+    expect(ran.size).toBe(100);
+    for (const most of peak) {
+      expect(most).toBeGreaterThanOrEqual(1);
+      expect(most).toBeLessThanOrEqual(3);
+    }
+  });
+
+  describe('schedules', () => {
+    const schedule = (id: string, everyMs: number) => ({ id, everyMs, payload: { v: 1, id } as Payload });
+    const present = async (name: string) =>
+      (await test.queues.raw(name).getJobSchedulers(0, -1))
+        .map((one) => ({ id: one.key, everyMs: Number(one.every), next: Number(one.next) }))
+        .sort((a, b) => (a.id < b.id ? -1 : 1));
+    const ids = async (name: string) => (await present(name)).map(({ id, everyMs }) => [id, everyMs]);
+
+    it('become exactly what is wanted: added, changed, strangers removed', async () => {
+      const queue = testQueue();
+      await reconcileSchedules(test.queues, queue, [schedule('a', 60_000), schedule('b', 60_000)], test.log);
+      expect(await ids(queue.name)).toEqual([
+        ['a', 60_000],
+        ['b', 60_000],
+      ]);
+      await reconcileSchedules(test.queues, queue, [schedule('b', 120_000), schedule('c', 60_000)], test.log);
+      expect(await ids(queue.name)).toEqual([
+        ['b', 120_000],
+        ['c', 60_000],
+      ]);
+    });
+
+    it('that are unchanged keep their next run', async () => {
+      const queue = testQueue();
+      const wanted = [schedule('a', 3_600_000)];
+      await reconcileSchedules(test.queues, queue, wanted, test.log);
+      // the first run is at once; wait for the second to be planned, an hour on
+      const running = test.work(handle(queue, async () => ({ outcome: 'fine' })));
+      await until(async () => (await present(queue.name)).every(({ next }) => next > Date.now() + 60_000));
+      await running.stop(0);
+      const before = await present(queue.name);
+      const lines = test.lines.length;
+      for (let turn = 0; turn < 3; turn++) await reconcileSchedules(test.queues, queue, wanted, test.log);
+      expect(await present(queue.name)).toEqual(before);
+      expect(test.lines.slice(lines).filter((line) => line.schedule)).toEqual([]);
+    });
+
+    it('R1: come back after everything was deleted', async () => {
+      const queue = testQueue();
+      const wanted = [schedule('a', 3_600_000)];
+      await reconcileSchedules(test.queues, queue, wanted, test.log);
+      await test.queues.raw(queue.name).obliterate({ force: true });
+      await test.queues.raw(queue.name).removeJobScheduler('a');
+      expect(await present(queue.name)).toEqual([]);
+      await reconcileSchedules(test.queues, queue, wanted, test.log);
+      expect(await ids(queue.name)).toEqual([['a', 3_600_000]]);
+    });
+
+    it('run their task again and again, and a task that is gone is no fault (R6)', async () => {
+      const ran: string[] = [];
+      const task = (id: string): Task => ({
+        id,
+        everyMs: 100,
+        run: async () => {
+          ran.push(id);
+          return { done: ran.length };
+        },
+      });
+      const handler = maintenanceHandler([task('known')]);
+      const { definition } = handler;
+      const wanted = schedulesOf([task('known'), task('gone')]);
+      await reconcileSchedules(test.queues, definition as never, wanted as never, test.log);
+      const running = test.work(handler);
+      await until(() => ran.length >= 3);
+      await until(() => test.lines.some((line) => line.outcome === 'no such task' && line.task === 'gone'));
+      await running.stop(0);
+      expect(new Set(ran)).toEqual(new Set(['known']));
+      expect((await test.queues.counts(definition)).failed).toBe(0);
+    });
+  });
+});

@@ -1,0 +1,241 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { minutes, seconds } from '../../../src/queue/define.ts';
+import { type AwbOrder, type AwbShop, type AwbStand, startAwbStand } from './awb-stand.ts';
+
+const HOUR = minutes(60);
+
+let stand: AwbStand;
+let shop: AwbShop;
+
+beforeAll(async () => {
+  stand = await startAwbStand();
+  shop = await stand.addShop();
+});
+afterEach(() => stand.sandbox.faults.clear());
+afterAll(() => stand?.close());
+
+describe('events', () => {
+  test('A1: the same event twice is one shipment, one push and one telling', async () => {
+    const order = await stand.addOrder(shop);
+    const awb = stand.newAwb();
+    expect(await stand.created(order, awb)).toMatchObject({ outcome: 'recorded' });
+    expect(await stand.created(order, awb.toLowerCase())).toMatchObject({ outcome: 'known already' });
+    await stand.push(order);
+    expect(await stand.created(order, awb)).toMatchObject({ outcome: 'known already' });
+    // by its number at Temu instead of our id
+    await stand.created(order, awb, { source: 'temu', marketplaceOrderId: order.sn });
+    await stand.pushOn(order);
+    expect(await stand.only(order)).toMatchObject({ awb, state: 'sent', attempts: 1 });
+    expect(stand.sandbox.effects.told(awb)).toEqual({ arrived: 1, accepted: 1 });
+  });
+
+  test('A2: shipment and push are in Postgres though Temu is away', async () => {
+    const order = await stand.addOrder(shop);
+    stand.fault({ kind: 'cut' }, { times: 1000 });
+    const bookedAt = '2026-11-01T10:00:00+02:00';
+    await stand.created(order, stand.newAwb(), {
+      ...{
+        bookedAt,
+        lrNumber: 'LR7',
+        bookingCourier: 'Sameday RO',
+        items: [{ orderItemId: 'x', quantity: 1 }],
+      },
+    });
+    const [shipment] = await stand.deps.db.$client`
+      select awb_number, lr_number, carrier, booking_courier, booked_at, items, status from shipments where order_id = ${order.id}`;
+    expect(shipment).toMatchObject({
+      ...{ lr_number: 'LR7', carrier: 'sameday', booking_courier: 'Sameday RO', status: 'pending' },
+      booked_at: new Date(bookedAt),
+      items: [{ orderItemId: 'x', quantity: 1 }],
+    });
+    expect(await stand.only(order)).toMatchObject({ state: 'pending', attempts: 0, toldAt: null });
+  });
+
+  test('A2: an event that cannot be recorded leaves nothing half done', async () => {
+    const order = await stand.addOrder(shop);
+    await stand.deps.db
+      .$client`alter table temu_pushes add constraint away check (order_id <> ${stand.deps.db.$client.unsafe(`'${order.id}'`)}) not valid`;
+    const awb = stand.newAwb();
+    await expect(stand.created(order, awb)).rejects.toThrow(/away/);
+    expect(await stand.deps.db.$client`select from shipments where order_id = ${order.id}`).toHaveLength(0);
+    await stand.deps.db.$client`alter table temu_pushes drop constraint away`;
+    await stand.tick(); // the event itself was kept
+    expect(await stand.only(order)).toMatchObject({ awb, state: 'pending' });
+  });
+
+  test('A3: an order from elsewhere is recorded and nobody is told', async () => {
+    const id = crypto.randomUUID();
+    await stand.deps.db
+      .$client`insert into orders (id, source, marketplace_order_id) values (${id}, 'shopify', 'S-1')`;
+    const order = { id, sn: 'S-1', in: shop, lines: [] };
+    expect(
+      await stand.created(order, stand.newAwb(), { source: 'shopify', marketplaceOrderId: 'S-1' }),
+    ).toMatchObject({
+      outcome: 'recorded',
+      source: 'shopify',
+    });
+    await stand.tick();
+    expect(await stand.deps.db.$client`select from shipments where order_id = ${id}`).toHaveLength(1);
+    expect(await stand.pushes(order)).toEqual([]);
+  });
+
+  test('A3: an event waits for its order, nudges the order sync, and is pushed when the order comes', async () => {
+    const order = await stand.addOrder(shop, { known: false });
+    const sql = stand.deps.db.$client;
+    await sql`update temu_stores set last_synced_at = ${new Date(stand.deps.clock() - minutes(3))}, next_sync_at = ${new Date(stand.deps.clock() + minutes(2))}`;
+    const awb = stand.newAwb();
+    const named = { source: 'temu', marketplaceOrderId: order.sn };
+    expect(await stand.created(order, awb, named)).toMatchObject({ outcome: 'waiting' });
+    const nextSync = async () =>
+      (
+        await sql<{ at: Date }[]>`select next_sync_at as at from temu_stores where id = ${shop.storeId}`
+      )[0]?.at.getTime();
+    expect(await nextSync()).toBeLessThanOrEqual(stand.deps.clock());
+    stand.advance(seconds(31));
+    await stand.tick();
+    expect(await sql`select state from awb_events where key like ${`%${awb}`}`).toMatchObject([
+      { state: 'waiting' },
+    ]);
+    await stand.sync(order);
+    stand.advance(seconds(31));
+    await stand.tick();
+    await stand.push(order);
+    expect(await stand.only(order)).toMatchObject({ awb, state: 'sent' });
+  });
+
+  test('A3: an event of another source does not have Temu asked for orders', async () => {
+    const sql = stand.deps.db.$client;
+    const later = new Date(stand.deps.clock() + minutes(4));
+    await sql`update temu_stores set last_synced_at = ${new Date(stand.deps.clock() - minutes(1))}, next_sync_at = ${later}`;
+    const nobody = { id: '', sn: 'S-99', in: shop, lines: [] };
+    await stand.created(nobody, stand.newAwb(), { source: 'shopify', marketplaceOrderId: 'S-99' });
+    const [store] = await sql`select next_sync_at from temu_stores where id = ${shop.storeId}`;
+    expect(store?.next_sync_at).toEqual(later);
+  });
+
+  test('A3: without its order an event is parked after 24 hours, told once, and a new one of the same takes its place', async () => {
+    const order = await stand.addOrder(shop, { known: false });
+    const sql = stand.deps.db.$client;
+    const awb = stand.newAwb();
+    const named = { source: 'temu', marketplaceOrderId: order.sn };
+    const event = async () =>
+      (
+        await sql<
+          { state: string; error: string }[]
+        >`select state, error from awb_events where key like ${`%${awb}`}`
+      )[0];
+    await stand.created(order, awb, named);
+    stand.advance(24 * HOUR - minutes(1));
+    await stand.tick();
+    expect(await event()).toMatchObject({ state: 'waiting' });
+    for (let look = 0; look < 3; look++) {
+      stand.advance(minutes(1));
+      await stand.tick();
+    }
+    expect(await event()).toMatchObject({ state: 'parked', error: expect.stringContaining('not known') });
+    const told =
+      await sql`select payload->>'text' as text from notices where kind = 'awb-without-order' and key like ${`%${awb}`}`;
+    expect(told).toEqual([{ text: expect.stringContaining(`temu/${order.sn} ${awb}`) }]);
+
+    await stand.sync(order); // it comes after all
+    expect(await stand.created(order, awb, named)).toMatchObject({ outcome: 'recorded' });
+    expect(await stand.only(order)).toMatchObject({ awb, state: 'pending' });
+  });
+
+  test('A3: an order number that two stores have is parked with a clear error, and our id settles it', async () => {
+    const sql = stand.deps.db.$client;
+    const order = await stand.addOrder(shop);
+    const other = await stand.addShop();
+    await sql`insert into orders (source, store_id, marketplace_order_id) values ('temu', ${other.storeId}, ${order.sn})`;
+    const awb = stand.newAwb();
+    const outcome = await stand.created(order, awb, { source: 'temu', marketplaceOrderId: order.sn });
+    expect(outcome).toMatchObject({ outcome: 'parked', why: expect.stringContaining('orderId') });
+    await stand.created(order, awb);
+    expect(await stand.only(order)).toMatchObject({ awb, state: 'pending' });
+  });
+
+  test('A7: the sweep finds shipments that another program inserted, and only those to be told', async () => {
+    const sql = stand.deps.db.$client;
+    const orders = await Promise.all(Array.from({ length: 4 }, () => stand.addOrder(shop)));
+    const [plain, shipped, lrOnly, elsewhere] = orders as [AwbOrder, AwbOrder, AwbOrder, AwbOrder];
+    await sql`update orders set status = 'Shipped', marketplace_status = 'SHIPPED' where id = ${shipped.id}`;
+    await sql`update orders set source = 'shopify' where id = ${elsewhere.id}`;
+    for (const { id } of [plain, shipped, elsewhere])
+      await sql`insert into shipments (order_id, awb_number, booking_courier, booked_at) values (${id}, ${stand.newAwb()}, 'Sameday', now())`;
+    await sql`insert into shipments (order_id, lr_number, booking_courier, booked_at) values (${lrOnly.id}, 'LR1', 'Sameday', now())`;
+    await stand.tick();
+    await stand.tick();
+    const found = await Promise.all(orders.map(async (order) => (await stand.pushes(order)).length));
+    expect(found).toEqual([1, 0, 0, 0]);
+    await stand.push(plain);
+    // the carrier is the booking courier
+    expect(await stand.only(plain)).toMatchObject({ state: 'sent' });
+    expect(stand.parcelsOf(plain)).toMatchObject([{ carrierId: 910_000_102 }]);
+  });
+});
+
+describe('telling', () => {
+  test('A3: one parcel, with the carrier’s id, the default warehouse and every open unit', async () => {
+    const order = await stand.addOrder(shop, {
+      units: [2, 3, 1],
+      finish: ({ lines }) => {
+        (lines[1] as (typeof lines)[number]).cancelled = 1;
+        Object.assign(lines[2] as object, { cancelled: 1, status: 3 });
+      },
+    });
+    const awb = stand.newAwb();
+    await stand.created(order, awb, { carrier: 'FAN Courier' });
+    await stand.push(order);
+    expect(stand.parcelsOf(order)).toMatchObject([
+      {
+        trackingNumber: awb,
+        carrierId: 910_000_101,
+        warehouseId: shop.shop.warehouses.find(({ isDefault }) => isDefault)?.id,
+        contents: [
+          { orderSn: order.lines[0]?.orderSn, quantity: 2 },
+          { orderSn: order.lines[1]?.orderSn, quantity: 2 },
+        ],
+      },
+    ]);
+  });
+
+  test('A5: success is on the order', async () => {
+    const order = await stand.addOrder(shop);
+    await stand.created(order, stand.newAwb());
+    expect(await stand.row(order)).toEqual({ sent: false, sentAt: null, error: null });
+    const before = stand.deps.clock();
+    await stand.push(order);
+    const row = await stand.row(order);
+    expect(row).toMatchObject({ sent: true, error: null });
+    expect(row.sentAt?.getTime()).toBeGreaterThanOrEqual(before);
+    expect((await stand.only(order)).sentAt).toEqual(row.sentAt);
+  });
+
+  test('A5: failure is on the order in Temu’s words, and success clears it', async () => {
+    const order = await stand.addOrder(shop);
+    stand.refuses(order, 120_012_030, 'Order cancel pending. Please process before shipping.');
+    await stand.created(order, stand.newAwb());
+    await stand.push(order);
+    expect(await stand.row(order)).toEqual({
+      ...{ sent: false, sentAt: null },
+      error: 'Order cancel pending. Please process before shipping.',
+    });
+    stand.refuses(order, null);
+    await stand.sync(order);
+    await stand.tick();
+    await stand.pushOn(order);
+    expect(await stand.row(order)).toMatchObject({ sent: true, error: null });
+  });
+
+  test('A3: what is sent is not sent again, whoever asks', async () => {
+    const order = await stand.addOrder(shop);
+    await stand.created(order, stand.newAwb());
+    await stand.push(order);
+    const calls = stand.sandbox.ledger.count();
+    expect(await stand.push(order)).toEqual({ outcome: 'nothing to do' });
+    stand.advance(HOUR);
+    await stand.tick();
+    expect(await stand.push(order)).toEqual({ outcome: 'nothing to do' });
+    expect(stand.sandbox.ledger.count()).toBe(calls);
+  });
+});

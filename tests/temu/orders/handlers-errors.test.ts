@@ -1,0 +1,238 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { FaultAction } from '../../../sandbox/temu/faults.ts';
+import type { SandboxOrder } from '../../../sandbox/temu/model.ts';
+import { openWindows } from '../../../src/temu/orders/index.ts';
+import { wrongOrders } from '../../e2e/stored.ts';
+import { type Stand, type StandShop, startStand } from '../../support/fleet.ts';
+import { until } from '../../support/until.ts';
+
+const MINUTE = 60_000;
+const AMOUNT = 'bg.order.amount.query';
+const LIST = 'bg.order.list.get';
+const error = (errorCode: number, errorMsg: string): FaultAction => ({ kind: 'error', errorCode, errorMsg });
+
+let stand: Stand;
+beforeEach(async () => {
+  stand = await startStand();
+});
+afterEach(() => stand.close());
+
+const sql = () => stand.deps.db.$client;
+const truthHolds = async ({ shop }: StandShop) => {
+  const truth = JSON.parse(JSON.stringify(stand.sandbox.world.expected(shop)));
+  expect(await wrongOrders(stand.deps.db, shop.name, truth)).toEqual([]);
+};
+const later = async (ms: number) => {
+  stand.advance(ms);
+  await stand.tick();
+  await stand.settle();
+};
+
+describe('T16, a call about one order', () => {
+  /** One order each, with its own fault on the price call. */
+  const passing: [string, FaultAction][] = [
+    ['throttle', { kind: 'throttle' }],
+    ['HTTP 429', { kind: 'status', status: 429 }],
+    ['transient 7000000', error(7_000_000, 'BUSINESS_SERVICE_ERROR')],
+    ['transient inside', { kind: 'innerError', errorCode: 2_000_000, errorMsg: 'SYSTEM_EXCEPTION' }],
+    ['HTTP 502 in HTML', { kind: 'html', status: 502 }],
+    ['HTTP 200 in HTML', { kind: 'html', status: 200 }],
+    ['broken JSON', { kind: 'truncatedJson' }],
+    [
+      'JSON of another shape',
+      {
+        kind: 'wrongJson',
+        body: { success: true, errorCode: 1_000_000, result: { parentOrderMap: [], orderList: 7 } },
+      },
+    ],
+    ['no envelope', { kind: 'wrongJson', body: [] }],
+    ['deep JSON', { kind: 'deepJson', depth: 100_000 }],
+    ['invalid UTF-8', { kind: 'invalidUtf8' }],
+    ['a cut connection', { kind: 'cut' }],
+    ['half an answer', { kind: 'answerThenCut' }],
+    ['a redirect', { kind: 'redirect', location: 'http://127.0.0.1:1/' }],
+    ['an oversized answer', { kind: 'hugeBody', bytes: 11_000_000 }],
+  ];
+  test('what passes by itself costs nothing but time', async () => {
+    const one = await stand.addShop({ region: 'GLOBAL', country: 'BR' }, passing.length);
+    for (const [index, [, action]] of passing.entries())
+      stand.sandbox.faults.add({
+        match: { type: AMOUNT, parentOrderSn: (one.orders[index] as SandboxOrder).parentOrderSn },
+        times: 1,
+        do: action,
+      });
+    stand.work();
+    await stand.sync();
+    expect(stand.sandbox.faults.list().map((fault) => fault.hits())).toEqual(passing.map(() => 1));
+    await truthHolds(one);
+    expect(await sql()`select * from order_errors where type = 'Order Download'`).toEqual([]);
+    expect(await sql()`select kind from notices where kind <> 'unknown-country'`).toEqual([]);
+  });
+
+  const final: [string, number, string][] = [
+    ['not ready', 140_020_008, 'Some amount fields are still undergoing system calculation.'],
+    ['seller must act', 140_020_003, 'Please complete the contract first'],
+    ['already done', 120_012_004, 'already processed'],
+    ['terminal', 120_011_006, 'no such package'],
+    ['unknown code', 987_654, 'Something nobody has documented'],
+  ];
+  test('what stays is that order’s alone: Incomplete with Temu’s words, tried again in its own time', async () => {
+    const one = await stand.addShop({ region: 'GLOBAL', country: 'BR' }, final.length + 2);
+    for (const [index, [, code, text]] of final.entries())
+      stand.sandbox.faults.add({
+        match: { type: AMOUNT, parentOrderSn: (one.orders[index] as SandboxOrder).parentOrderSn },
+        do: error(code, text),
+      });
+    stand.work();
+    await stand.sync();
+    const rows = await sql()<{ sn: string; status: string; message: string; minutes: number }[]>`
+      select o.marketplace_order_id as sn, o.status, e.message,
+        extract(epoch from i.due_at - now())::int / 60 as minutes
+      from orders o join temu_order_inbox i on i.parent_order_sn = o.marketplace_order_id
+        left join order_errors e on e.order_id = o.id and e.type = 'Order Download'`;
+    for (const [index, [what, , text]] of final.entries()) {
+      const sn = (one.orders[index] as SandboxOrder).parentOrderSn;
+      const row = rows.find((other) => other.sn === sn);
+      expect(row, what).toMatchObject({ status: 'Incomplete', message: text });
+      if (what === 'not ready') expect(row?.minutes).toBeLessThanOrEqual(5);
+      else expect(row?.minutes).toBeGreaterThan(50);
+    }
+    expect(rows.filter(({ status }) => status === 'Ready for Shipping')).toHaveLength(2);
+    expect(await sql()`select kind from notices where kind <> 'unknown-country'`).toEqual([
+      { kind: 'seller-must-act' },
+    ]);
+    // what was not ready is ready minutes later
+    stand.sandbox.faults.clear();
+    await later(5 * MINUTE);
+    expect(await sql()`select count(*)::int from orders where status = 'Ready for Shipping'`).toEqual([
+      { count: 3 },
+    ]);
+    await later(60 * MINUTE);
+    await truthHolds(one);
+  });
+
+  test.each([
+    ['credentials', 3_000_031, 'access_token not exists.'],
+    ['our bug', 3_000_014, 'data_type is invalid'],
+  ])('%s: the store stops, one notice, no retry', async (_, code, text) => {
+    await stand.addShop({ region: 'GLOBAL', country: 'BR' }, 30);
+    stand.sandbox.faults.add({ match: { type: AMOUNT }, do: error(code, text) });
+    stand.work();
+    await stand.sync();
+    await until(async () => (await sql()`select 1 from temu_order_inbox where attempts > 0`).length === 0);
+    const calls = stand.sandbox.ledger.count({ type: AMOUNT });
+    await later(2 * 60 * MINUTE);
+    expect(stand.sandbox.ledger.count({ type: AMOUNT })).toBe(calls);
+    const [store] = await sql()`select active, paused_reason from temu_stores`;
+    expect(store).toMatchObject({ active: false, paused_reason: expect.stringContaining(text) });
+    expect(await sql()`select kind from notices`).toEqual([{ kind: 'store-paused' }]);
+  });
+
+  test('scope: that API rests for that store, orders come in as Incomplete, and all heal once Temu opens it', async () => {
+    const closed = await stand.addShop({ name: 'closed', amountScope: false }, 25);
+    const open = await stand.addShop({ name: 'open' }, 5);
+    stand.work();
+    await stand.sync();
+    await truthHolds(closed);
+    await truthHolds(open);
+    expect(
+      await sql()`select distinct o.status, s.name from orders o join temu_stores s on s.id = o.store_id`,
+    ).toEqual(
+      expect.arrayContaining([
+        { status: 'Incomplete', name: 'closed' },
+        { status: 'Ready for Shipping', name: 'open' },
+      ]),
+    );
+    expect(await sql()`select kind, payload->>'store' as store from notices`).toEqual([
+      { kind: 'scope-missing', store: 'closed' },
+    ]);
+    // an hour later one order asks for all
+    stand.sandbox.ledger.reset();
+    await later(65 * MINUTE);
+    expect(stand.sandbox.ledger.count({ type: AMOUNT, outcome: 'error:3000032' })).toBeLessThanOrEqual(2);
+    expect(await sql()`select kind from notices`).toHaveLength(1);
+
+    stand.sandbox.world.setAmountScope(closed.shop, true);
+    await later(65 * MINUTE);
+    await stand.tick();
+    await stand.settle();
+    await truthHolds(closed);
+    expect(await sql()`select * from temu_api_pauses`).toEqual([]);
+    expect(await sql()`select count(*)::int from order_errors where resolved_at is null`).toEqual([
+      { count: 0 },
+    ]);
+  });
+
+  test('a clock that is ten minutes off is followed; another region’s host is found and remembered', async () => {
+    stand.sandbox.world.clock.offsetMs = 10 * MINUTE;
+    const one = await stand.addShop({ hosts: ['eu'] }, 6);
+    stand.work();
+    await stand.sync();
+    await truthHolds(one);
+    expect(await sql()`select api, host from temu_store_hosts`).toEqual([{ api: 'orderAmount', host: 'EU' }]);
+    expect(await sql()`select active from temu_stores`).toEqual([{ active: true }]);
+  });
+});
+
+describe('T16, the list call', () => {
+  test.each([
+    ['throttle', { kind: 'throttle' }],
+    ['transient', error(7_000_000, 'BUSINESS_SERVICE_ERROR')],
+    ['a cut connection', { kind: 'cut' }],
+    ['HTML', { kind: 'html', status: 503 }],
+  ] as [string, FaultAction][])('%s passes by itself', async (_, action) => {
+    const one = await stand.addShop({}, 3);
+    stand.sandbox.faults.add({ match: { type: LIST }, times: 1, do: action });
+    stand.work();
+    await stand.sync();
+    await truthHolds(one);
+    expect(await sql()`select state, error from temu_sync_windows`).toEqual([
+      { state: 'complete', error: null },
+    ]);
+  });
+
+  test.each([
+    ['not ready', 140_020_008],
+    ['seller must act', 140_020_003],
+    ['terminal', 120_011_006],
+    ['unknown', 987_654],
+  ])(
+    '%s: the window stays open with Temu’s words and is read again in minutes; no order is missed',
+    async (_, code) => {
+      const one = await stand.addShop({}, 3);
+      stand.sandbox.faults.add({ match: { type: LIST }, do: error(code, 'Not today') });
+      stand.work();
+      await openWindows(stand.deps, [one.storeId]);
+      await until(
+        async () => (await sql()`select 1 from temu_sync_windows where error = 'Not today'`).length,
+      );
+      const [window] = await sql()`select state, due_at from temu_sync_windows`;
+      expect(window?.state).toBe('open');
+      expect(window?.due_at.getTime()).toBeLessThan(stand.deps.clock() + 3 * MINUTE);
+      expect(await sql()`select active, last_synced_at from temu_stores`).toEqual([
+        { active: true, last_synced_at: null },
+      ]);
+      stand.sandbox.faults.clear();
+      await later(3 * MINUTE);
+      await truthHolds(one);
+    },
+  );
+
+  test.each([
+    ['credentials', 3_000_034],
+    ['scope', 3_000_032],
+    ['our bug', 3_000_013],
+    ['wrong region', 120_011_072],
+  ])('%s: the store is paused with a notice', async (_, code) => {
+    await stand.addShop({}, 3);
+    stand.sandbox.faults.add({ match: { type: LIST }, do: error(code, 'Temu’s own words') });
+    stand.work();
+    await stand.sync();
+    const [store] = await sql()`select active, paused_reason from temu_stores`;
+    expect(store).toMatchObject({
+      active: false,
+      paused_reason: expect.stringContaining('Temu’s own words'),
+    });
+    expect(await sql()`select kind from notices`).toEqual([{ kind: 'store-paused' }]);
+  });
+});

@@ -1,0 +1,160 @@
+import { readdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { ROOT } from './support/process.ts';
+import { breaches } from './support/walls.ts';
+
+describe('the walls between the rooms', () => {
+  it('stand in this checkout', async () => {
+    const files = await sourceFiles(['src', 'workers']);
+    // an empty house has no breaches either
+    expect(files.size).toBeGreaterThan(5);
+    expect(breaches(files)).toEqual([]);
+  });
+
+  it.each<[string, Record<string, string>]>([
+    [
+      'imports that go down',
+      { 'workers/temu.ts': `import '../src/temu/a.ts'`, 'src/temu/a.ts': `import '../db/b.ts'` },
+    ],
+    ['imports within a room', { 'src/temu/orders/a.ts': `import '../client.ts'`, 'src/temu/client.ts': '' }],
+    ['what the web shows', { 'src/web/app.ts': `import { stores } from '../temu/stores.ts'` }],
+    [
+      'the command line, which sees everything',
+      { 'src/cli/up.ts': `import '../web/app.ts'; import '../temu/a.ts'` },
+    ],
+    ['bullmq in the queue room', { 'src/queue/run.ts': `import { Worker } from 'bullmq'; import 'ioredis'` }],
+    [
+      'bullmq and zod in the client',
+      { 'src/client.ts': `import { Queue } from 'bullmq'; import { z } from 'zod'` },
+    ],
+    ['the environment in config', { 'src/config.ts': 'export const read = (env = process.env) => env' }],
+    [
+      'the environment handed to config by the command line',
+      { 'src/cli/up.ts': `import { read } from '../config.ts'; read(process.env)` },
+    ],
+    ['another env', { 'src/temu/a.ts': `const app = { env: 1 }; console.log(app.env, process.pid)` }],
+    ['the sandbox and tests doing as they like', { 'sandbox/a.ts': `import 'bullmq'; process.env.A` }],
+    [
+      'words in strings and comments',
+      { 'src/temu/a.ts': `// import 'bullmq'\nconst s = "process.env from 'bullmq'"` },
+    ],
+  ])('let through %s', (_what, files) => {
+    expect(breaches(new Map(Object.entries(files)))).toEqual([]);
+  });
+
+  it.each<[string, string, string, string]>([
+    [
+      'tools that import the domain',
+      'src/queue/a.ts',
+      `import '../temu/a.ts'`,
+      'upwards, from tools to domain',
+    ],
+    [
+      'ground that imports tools',
+      'src/errors.ts',
+      `export * from './http.ts'`,
+      'upwards, from ground to tools',
+    ],
+    ['a new tool that imports the domain', 'src/clock.ts', `import './temu/a.ts'`, 'from tools to domain'],
+    ['a domain that imports the web', 'src/alerts/a.ts', `import('../web/app.ts')`, 'from domain to web'],
+    ['types that go upwards', 'src/db/a.ts', `import type { A } from '../temu/a.ts'`, 'from tools to domain'],
+    ['a type asked for in place', 'src/db/a.ts', `type A = import('../temu/a.ts').A`, 'from tools to domain'],
+    [
+      'anybody who imports the command line',
+      'src/web/a.tsx',
+      `import '../cli/up.ts'`,
+      'from web to entry points',
+    ],
+    [
+      'anybody who imports a worker',
+      'src/web/a.ts',
+      `import '../../workers/web.ts'`,
+      'from web to entry points',
+    ],
+    ['a worker that imports the command line', 'workers/a.ts', `import '../src/cli/up.ts'`, 'stand alone'],
+    [
+      'temu and tracking',
+      'src/temu/a.ts',
+      `import '../tracking/b.ts'`,
+      'temu and tracking meet in the database',
+    ],
+    ['tracking and alerts', 'src/tracking/a.ts', `import '../alerts/b.ts'`, 'meet in the database'],
+    ['alerts and temu', 'src/alerts/a.ts', `export { b } from '../temu/b.ts'`, 'meet in the database'],
+    [
+      'bullmq outside',
+      'src/temu/a.ts',
+      `import { Queue } from 'bullmq'`,
+      'only src/queue/ and src/client.ts',
+    ],
+    ['a path into bullmq', 'src/web/a.ts', `import 'bullmq/dist/esm/x.js'`, 'only src/queue/'],
+    ['ioredis outside', 'workers/temu.ts', `await import('ioredis')`, 'only src/queue/'],
+    ['ioredis by require', 'src/quota.ts', `require('ioredis')`, 'only src/queue/'],
+    ['a client that needs more', 'src/client.ts', `import pino from 'pino'`, 'bullmq and zod alone'],
+    ['a client that needs us', 'src/client.ts', `import './queue/a.ts'`, 'bullmq and zod alone'],
+    ['process.env', 'src/http.ts', '\nconst a = process.env.PORT', 'src/http.ts:2 reads the environment'],
+    ['process.env in brackets', 'src/http.ts', `process['env'].PORT`, 'reads the environment'],
+    ['process.env the long way', 'src/http.ts', 'globalThis.process.env', 'reads the environment'],
+    ['process taken apart', 'src/http.ts', 'const { env } = process', 'reads the environment'],
+    ['env by import', 'src/http.ts', `import { env } from 'node:process'`, 'reads the environment'],
+    ['import.meta.env', 'src/http.ts', 'import.meta.env.A', 'reads the environment'],
+    ['the environment in a worker', 'workers/web.ts', 'run(process.env)', 'reads the environment'],
+    [
+      'a child that gets all of it',
+      'src/cli/up.ts',
+      `spawn('a', { env: process.env })`,
+      'reads the environment',
+    ],
+    [
+      'one setting read by the command line',
+      'src/cli/up.ts',
+      `import { read } from '../config.ts'; read(process.env.PORT)`,
+      'reads the environment',
+    ],
+    ['the sandbox in the product', 'src/cli/up.ts', `import '../../sandbox/main.ts'`, 'what tries it out'],
+    [
+      'tests in the product',
+      'workers/a.ts',
+      `await import('../tests/support/until.ts')`,
+      'what tries it out',
+    ],
+    ['a long worker', 'workers/a.ts', 'run();\n'.repeat(41), 'has 41 lines'],
+  ])('stop %s', (_what, file, source, why) => {
+    const found = breaches(new Map([[file, source]]));
+    expect(found).toHaveLength(1);
+    expect(found[0]).toContain(why);
+    expect(found[0]?.startsWith(file)).toBe(true);
+  });
+
+  it('stop a cycle', () => {
+    const files = {
+      'src/db/a.ts': `import './b.ts'`,
+      'src/db/b.ts': `import './c.ts'`,
+      'src/db/c.ts': `import './a.ts'`,
+    };
+    expect(breaches(new Map(Object.entries(files)))).toEqual([
+      'cycle: src/db/a.ts → src/db/b.ts → src/db/c.ts → src/db/a.ts',
+    ]);
+  });
+
+  it('let a diamond through', () => {
+    const files = {
+      'src/db/a.ts': `import './b.ts'; import './c.ts'`,
+      'src/db/b.ts': `import './c.ts'`,
+      'src/db/c.ts': '',
+    };
+    expect(breaches(new Map(Object.entries(files)))).toEqual([]);
+  });
+});
+
+async function sourceFiles(folders: string[]): Promise<Map<string, string>> {
+  const files = new Map<string, string>();
+  for (const folder of folders) {
+    for (const name of await readdir(path.join(ROOT, folder), { recursive: true })) {
+      if (!/\.tsx?$/.test(name)) continue;
+      const file = path.join(folder, name);
+      files.set(file.split(path.sep).join('/'), await readFile(path.join(ROOT, file), 'utf8'));
+    }
+  }
+  return files;
+}

@@ -1,0 +1,18 @@
+import { runProcess } from '../src/fleet.ts';
+import { maintenance, maintenanceHandler, schedulesOf } from '../src/queue/maintenance.ts';
+import { reconcileSchedules } from '../src/queue/schedules.ts';
+import { awbTasks } from '../src/temu/awb/index.ts';
+import { orderTasks } from '../src/temu/orders/index.ts';
+
+// Turns what is due into jobs. Several may run: the schedules are shared, each task runs once per turn.
+await runProcess('scheduler', (fleet) => {
+  const tasks = [...orderTasks(fleet), ...awbTasks(fleet)];
+  return {
+    handlers: [maintenanceHandler(tasks)],
+    // outside the queues, so that emptied queues come back (R1)
+    also: {
+      everyMs: 15_000,
+      run: () => reconcileSchedules(fleet.queues, maintenance, schedulesOf(tasks), fleet.log),
+    },
+  };
+});
