@@ -8,11 +8,11 @@ import { UserError } from './errors.ts';
  * Every setting, from the environment alone (O7). Each entry's description is what `.env.example` and the
  * error lines say. This file is the only reader of process.env.
  */
-const url = (protocols: string[]) =>
+export const url = (protocols: string[]) =>
   z.string().refine((value) => URL.canParse(value) && protocols.includes(new URL(value).protocol), {
     error: `an address starting with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`,
   });
-const count = (min: number, max: number) =>
+export const count = (min: number, max: number) =>
   z
     .string()
     .regex(/^\d+$/, { error: `a whole number from ${min} to ${max}` })
@@ -74,7 +74,11 @@ export const settings = z.object({
     .describe('bearer token of POST /events/awb-created; without it that address is closed'),
 });
 
-export type Config = z.output<typeof settings>;
+/**
+ * `more` has what rooms declare for themselves (couriers their addresses and secrets), parsed by the shape that was
+ * handed to `parseConfig`: those rooms know its types.
+ */
+export type Config = z.output<typeof settings> & { more: Record<string, unknown> };
 
 /** Values that are never shown, not even in an error about them: secrets, and addresses with a password in them. */
 const isSecret = (name: string, value: string) =>
@@ -97,17 +101,22 @@ function formOf(field: z.ZodType, value = '?'): string {
 /**
  * @throws UserError with one line per fault: the variable, what it holds, what it wants.
  */
-export function parseConfig(env: Record<string, string | undefined>): Config {
+export function parseConfig(
+  env: Record<string, string | undefined>,
+  more: Record<string, z.ZodType> = {},
+): Config {
   // An empty variable means "not set": that is what `REDIS_URL=` in an env file is meant to say.
   const given = Object.fromEntries(
     Object.entries(env).filter(([, value]) => value !== undefined && value !== ''),
   );
-  const parsed = settings.safeParse(given);
-  if (parsed.success) return parsed.data;
+  const own = settings.safeParse(given);
+  const others = z.object(more).safeParse(given);
+  if (own.success && others.success) return { ...own.data, more: others.data };
+  const shape: Record<string, z.ZodType | undefined> = { ...settings.shape, ...more };
   const faults = new Map<string, string>();
-  for (const issue of parsed.error.issues) {
+  for (const issue of [...(own.error?.issues ?? []), ...(others.error?.issues ?? [])]) {
     const name = String(issue.path[0]);
-    const field = settings.shape[name as keyof typeof settings.shape];
+    const field = shape[name] as z.ZodType;
     const wants =
       given[name] === undefined ? `${formOf(field)} (${field.description})` : formOf(field, given[name]);
     faults.set(name, `${name} ${holds(name, given[name])}; it wants ${wants}`);
@@ -157,10 +166,10 @@ export function environment(options: { running?: boolean } = {}): Record<string,
 }
 
 /** @throws UserError when a setting is wrong or missing (see parseConfig). */
-export function loadConfig(): Config {
+export function loadConfig(more: Record<string, z.ZodType> = {}): Config {
   const env = environment();
   try {
-    return parseConfig(env);
+    return parseConfig(env, more);
   } catch (error) {
     if (!(error instanceof UserError) || env.DATABASE_URL) throw error;
     throw new UserError(

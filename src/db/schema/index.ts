@@ -2,3 +2,4 @@ export * from './notices.ts';
 export * from './orders.ts';
 export * from './shipments.ts';
 export * from './stores.ts';
+export * from './tracking.ts';

@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm';
-import { index, integer, jsonb, pgTable, text, timestamp, uuid } from 'drizzle-orm/pg-core';
+import { boolean, index, integer, jsonb, pgTable, text, timestamp, uuid } from 'drizzle-orm/pg-core';
 
 const time = (name: string) => timestamp(name, { withTimezone: true });
 
@@ -18,8 +18,28 @@ export const notices = pgTable(
       .notNull()
       .default('pending'),
     attempts: integer('attempts').notNull().default(0),
+    /** Why the last try to deliver it failed. */
+    error: text('error'),
+    dueAt: time('due_at').notNull().defaultNow(),
+    offeredAt: time('offered_at'),
     createdAt: time('created_at').notNull().defaultNow(),
     sentAt: time('sent_at'),
   },
-  (table) => [index('notices_pending').on(table.createdAt).where(sql`state = 'pending'`)],
+  (table) => [
+    index('notices_pending').on(table.createdAt).where(sql`state = 'pending'`),
+    index('notices_due').on(table.dueAt).where(sql`state = 'pending'`),
+    index('notices_created').on(table.createdAt),
+  ],
 );
+
+/** C12: programs that are told by signed HTTP requests. */
+export const webhookEndpoints = pgTable('webhook_endpoints', {
+  id: uuid('id').primaryKey().defaultRandom(),
+  url: text('url').notNull().unique(),
+  /** Sealed; signs every request. */
+  secret: text('secret').notNull(),
+  /** order.rto, shipment.updated */
+  events: text('events').array().notNull(),
+  active: boolean('active').notNull().default(true),
+  createdAt: time('created_at').notNull().defaultNow(),
+});

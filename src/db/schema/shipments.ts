@@ -39,9 +39,20 @@ export const shipments = pgTable(
     carrier: text('carrier'),
     /** What is in it when it is one of several parcels of its order; null: everything. */
     items: jsonb('items').$type<ShippedItem[]>(),
+    /** false: nobody asks any more, `tracking_ended` says why. */
     beingTracked: boolean('being_tracked'),
+    trackingEnded: text('tracking_ended'),
+    /** C2: the tracker that asks for it; null: none. Kept true by triggers (drizzle/), whoever writes. */
+    trackedBy: text('tracked_by'),
     status: text('status').notNull().default('pending'),
+    /** Since when, by the courier's clock; null before its first word. */
+    statusAt: time('status_at'),
+    /** C7: the newest time at which each status was heard of, epoch milliseconds. */
+    statusSeen: jsonb('status_seen').$type<Record<string, number>>().notNull().default({}),
     courierStatus: text('courier_status'),
+    /** C6: the word it showed last, while no table has it. */
+    unmappedWord: text('unmapped_word'),
+    unmappedAt: time('unmapped_at'),
     lastTrackedAt: time('last_tracked_at'),
     pickedUpAt: time('picked_up_at'),
     deliveredAt: time('delivered_at'),
@@ -54,6 +65,12 @@ export const shipments = pgTable(
     unique('shipments_once').on(table.orderId, table.awbNumber),
     index('shipments_awb').on(table.awbNumber),
     index('shipments_created').on(table.createdAt),
+    // P3: holds what can be due and nothing else, in the order in which it is asked for
+    index('shipments_due')
+      .on(table.trackedBy, table.lastTrackedAt.asc().nullsFirst(), table.id)
+      .where(sql`tracked_by is not null`),
+    index('shipments_lr').on(table.lrNumber).where(sql`lr_number is not null`),
+    index('shipments_unmapped').on(table.unmappedWord).where(sql`unmapped_word is not null`),
   ],
 );
 

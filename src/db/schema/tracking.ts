@@ -1,0 +1,154 @@
+import { sql } from 'drizzle-orm';
+import {
+  bigint,
+  boolean,
+  check,
+  foreignKey,
+  index,
+  integer,
+  jsonb,
+  pgTable,
+  primaryKey,
+  text,
+  timestamp,
+  uniqueIndex,
+  uuid,
+} from 'drizzle-orm/pg-core';
+import { shipments } from './shipments.ts';
+
+const time = (name: string) => timestamp(name, { withTimezone: true });
+
+/** Codes of orders.order_status, with their names and whether parcels of such orders are asked for (C2). */
+export const orderStatuses = pgTable('order_statuses', {
+  code: integer('code').primaryKey(),
+  name: text('name').notNull().unique(),
+  trackable: boolean('trackable').notNull(),
+});
+
+/** C7: one row per change of a parcel's status. */
+export const shipmentEvents = pgTable(
+  'shipment_events',
+  {
+    id: uuid('id').primaryKey().defaultRandom(),
+    shipmentId: uuid('shipment_id')
+      .notNull()
+      .references(() => shipments.id, { onDelete: 'cascade' }),
+    status: text('status').notNull(),
+    courierStatus: text('courier_status'),
+    /** By the courier's clock. */
+    occurredAt: time('occurred_at').notNull(),
+    recordedAt: time('recorded_at').notNull().defaultNow(),
+  },
+  (table) => [index('shipment_events_shipment').on(table.shipmentId, table.occurredAt)],
+);
+
+/** One row per tracker: when it runs, why it waits or stands still, and its token (C1, C10, C11). */
+export const trackers = pgTable('trackers', {
+  name: text('name').primaryKey(),
+  /** Switched on: has credentials, and TRACKERS does not leave it out. Others own no parcels. */
+  enabled: boolean('enabled').notNull(),
+  /** C2, as its courier file has it; the triggers that set shipments.tracked_by read it here. */
+  courier: text('courier').notNull(),
+  sources: text('sources', { enum: ['primary', 'other', 'all'] }).notNull(),
+  number: text('number', { enum: ['awb', 'lr', 'any-awb'] }).notNull(),
+  precedence: integer('precedence').notNull(),
+  nextRunAt: time('next_run_at').notNull().defaultNow(),
+  /** C10: no request leaves before then. */
+  waitingUntil: time('waiting_until'),
+  waitingReason: text('waiting_reason'),
+  /** Why the last scheduled run was left out. */
+  skippedAt: time('skipped_at'),
+  skippedReason: text('skipped_reason'),
+  /** C11: refused credentials, until others are given. `refused_key` tells which those were (a digest). */
+  stoppedReason: text('stopped_reason'),
+  refusedKey: text('refused_key'),
+  /** Sealed. */
+  token: text('token'),
+  tokenExpiresAt: time('token_expires_at'),
+  tokenFetchedAt: time('token_fetched_at'),
+  /** Whose token it is: a digest of the credentials that fetched it. */
+  tokenKey: text('token_key'),
+  /** Which of the courier's ways to send the secret works. */
+  scheme: integer('scheme').notNull().default(0),
+});
+
+/** C3: one round of a tracker. Counts are of parcels; they add up to `planned` when it has ended. */
+export const trackingRuns = pgTable(
+  'tracking_runs',
+  {
+    id: uuid('id').primaryKey().defaultRandom(),
+    tracker: text('tracker').notNull(),
+    state: text('state', { enum: ['running', 'finished'] })
+      .notNull()
+      .default('running'),
+    planned: integer('planned').notNull(),
+    updated: integer('updated').notNull().default(0),
+    unchanged: integer('unchanged').notNull().default(0),
+    notFound: integer('not_found').notNull().default(0),
+    mismatched: integer('mismatched').notNull().default(0),
+    unmapped: integer('unmapped').notNull().default(0),
+    failed: integer('failed').notNull().default(0),
+    /** Requests that left, and what the limit would have let through meanwhile is theirs to compare (C13). */
+    requests: integer('requests').notNull().default(0),
+    /** C10: how often and how long it was told to wait. */
+    waits: integer('waits').notNull().default(0),
+    waitedMs: bigint('waited_ms', { mode: 'number' }).notNull().default(0),
+    /** Unmapped words of this run with their counts. */
+    words: jsonb('words').$type<Record<string, number>>().notNull().default({}),
+    /** Why parcels failed, with their counts. */
+    errors: jsonb('errors').$type<Record<string, number>>().notNull().default({}),
+    startedAt: time('started_at').notNull().defaultNow(),
+    finishedAt: time('finished_at'),
+  },
+  (table) => [
+    check('tracking_runs_state', sql`${table.state} in ('running', 'finished')`),
+    // C1: a tracker whose run is still going is not started again
+    uniqueIndex('tracking_runs_one').on(table.tracker).where(sql`state = 'running'`),
+    index('tracking_runs_by_tracker').on(table.tracker, table.startedAt),
+  ],
+);
+
+/**
+ * C3: the parcels of one request. state: pending, working (a worker has it: `claim`), done, failed (given up), split
+ * (the API refused it whole: its halves are batches of their own, C9).
+ */
+export const trackingBatches = pgTable(
+  'tracking_batches',
+  {
+    runId: uuid('run_id').notNull(),
+    no: integer('no').notNull(),
+    shipmentIds: uuid('shipment_ids').array().notNull(),
+    state: text('state', { enum: ['pending', 'working', 'done', 'failed', 'split'] })
+      .notNull()
+      .default('pending'),
+    attempts: integer('attempts').notNull().default(0),
+    error: text('error'),
+    claim: uuid('claim'),
+    dueAt: time('due_at').notNull().defaultNow(),
+    offeredAt: time('offered_at'),
+  },
+  (table) => [
+    primaryKey({ columns: [table.runId, table.no] }),
+    foreignKey({ columns: [table.runId], foreignColumns: [trackingRuns.id] }).onDelete('cascade'),
+    check('tracking_batches_state', sql`${table.state} in ('pending', 'working', 'done', 'failed', 'split')`),
+    index('tracking_batches_due').on(table.dueAt).where(sql`state in ('pending', 'working')`),
+    index('tracking_batches_open').on(table.runId).where(sql`state in ('pending', 'working')`),
+  ],
+);
+
+/** C6: words that no table has. */
+export const unmappedStatuses = pgTable(
+  'unmapped_statuses',
+  {
+    tracker: text('tracker').notNull(),
+    word: text('word').notNull(),
+    count: integer('count').notNull(),
+    /** What the courier said where it was seen first, without personal data. */
+    sample: jsonb('sample').$type<Record<string, string | null>>().notNull(),
+    firstSeenAt: time('first_seen_at').notNull().defaultNow(),
+    lastSeenAt: time('last_seen_at').notNull().defaultNow(),
+    /** What a person has settled that it means: a status, or `unchanged`. */
+    mappedTo: text('mapped_to'),
+  },
+  (table) => [primaryKey({ columns: [table.tracker, table.word] })],
+);
