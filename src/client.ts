@@ -86,7 +86,13 @@ export function createClient(options: ClientOptions): OrderfleetClient {
     if (!parsed.success) throw new Error(`AWB-created event refused: ${z.prettifyError(parsed.error)}`);
     const event = parsed.data;
     const jobId = eventJobId(event);
-    const added = queue.add(AWB_CREATED, event, { jobId, ...TRIES, ...KEEP });
+    const giveUpAt = performance.now() + FAIL_AFTER_MS;
+    const add = (): Promise<unknown> =>
+      queue.add(AWB_CREATED, event, { jobId, ...TRIES, ...KEEP }).catch((error) => {
+        if (!isMomentary(error) || performance.now() > giveUpAt) throw error;
+        return add();
+      });
+    const added = add();
     added.catch(() => {}); // it may fail after the time is up, when nobody waits for it any more
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
@@ -110,6 +116,10 @@ export function createClient(options: ClientOptions): OrderfleetClient {
 
   return { awbCreated, close: () => queue.close() };
 }
+
+/** Postgres has chosen this request to give way to another one (deadlock, serialisation): it is to be repeated. */
+const isMomentary = (error: unknown) =>
+  error instanceof Error && 'code' in error && /^40(001|P01)$/.test(String(error.code));
 
 /** As for the fleet's own jobs; the worker knows the delays. */
 const TRIES = { attempts: 5, backoff: { type: 'custom' } };

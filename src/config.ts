@@ -35,6 +35,24 @@ const keys = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
+const channel = z
+  .string()
+  .regex(/^\S+$/, {
+    error: 'a channel’s id like C0123456789 (in Slack: at the end of the channel’s details)',
+  })
+  .optional();
+// not z.email(): `ops@mailhost` is an address inside a company
+const mailAddress = z.string().regex(/^[^\s@,<>]+@[^\s@,<>]+$/, { error: 'a mail address' });
+const mailAddresses = z.string().transform((text, context) => {
+  const parts = text
+    .split(',')
+    .map((part) => part.trim())
+    .filter(Boolean);
+  if (parts.every((part) => mailAddress.safeParse(part).success)) return parts;
+  context.addIssue({ code: 'custom', message: 'mail addresses, separated by commas' });
+  return z.NEVER;
+});
+
 export const settings = z.object({
   DATABASE_URL: url(['postgres:', 'postgresql:']).describe('Postgres (15 or newer) that holds everything'),
   REDIS_URL: url(['redis:', 'rediss:'])
@@ -72,13 +90,55 @@ export const settings = z.object({
     .min(16, { error: 'at least 16 characters' })
     .optional()
     .describe('bearer token of POST /events/awb-created; without it that address is closed'),
+  BUFFER_PERIOD: count(1, 3650).default(31).describe('days after its booking that a parcel is tracked'),
+  TRACKING_STATUS: z
+    .string()
+    .regex(/^\s*\d+(\s*,\s*\d+)*\s*$/, { error: 'codes of order_statuses, separated by commas: 4,5,6' })
+    .transform((text) => text.split(',').map(Number))
+    .optional()
+    .describe('codes of the order statuses whose parcels are tracked; empty: as table order_statuses says'),
+  TRACKERS: z
+    .string()
+    .transform((text) =>
+      text
+        .split(',')
+        .map((name) => name.trim().toLowerCase())
+        .filter(Boolean),
+    )
+    .optional()
+    .describe('trackers that are switched on, separated by commas; empty: all that have credentials'),
+  SLACK_TOKEN: z.string().optional().describe('Slack bot token (xoxb-…) with the scope chat:write'),
+  SLACK_API_URL: url(['http:', 'https:']).default('https://slack.com/api/').describe('Slack’s Web API'),
+  BOOKING_CANCELED_CHANNEL_ID: channel.describe('Slack channel that hears of cancelled bookings'),
+  LOST_DESTROY_SLACK_CHANNEL_ID: channel.describe('Slack channel that hears of lost and destroyed parcels'),
+  B2B_DELIVERED_CHANNEL_ID: channel.describe(
+    'Slack channel that hears of B2B parcels delivered on their day',
+  ),
+  ALERTS_SLACK_CHANNEL_ID: channel.describe('Slack channel for what needs a person; empty: by mail'),
+  SMTP_URL: url(['smtp:', 'smtps:'])
+    .optional()
+    .describe('mail server, with user and password if it wants them: smtps://user:password@mail.example:465'),
+  EMAIL_SENDER: mailAddress.optional().describe('mails come from here'),
+  EMAIL_PASSWORD: z
+    .string()
+    .optional()
+    .describe('password of EMAIL_SENDER at the mail server; without SMTP_URL that is Gmail’s'),
+  EMAIL_RECIPIENTS: mailAddresses
+    .default([])
+    .describe('addresses that get the mails, separated by commas; empty: no mails'),
+  REPORTS: z
+    .enum(['each', 'hourly', 'daily', 'off'])
+    .default('each')
+    .describe('mails about tracking runs: each, hourly, daily (6:00 UTC) or off'),
 });
 
-/**
- * `more` has what rooms declare for themselves (couriers their addresses and secrets), parsed by the shape that was
- * handed to `parseConfig`: those rooms know its types.
- */
-export type Config = z.output<typeof settings> & { more: Record<string, unknown> };
+export type Config = z.output<typeof settings> & {
+  /**
+   * Settings that rooms declare for themselves, as couriers do (C15), from the same environment.
+   * @throws UserError like parseConfig
+   */
+  read<S extends z.ZodRawShape>(shape: S): z.output<z.ZodObject<S>>;
+};
 
 /** Values that are never shown, not even in an error about them: secrets, and addresses with a password in them. */
 const isSecret = (name: string, value: string) =>
@@ -99,22 +159,27 @@ function formOf(field: z.ZodType, value = '?'): string {
 }
 
 /**
+ * @param more settings of rooms, so that their faults are told together with the others
  * @throws UserError with one line per fault: the variable, what it holds, what it wants.
  */
-export function parseConfig(
-  env: Record<string, string | undefined>,
-  more: Record<string, z.ZodType> = {},
-): Config {
+export function parseConfig(env: Record<string, string | undefined>, more: z.ZodRawShape = {}): Config {
   // An empty variable means "not set": that is what `REDIS_URL=` in an env file is meant to say.
   const given = Object.fromEntries(
     Object.entries(env).filter(([, value]) => value !== undefined && value !== ''),
   );
-  const own = settings.safeParse(given);
-  const others = z.object(more).safeParse(given);
-  if (own.success && others.success) return { ...own.data, more: others.data };
-  const shape: Record<string, z.ZodType | undefined> = { ...settings.shape, ...more };
+  parse(given, { ...settings.shape, ...more });
+  return { ...settings.parse(given), read: (shape) => parse(given, shape) };
+}
+
+/** @throws UserError */
+function parse<S extends z.ZodRawShape>(
+  given: Record<string, string | undefined>,
+  shape: S,
+): z.output<z.ZodObject<S>> {
+  const parsed = z.object(shape).safeParse(given);
+  if (parsed.success) return parsed.data;
   const faults = new Map<string, string>();
-  for (const issue of [...(own.error?.issues ?? []), ...(others.error?.issues ?? [])]) {
+  for (const issue of parsed.error.issues) {
     const name = String(issue.path[0]);
     const field = shape[name] as z.ZodType;
     const wants =
@@ -166,7 +231,7 @@ export function environment(options: { running?: boolean } = {}): Record<string,
 }
 
 /** @throws UserError when a setting is wrong or missing (see parseConfig). */
-export function loadConfig(more: Record<string, z.ZodType> = {}): Config {
+export function loadConfig(more: z.ZodRawShape = {}): Config {
   const env = environment();
   try {
     return parseConfig(env, more);

@@ -7,8 +7,8 @@ import { createLog, type Log } from './log.ts';
 import type { Handler } from './queue/handle.ts';
 import { createQueues, type Queues } from './queue/queues.ts';
 import { runWorkers } from './queue/run.ts';
-import { createQuota, type Quota } from './quota.ts';
-import { createTemuClient, TEMU_SHARES, type TemuClient } from './temu/client.ts';
+import { createQuota, type Ledger, openLedger } from './quota.ts';
+import { createTemuClient, type TemuClient, temuLaw } from './temu/client.ts';
 import { createHostMemory } from './temu/stores.ts';
 
 /** What every room gets, made once per process and passed down. */
@@ -19,7 +19,8 @@ export interface Fleet {
   secrets: Secrets;
   queues: Queues;
   http: Http;
-  quota: Quota;
+  /** Where the accounts of all APIs are kept. */
+  ledger: Ledger;
   temu: TemuClient;
   clock: () => number;
   /** In order: queues, HTTP, quota, database. */
@@ -34,11 +35,8 @@ export function openFleet(config: Config, name: string, options: { log?: Log } =
   const secrets = createSecrets([config.CREDENTIALS_KEY, ...config.CREDENTIALS_KEYS_OLD]);
   const queues = createQueues({ redisUrl: config.REDIS_URL, databaseUrl: config.DATABASE_URL, log });
   const http = createHttp();
-  const quota = createQuota({
-    databaseUrl: config.DATABASE_URL,
-    shares: TEMU_SHARES,
-    perSecond: config.TEMU_QPS,
-  });
+  const ledger = openLedger(config.DATABASE_URL);
+  const quota = createQuota(ledger, temuLaw(config.TEMU_QPS));
   const temu = createTemuClient({
     http,
     quota,
@@ -55,13 +53,14 @@ export function openFleet(config: Config, name: string, options: { log?: Log } =
     secrets,
     queues,
     http,
-    quota,
+    ledger,
     temu,
     clock,
     async close() {
       await queues.close();
       await http.close();
-      await quota.close();
+      quota.close();
+      await ledger.close();
       await closeDb(db);
     },
   };

@@ -12,31 +12,64 @@ export interface Share {
   part: number;
 }
 
+/** What an API allows each account: no more than `max` requests in any span of `perMs`, whenever it begins. */
+export interface Law {
+  max: number;
+  perMs: number;
+  /**
+   * Requests do not arrive as evenly as they leave: cells rest this much longer than `perMs`. 30 ms of a second are the
+   * jitter of an ordinary way to a server, and still 97 % is used.
+   */
+  toleranceMs: number;
+  /** In order of precedence. */
+  shares: readonly Share[];
+}
+
+/** Leave for one request. */
+export interface Slot {
+  /**
+   * To be told when the request's answer is there. One that took unusually long may have arrived late, too: its cell
+   * rests that much longer, so that it and its successor do not meet in one span at the server.
+   */
+  answered(): void;
+}
+
 export interface Quota {
   /**
    * Resolves at the moment when one request may leave.
    * @throws the signal's reason; or the database's error when Postgres is away (no slot without the ledger).
    */
-  take(account: string, share: string, signal?: AbortSignal): Promise<void>;
+  take(account: string, share: string, signal?: AbortSignal): Promise<Slot>;
   /** The API said "too fast": nobody takes a slot of this account for so long. */
   hold(account: string, ms: number): Promise<void>;
+  /** Whoever waits is told that nothing more comes. */
+  close(): void;
+}
+
+/** Where the accounts are kept: a connection of its own, since a slot must not wait behind a pool's transactions. */
+export interface Ledger {
+  sql: Db['$client'];
   close(): Promise<void>;
+}
+
+export function openLedger(databaseUrl: string): Ledger {
+  const db = createDb(databaseUrl, { max: 1, name: 'quota' });
+  return { sql: db.$client, close: () => closeDb(db) };
 }
 
 /** Slots are handed out at most this far ahead: the longest that an urgent request waits behind others. */
 const HORIZON_MS = 50;
-/**
- * No more requests than the limit in any span of this length. Requests do not arrive as evenly as they leave: beyond the
- * second, 30 ms between the fastest and the slowest way to the server are tolerated, and still 97 % is used.
- */
-const WINDOW_MS = 1_030;
 /** Slots lie this much nearer than the average, so that time lost to a late request is made up for. */
 const SPACING = 0.8;
 /** A slot used later than this is reported, so that its cell rests from its real use on. */
 const LATE_MS = 4;
+/** An answer that takes longer than so many usual ones, and longer than the tolerance, may be a request held up. */
+const UNUSUAL = 2;
+/** How fast the usual time of an answer follows what is seen. */
+const FOLLOW = 0.05;
 
 interface Waiter {
-  resolve(): void;
+  resolve(slot: Slot): void;
   reject(error: unknown): void;
 }
 
@@ -48,6 +81,8 @@ interface Account {
   wake: () => void;
   /** Cells whose slots were used late, with how late: to be reported. */
   late: Map<number, number>;
+  /** Milliseconds that an answer usually takes; undefined before the first. */
+  usualMs: number | undefined;
 }
 
 interface Granted {
@@ -57,41 +92,32 @@ interface Granted {
   retry_in: number;
 }
 
-/**
- * @param shares in order of precedence
- * @param perSecond requests a second that the API allows an account
- */
-export function createQuota(options: {
-  databaseUrl: string;
-  shares: readonly Share[];
-  perSecond: number;
-}): Quota {
-  // A connection of its own: a slot must not wait behind the pool's transactions.
-  const db: Db = createDb(options.databaseUrl, { max: 1, name: 'quota' });
-  const sql = db.$client;
-  const spacingMs = (1000 / options.perSecond) * SPACING;
-  const parts = options.shares.map((share) => share.part);
+export function createQuota({ sql }: Ledger, law: Law): Quota {
+  const windowMs = law.perMs + law.toleranceMs;
+  const spacingMs = (law.perMs / law.max) * SPACING;
+  const parts = law.shares.map((share) => share.part);
   const accounts = new Map<string, Account>();
   let closed = false;
 
   const indexOf = (share: string) => {
-    const index = options.shares.findIndex((one) => one.name === share);
+    const index = law.shares.findIndex((one) => one.name === share);
     if (index < 0) throw new Error(`no such share of a quota: ${share}`);
     return index;
   };
 
-  function take(name: string, share: string, signal?: AbortSignal): Promise<void> {
+  function take(name: string, share: string, signal?: AbortSignal): Promise<Slot> {
     signal?.throwIfAborted();
     const account: Account = accounts.get(name) ?? {
-      waiting: options.shares.map(() => []),
-      ahead: options.shares.map(() => 0),
+      waiting: law.shares.map(() => []),
+      ahead: law.shares.map(() => 0),
       pumping: false,
       wake: () => {},
       late: new Map(),
+      usualMs: undefined,
     };
     accounts.set(name, account);
     const queue = account.waiting[indexOf(share)] as Waiter[];
-    return new Promise<void>((resolve, reject) => {
+    return new Promise<Slot>((resolve, reject) => {
       const leave = () => {
         const at = queue.indexOf(waiter);
         if (at >= 0) queue.splice(at, 1);
@@ -100,9 +126,9 @@ export function createQuota(options: {
       // one signal serves all calls of a job, a thousand pages for instance: nothing may stay with it
       const settled = () => signal?.removeEventListener('abort', leave);
       const waiter: Waiter = {
-        resolve() {
+        resolve(slot) {
           settled();
-          resolve();
+          resolve(slot);
         },
         reject(error) {
           settled();
@@ -129,7 +155,7 @@ export function createQuota(options: {
           if (want <= 0) continue;
           const askedAt = performance.now();
           const [answer] = await sql<Granted[]>`
-            select * from quota_take(${name}, ${options.perSecond}, ${WINDOW_MS}, ${spacingMs}, ${parts}, ${share + 1},
+            select * from quota_take(${name}, ${law.max}, ${windowMs}, ${spacingMs}, ${parts}, ${share + 1},
               ${want}, ${HORIZON_MS})`;
           if (!answer) throw new Error('quota_take gave no row');
           for (const [index, inMs] of answer.slots.entries())
@@ -157,13 +183,28 @@ export function createQuota(options: {
         account.waiting[share]?.shift() ?? account.waiting.find((other) => other.length > 0)?.shift();
       const late = performance.now() - at;
       if (waiter && late > LATE_MS) account.late.set(position, late);
-      waiter?.resolve();
+      waiter?.resolve(slotOf(name, account, position));
       // the pump reports it at its next turn; when there is none, nobody else would
       if (!account.pumping && account.late.size > 0) reportLate(name, account).catch(() => {});
     };
     const wait = at - performance.now();
     if (wait < 1) use();
     else setTimeout(use, wait);
+  }
+
+  function slotOf(name: string, account: Account, position: number): Slot {
+    const leftAt = performance.now();
+    return {
+      answered() {
+        const took = performance.now() - leftAt;
+        const usual = account.usualMs ?? took;
+        account.usualMs = usual + (Math.min(took, usual * UNUSUAL) - usual) * FOLLOW;
+        // after a whole span the cell is another request's
+        if (took < usual * UNUSUAL || took < law.toleranceMs || took >= law.perMs) return;
+        account.late.set(position, (account.late.get(position) ?? 0) + took - usual);
+        if (!account.pumping) reportLate(name, account).catch(() => {});
+      },
+    };
   }
 
   async function reportLate(name: string, account: Account) {
@@ -183,12 +224,11 @@ export function createQuota(options: {
     take: (account, share, signal) =>
       closed ? Promise.reject(new Error('the quota is closed')) : take(account, share, signal),
     hold,
-    async close() {
+    close() {
       closed = true;
       for (const account of accounts.values())
         for (const queue of account.waiting)
           for (const waiter of queue.splice(0)) waiter.reject(new Error('the quota is closed'));
-      await closeDb(db);
     },
   };
 }

@@ -1,8 +1,8 @@
 import { getEventListeners, setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { createQuota, type Quota } from '../src/quota.ts';
-import { TEMU_SHARES } from '../src/temu/client.ts';
+import { createQuota, openLedger, type Quota } from '../src/quota.ts';
+import { TEMU_SHARES, temuLaw } from '../src/temu/client.ts';
 import { createTestDatabase, type TestDatabase } from './support/database.ts';
 
 /** Slots 26 ms apart: a process asks the ledger anew between two of them, which a busy machine must have time for. */
@@ -13,7 +13,7 @@ const HORIZON_MS = 50;
 const NOISE_MS = 30;
 
 let database: TestDatabase;
-const open: Quota[] = [];
+const open: { close(): unknown }[] = [];
 beforeAll(async () => {
   database = await createTestDatabase();
 });
@@ -22,10 +22,16 @@ afterEach(async () => {
   await Promise.all(open.splice(0).map((quota) => quota.close()));
 });
 
+function quotaOn(databaseUrl: string, perSecond = RATE): Quota {
+  const ledger = openLedger(databaseUrl);
+  const quota = createQuota(ledger, temuLaw(perSecond));
+  open.push(ledger, quota);
+  return quota;
+}
+
 /** A quota as one more process has it: its own connection, its own waiters; the ledger alone is shared. */
 async function processOf(perSecond = RATE): Promise<Quota> {
-  const quota = createQuota({ databaseUrl: database.url, shares: TEMU_SHARES, perSecond });
-  open.push(quota);
+  const quota = quotaOn(database.url, perSecond);
   await quota.take(account(), 'awb'); // connects
   return quota;
 }
@@ -255,6 +261,25 @@ describe('T17: waiting', () => {
     expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
+  it('T17: an answer that took unusually long holds its cell back, one that took the usual time does not', async () => {
+    const quota = await processOf(2);
+    const name = account();
+    /** Milliseconds until the cell of a request that took so long is free again, from when it left. */
+    const restAfter = async (tookMs: number) => {
+      const leftAt = performance.now();
+      const slot = await quota.take(name, 'awb');
+      await quota.take(name, 'awb');
+      await sleep(tookMs);
+      slot.answered();
+      await sleep(50); // the ledger is told
+      await quota.take(name, 'awb');
+      await quota.take(name, 'awb');
+      return performance.now() - leftAt;
+    };
+    const usual = await restAfter(100);
+    expect((await restAfter(400)) - usual).toBeGreaterThan(200);
+  });
+
   it('a share that does not exist is a fault of ours, told at once', async () => {
     const quota = await processOf();
     await expect((async () => await quota.take('x', 'everything'))()).rejects.toThrow(
@@ -263,8 +288,7 @@ describe('T17: waiting', () => {
   });
 
   it('T17: without the ledger there is no slot: the database’s error, for everybody who waits', async () => {
-    const quota = createQuota({ databaseUrl: `${database.url}_gone`, shares: TEMU_SHARES, perSecond: RATE });
-    open.push(quota);
+    const quota = quotaOn(`${database.url}_gone`);
     const takes = await Promise.allSettled([quota.take('a', 'awb'), quota.take('a', 'pages')]);
     for (const take of takes) {
       expect(take.status).toBe('rejected');
@@ -273,11 +297,11 @@ describe('T17: waiting', () => {
   });
 
   it('after close() nobody waits for ever', async () => {
-    const quota = createQuota({ databaseUrl: database.url, shares: TEMU_SHARES, perSecond: RATE });
+    const quota = quotaOn(database.url);
     await quota.hold('closing', 60_000);
     const waiting = expect(quota.take('closing', 'awb')).rejects.toThrow(/closed/);
     await sleep(20);
-    await quota.close();
+    quota.close();
     await waiting;
     await expect(quota.take('closing', 'awb')).rejects.toThrow(/closed/);
   });

@@ -35,8 +35,17 @@ export type FaultAction =
   | { kind: 'invalidUtf8' }
   /** The right answer, drop by drop. */
   | { kind: 'slowBody'; bytesPerSecond: number }
-  /** A bare HTTP status, with headers such as Retry-After if wanted. */
-  | { kind: 'status'; status: number; headers?: Record<string, string>; handled?: boolean }
+  /** No answer at all, until the client gives up; `handled` takes effect before. */
+  | { kind: 'hang'; handled?: boolean }
+  /** A bare HTTP status, with headers such as Retry-After and a body (of this media type) if wanted. */
+  | {
+      kind: 'status';
+      status: number;
+      headers?: Record<string, string>;
+      body?: string;
+      type?: string;
+      handled?: boolean;
+    }
   /** Valid JSON of about so many bytes. */
   | { kind: 'hugeBody'; bytes: number; handled?: boolean }
   | { kind: 'redirect'; location: string; status?: number };

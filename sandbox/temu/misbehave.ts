@@ -9,6 +9,8 @@ export interface Misbehaviour {
   hit: number;
   /** Lets the call take effect and returns its right answer. */
   answer: () => string;
+  /** Wrong shapes that a careless reader takes for an answer of this API; default: Temu's. */
+  wrongShapes?: readonly string[];
 }
 
 export function send(
@@ -59,15 +61,18 @@ const ACTS: {
     later(response, ms, () => send(response, 200, JSON_TYPE, text));
   },
   html: ({ status }, { response }) => send(response, status, 'text/html; charset=utf-8', html(status)),
-  status: ({ status, headers }, { response }) => send(response, status, 'text/plain', `${status}\n`, headers),
+  // Nothing: whoever asked gives up, or the server ends.
+  hang: () => undefined,
+  status: ({ status, headers, body = `${status}\n`, type = 'text/plain' }, { response }) =>
+    send(response, status, type, body, headers),
   redirect: ({ status = 302, location }, { response }) =>
     send(response, status, 'text/plain', '', { location }),
   truncatedJson: (_, { response, answer }) => {
     const text = answer();
     send(response, 200, JSON_TYPE, text.slice(0, Math.floor(text.length / 2)));
   },
-  wrongJson: ({ body }, { response, hit }) => {
-    const shape = WRONG_SHAPES[hit % WRONG_SHAPES.length] as string;
+  wrongJson: ({ body }, { response, hit, wrongShapes = WRONG_SHAPES }) => {
+    const shape = wrongShapes[hit % wrongShapes.length] as string;
     send(response, 200, JSON_TYPE, body === undefined ? shape : (stringify(body) ?? 'null'));
   },
   deepJson: ({ depth }, { response }) => {

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isLosslessNumber } from 'lossless-json';
 import type { Effects, Outcome, Telling } from '../effects.ts';
+import { readBody } from '../http-body.ts';
 import type { Ledger } from '../ledger.ts';
 import type { Api, ApiTable } from './apis.ts';
 import { check, GATEWAY } from './checks.ts';
@@ -14,9 +15,6 @@ import type { Rendered } from './render.ts';
 import { type Params, parseParams } from './sign.ts';
 import { tellingsOf } from './tellings.ts';
 import type { World } from './world.ts';
-
-/** Temu's own limit is not published; a signed request is far below this. */
-const MAX_BODY_BYTES = 2 * 1024 * 1024;
 
 export interface RouterContext {
   world: World;
@@ -48,22 +46,6 @@ export function createTemuRouter(context: RouterContext) {
     if ('text' in decision) send(response, 200, JSON_TYPE, decision.text);
     else misbehave(decision.fault, { response, hit: decision.hit, answer: decision.answer });
   };
-}
-
-/** Undefined when the body is too large. */
-async function readBody(request: IncomingMessage): Promise<string | undefined> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  try {
-    for await (const chunk of request as AsyncIterable<Buffer>) {
-      size += chunk.length;
-      if (size <= MAX_BODY_BYTES) chunks.push(chunk);
-    }
-  } catch {
-    // The client went away while sending: there is nobody to answer.
-    return undefined;
-  }
-  return size > MAX_BODY_BYTES ? undefined : Buffer.concat(chunks).toString('utf8');
 }
 
 type Decision = { outcome: string } & (

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Failure, fail, ok, type Result } from '../errors.ts';
 import type { Http } from '../http.ts';
 import type { Log } from '../log.ts';
-import type { Quota } from '../quota.ts';
+import type { Law, Quota } from '../quota.ts';
 import { failureOf, readEnvelope } from './envelope.ts';
 import { signedBody, type TemuParams } from './sign.ts';
 
@@ -13,6 +13,14 @@ export const TEMU_SHARES = [
   { name: 'pages', part: 0.15 },
 ] as const;
 export type TemuShare = (typeof TEMU_SHARES)[number]['name'];
+
+/** T17: what Temu allows each app key. */
+export const temuLaw = (perSecond: number): Law => ({
+  max: perSecond,
+  perMs: 1_000,
+  toleranceMs: 30,
+  shares: TEMU_SHARES,
+});
 
 const both = (type: string) => ({ v1: type, v2: type });
 
@@ -120,7 +128,7 @@ export function createTemuClient(deps: TemuClientDeps): TemuClient {
   ) {
     const type = TYPES[api][store.apiVersion];
     for (let tries = 1; ; tries++) {
-      await deps.quota.take(store.appKey, options.share, options.signal);
+      const slot = await deps.quota.take(store.appKey, options.share, options.signal);
       await options.effect?.beforeSend();
       const timestamp = Math.floor((deps.clock() + (clockOffset.get(host) ?? 0)) / 1000);
       const common = {
@@ -141,7 +149,10 @@ export function createTemuClient(deps: TemuClientDeps): TemuClient {
           timeoutMs: deps.timeoutMs,
           signal: options.signal,
         })
-        .finally(() => openOf(store.id).delete(sent));
+        .finally(() => {
+          slot.answered();
+          openOf(store.id).delete(sent);
+        });
       if (!answer.ok) {
         const { failure } = answer;
         const lost = failure.kind === 'unknownOutcome' || options.effect !== undefined;

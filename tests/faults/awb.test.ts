@@ -92,7 +92,7 @@ describe.each(backends())('A6, R1, R2: every number is told once, queues on %s',
     let going = true;
     let kills = 0;
     // in the middle, once most events are recorded
-    const emptied = until(async () => (await sql`select from shipments`).length > EVENTS / 2, {
+    const emptied = until(async () => !going || (await sql`select from shipments`).length > EVENTS / 2, {
       timeoutMs: 240_000,
     }).then(emptyQueues);
     const chaos = Promise.all([killNowAndThen(), sweepNowAndThen(), emptied]);
@@ -138,27 +138,36 @@ describe.each(backends())('A6, R1, R2: every number is told once, queues on %s',
     const client = createClient(
       env.REDIS_URL ? { redisUrl: env.REDIS_URL } : { databaseUrl: env.DATABASE_URL ?? '' },
     );
-    for (const event of events) {
-      await client.awbCreated(event);
-      await sleep(1000 / RATE);
+    try {
+      await enqueueAll();
+      await untilAtRest();
+    } finally {
+      going = false;
+      await client.close();
+      await chaos;
     }
-    await emptied;
-    // the second time, and with it what was lost with the queue before anything could be recorded
-    for (const event of events) await client.awbCreated(event);
-    await client.close();
 
-    await until(
-      async () => {
-        const open = await sql`select state, error from temu_pushes where state not in ('sent', 'parked')`;
-        const [made] = await sql<{ n: number }[]>`select count(*)::int as n from temu_pushes`;
-        if (open.length > 0 || made?.n !== EVENTS)
-          throw new Error(`${made?.n} pushes, open: ${JSON.stringify(open.slice(0, 3))} (${open.length})`);
-        return true;
-      },
-      { timeoutMs: 240_000, what: 'every push to come to rest' },
-    );
-    going = false;
-    await chaos;
+    async function enqueueAll() {
+      for (const event of events) {
+        await client.awbCreated(event);
+        await sleep(1000 / RATE);
+      }
+      await emptied;
+      // the second time, and with it what was lost with the queue before anything could be recorded
+      for (const event of events) await client.awbCreated(event);
+    }
+    async function untilAtRest() {
+      await until(
+        async () => {
+          const open = await sql`select state, error from temu_pushes where state not in ('sent', 'parked')`;
+          const [made] = await sql<{ n: number }[]>`select count(*)::int as n from temu_pushes`;
+          if (open.length > 0 || made?.n !== EVENTS)
+            throw new Error(`${made?.n} pushes, open: ${JSON.stringify(open.slice(0, 3))} (${open.length})`);
+          return true;
+        },
+        { timeoutMs: 240_000, what: 'every push to come to rest' },
+      );
+    }
 
     const states = await sql`select state, count(*)::int as n from temu_pushes group by state`;
     expect(states).toEqual([{ state: 'sent', n: EVENTS }]);

@@ -66,9 +66,10 @@ function clientOf(more: Partial<TemuClientDeps> = {}) {
     take: async (account, share, signal) => {
       signal?.throwIfAborted();
       taken.push(`${account} ${share}`);
+      return { answered() {} };
     },
     hold: async (_, ms) => void holds.push(ms),
-    close: async () => {},
+    close() {},
   };
   const { eu, us, global } = sandbox.routers;
   const client = createTemuClient({

@@ -56,6 +56,8 @@ export const trackers = pgTable('trackers', {
   /** C10: no request leaves before then. */
   waitingUntil: time('waiting_until'),
   waitingReason: text('waiting_reason'),
+  /** Times in a row that it was told to wait, without an answer in between. */
+  waits: integer('waits').notNull().default(0),
   /** Why the last scheduled run was left out. */
   skippedAt: time('skipped_at'),
   skippedReason: text('skipped_reason'),
@@ -88,8 +90,9 @@ export const trackingRuns = pgTable(
     mismatched: integer('mismatched').notNull().default(0),
     unmapped: integer('unmapped').notNull().default(0),
     failed: integer('failed').notNull().default(0),
-    /** Requests that left, and what the limit would have let through meanwhile is theirs to compare (C13). */
     requests: integer('requests').notNull().default(0),
+    /** The limit that held, as `max/seconds`; null: none (C13). */
+    requestLimit: text('request_limit'),
     /** C10: how often and how long it was told to wait. */
     waits: integer('waits').notNull().default(0),
     waitedMs: bigint('waited_ms', { mode: 'number' }).notNull().default(0),
