@@ -1,0 +1,162 @@
+import { z } from 'zod';
+import { type FailureKind, fail, ok, type Result } from '../errors.ts';
+import type { HttpResponse } from '../http.ts';
+import type { Item } from './courier.ts';
+import type { Status } from './status.ts';
+
+/** Reading couriers' answers: what is of another type than expected is absent, and spoils nothing beside it (R3, R4). */
+
+/** Enough for a waybill, a word, a time; what is longer is none of them. */
+const LONGEST_TEXT = 200;
+/** Scans of one parcel that are looked at; the longest lives have a hundred. */
+const LONGEST_LIST = 1_000;
+
+/** A text, or a number as its digits; null for all else. What Postgres takes no text with (NUL) is dropped. */
+export const text = z
+  .unknown()
+  .optional()
+  .transform((value): string | null => {
+    // a number of more digits has been rounded: it could be another parcel's
+    if (typeof value === 'number') return Number.isSafeInteger(value) ? String(value) : null;
+    if (typeof value !== 'string') return null;
+    return value.slice(0, LONGEST_TEXT).replace(UNSTORABLE, '').trim() || null;
+  });
+const UNSTORABLE = /\p{Cc}|\p{Cs}/gu;
+
+/** An object of these fields; null for all else. PHP writes an empty object as []. */
+export const part = <S extends z.ZodRawShape>(shape: S) => z.object(shape).nullable().catch(null);
+
+/** A list's objects of these fields; what is no object is left out, and what is no list is empty. */
+export const parts = <S extends z.ZodRawShape>(shape: S) => {
+  const one = part(shape);
+  return z
+    .unknown()
+    .optional()
+    .transform((value) =>
+      Array.isArray(value)
+        ? value.slice(0, LONGEST_LIST).flatMap((raw) => {
+            const read = one.parse(raw);
+            return read === null ? [] : [read as z.output<z.ZodObject<S>>];
+          })
+        : [],
+    );
+};
+
+export type Json = Record<string, unknown>;
+export const isObject = (value: unknown): value is Json =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** The answer's JSON; undefined when it is none (an HTML page, a plain line). */
+export function jsonOf(response: HttpResponse): unknown {
+  try {
+    return JSON.parse(response.text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Of a word of "not there yet" and of "never was": everything else has left the seller's hands. */
+export const hasMoved = (means: Status | 'unchanged' | undefined): boolean =>
+  means !== undefined && means !== 'unchanged' && means !== 'pending' && means !== 'booking_cancelled';
+
+const key = (number: string) => number.trim().toUpperCase();
+
+/**
+ * C4: what was found, by the numbers as they were asked, whatever their case; what was not asked is ignored. Of two
+ * items for one number the one with the newer event stays.
+ */
+export function byNumber(
+  asked: readonly string[],
+  found: Iterable<readonly [number: string | null, item: Item]>,
+): Map<string, Item> {
+  const numbers = new Map<string, string[]>();
+  for (const number of asked) numbers.set(key(number), [...(numbers.get(key(number)) ?? []), number]);
+  const items = new Map<string, Item>();
+  for (const [number, item] of found)
+    for (const name of number === null ? [] : (numbers.get(key(number)) ?? [])) {
+      const other = items.get(name);
+      if (!other || weight(item) > weight(other)) items.set(name, item);
+    }
+  return items;
+}
+const weight = (item: Item) =>
+  item.is === 'scan' ? (item.at?.getTime() ?? Number.MIN_SAFE_INTEGER) : Number.NEGATIVE_INFINITY;
+
+/** What a courier's sentence means; `notFound` for one parcel, for several the batch is at fault (C9). */
+export type Complaints = readonly (readonly [pattern: RegExp, means: FailureKind | 'notFound'])[];
+
+const COMMON: Complaints = [[/throttl|too many requests|rate limit/i, 'throttled']];
+/** A `status_code` in the body, as PHP's APIs have it beside a friendlier HTTP status. */
+const BY_CODE: Record<number, FailureKind> = { 401: 'credentials', 403: 'throttled', 429: 'throttled' };
+/** Of these the request was understood and refused: with fewer numbers it may pass. */
+const REFUSALS = [400, 413, 414, 422];
+
+/** What an answer without items means: a sentence that is known, a refusal of the batch, or nothing readable. */
+export function refusal(
+  courier: string,
+  response: HttpResponse,
+  asked: readonly string[],
+  complaints: Complaints,
+): Result<Map<string, Item>> {
+  const body = jsonOf(response);
+  const said = body === undefined ? response.text.slice(0, 1_000) : sentences(body).join('; ');
+  const shown = `${courier} answered ${quote(said) || `HTTP ${response.status} without a word`}`;
+  const means =
+    [...complaints, ...COMMON].find(([pattern]) => pattern.test(said))?.[1] ?? kindOf(response, body);
+  const [first] = asked;
+  if (means === 'notFound')
+    return asked.length === 1 && first !== undefined
+      ? ok(new Map([[first, { is: 'notFound', why: quote(said) }]]))
+      : fail('rejected', shown);
+  const wait = means === 'throttled' ? waitOf(said) : undefined;
+  return fail(means, shown, wait === undefined ? {} : { retryAfterMs: wait });
+}
+
+function kindOf(response: HttpResponse, body: unknown): FailureKind {
+  const code = isObject(body) ? Number(body.status_code ?? body.statusCode) : Number.NaN;
+  const known = BY_CODE[code];
+  if (known) return known;
+  if (REFUSALS.includes(response.status) || REFUSALS.includes(code)) return 'rejected';
+  // a refusal with a friendly status: it has words, and no code of another kind
+  const friendly = response.status < 300 && !(code >= 300);
+  return friendly && sentences(body).length > 0 ? 'rejected' : 'malformed';
+}
+
+/** The fields in which errors are told, two levels deep. */
+const TOLD_IN = /^(error|errors|message|msg|detail|details|reason|rmk|meta)$/i;
+
+/** What an answer says in words; nothing of a parcel's own fields, which tell of persons. */
+export function sentences(body: unknown, depth = 0): string[] {
+  if (typeof body === 'string') return body.trim() ? [body.trim().slice(0, 300)] : [];
+  if (depth > 3 || typeof body !== 'object' || body === null) return [];
+  const inner = Array.isArray(body)
+    ? body.slice(0, 5)
+    : Object.entries(body)
+        // below a field for errors the keys are the faulty fields' names
+        .filter(
+          ([name, value]) =>
+            depth > 0 || TOLD_IN.test(name) || (name === 'data' && typeof value === 'string'),
+        )
+        .slice(0, 10)
+        .map(([, value]) => value);
+  return [...new Set(inner.flatMap((value) => sentences(value, depth + 1)))].slice(0, 5);
+}
+
+/** A courier's sentence for our messages: short, and without what may be a phone, a mail address or a token. */
+export function quote(said: string): string {
+  const line = said
+    .replace(/<[^>]{0,500}>/g, ' ')
+    .replace(/\S+@\S+/g, '…')
+    .replace(/[\w-]{25,}(\.[\w-]+)*/g, '…')
+    .replace(/\d[\d -]{5,}\d/g, '…')
+    .replace(/[\s\p{Cc}\p{Cs}]+/gu, ' ')
+    .trim();
+  return line && `"${line.slice(0, 200)}"`;
+}
+
+/** "wait 8 seconds" in milliseconds. */
+export function waitOf(said: string): number | undefined {
+  const found = /(\d{1,6}(?:\.\d{1,6})?)\s*(s|secs?|seconds?|m|mins?|minutes?)\b/i.exec(said);
+  if (!found) return undefined;
+  return Math.ceil(Number(found[1]) * (found[2]?.toLowerCase().startsWith('m') ? 60_000 : 1_000));
+}

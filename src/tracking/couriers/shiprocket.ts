@@ -1,0 +1,172 @@
+import { z } from 'zod';
+import { count } from '../../config.ts';
+import { ok } from '../../errors.ts';
+import { byNumber, type Complaints, hasMoved, isObject, jsonOf, parts, refusal, text } from '../answer.ts';
+import { address, bearer, below, post, readLogin } from '../connecting.ts';
+import { defineCourier, type Item } from '../courier.ts';
+import { newest, pastTime } from '../times.ts';
+import { newestActivity, type TrackingData, trackingDataOf } from '../tracking-data.ts';
+import { type Meaning, normalise, wordTable } from '../words.ts';
+
+const DAY_MS = 24 * 3_600_000;
+
+/** Shiprocket, a broker of many carriers: 50 parcels a request (reference/couriers.md, section 4). */
+export default defineCourier({
+  name: 'shiprocket',
+  title: 'Shiprocket',
+  // "Shiprocket Delhivery" is Shiprocket's parcel
+  selection: { courier: 'shiprocket', sources: 'primary', number: 'awb', precedence: 10 },
+  batch: 50,
+  everyMs: 8 * 60_000,
+  timeoutMs: 30_000,
+  // none is published; 429 exists
+  limit: () => ({ max: 1, seconds: 1 }),
+  atOnce: ({ SHIPROCKET_TRACKING_WORKERS }) => SHIPROCKET_TRACKING_WORKERS,
+  settings: {
+    SHIPROCKET_URL: address()
+      .default('https://apiv2.shiprocket.in/v1/external')
+      .describe('Shiprocket’s API, up to /v1/external'),
+    SHIPROCKET_EMAIL: z.string().optional().describe('mail address of an API user at Shiprocket'),
+    SHIPROCKET_PASSWORD: z.string().optional().describe('password of that API user'),
+    SHIPROCKET_TRACKING_WORKERS: count(1, 100)
+      .default(10)
+      .describe('requests to Shiprocket at once, per process'),
+  },
+  connect({ SHIPROCKET_URL, SHIPROCKET_EMAIL: email, SHIPROCKET_PASSWORD: password }) {
+    if (!email || !password) return undefined;
+    return {
+      access: {
+        schemes: [bearer],
+        login: {
+          request: post(below(SHIPROCKET_URL, '/auth/login'), { email, password }),
+          read: (response) => readLogin('Shiprocket', ['token'], 10 * DAY_MS, response),
+          renewBeforeMs: 1.5 * DAY_MS,
+        },
+      },
+      // numbers as text: with digits alone it answers 500
+      request: (numbers) => post(below(SHIPROCKET_URL, '/courier/track/awbs'), { awbs: numbers }),
+    };
+  },
+  read(response, asked, now) {
+    const body = jsonOf(response);
+    const found = trackingDataOf(body).map(([number, data]) => [number, itemOf(data, now)] as const);
+    if (found.length > 0) return ok(byNumber(asked, found));
+    if (isObject(body) && body.awb !== undefined) return ok(byNumber(asked, [pushed(body, now)]));
+    // nothing but unknown parcels: {}, or [] from PHP
+    const empty = Array.isArray(body) || (isObject(body) && Object.keys(body).length === 0);
+    if (empty && response.status < 300) return ok(new Map());
+    return refusal('Shiprocket', response, asked, COMPLAINTS);
+  },
+});
+
+/** Words of `current_status` and of the labels. SHIPPED stays what it was in the source system, though its id is not. */
+const WORDS = wordTable({
+  unchanged: `SHIPPED PICKUP_RESCHEDULED OUT_FOR_PICKUP PENDING PICKUP_ERROR AWB_ASSIGNED LABEL_GENERATED
+    PICKUP_SCHEDULED PICKUP_QUEUED CANCELLATION_REQUESTED FULFILLED SELF_FULFILLED QC_FAILED`,
+  pending: `PICKUP_GENERATED PICKUP_SCHEDULEDGENERATED MANIFEST_GENERATED PICKUP_EXCEPTION PICKUP_BOOKED SHIPMENT_BOOKED
+    BOX_PACKING FC_ALLOCATED PICKLIST_GENERATED READY_TO_PACK PACKED FC_MANIFEST_GENERATED PACKED_EXCEPTION`,
+  in_transit: `IN_TRANSIT PICKED_UP REACHED_DEST_CITY REACHED_AT_DESTINATION RECEIVED_AT_ORIGIN
+    IN_TRANSIT_TO_NEXT_FACILITY DISPATCHED DELAYED REACHED_AT_DESTINATION_HUB MISROUTED REACHED_WAREHOUSE CUSTOM_CLEARED
+    IN_FLIGHT HANDOVER_TO_COURIER IN_TRANSIT_OVERSEAS CONNECTION_ALIGNED REACHED_OVERSEAS_WAREHOUSE
+    CUSTOM_CLEARED_OVERSEAS PROCESSED_AT_WAREHOUSE HANDOVER_EXCEPTION`,
+  out_for_delivery: 'OUT_FOR_DELIVERY',
+  ndr: 'NDR FAILED_DELIVERY UNDELIVERED ISSUE_RELATED_TO_THE_RECIPIENT',
+  delivered: 'DELIVERED PARTIAL_DELIVERED',
+  // RTO_INITIATED: with C5 it is only on its way
+  rto_in_transit: `RTO_INITIATED RTO_IN_TRANSIT RTO_OFD RTO_OUT_FOR_DELIVERY RTO_NDR RTO_LOCK
+    REACHED_BACK_AT_SELLER_CITY`,
+  rto: 'RTO RTO_DELIVERED RTO_ACKNOWLEDGED',
+  booking_cancelled: 'CANCELLED CANCELED NOT_PICKED CANCELED_BY_SELLER CANCELLED_BEFORE_DISPATCHED',
+  lost: 'LOST UNTRACEABLE MISSING',
+  destroyed: 'DESTROYED DISPOSED_OFF DAMAGED',
+});
+
+/**
+ * Ids of `shipment_status`, of an activity's `sr-status` and of a push's `shipment_status_id`. The ids of an *order's*
+ * status (`current_status_id`) are others: there 19 is out for delivery.
+ */
+const IDS = wordTable({
+  pending: '1 2 3 4 5 11 13 15 19 20 27 52 59 60 61 62 63 67 72',
+  // 6 comes after the pickup
+  in_transit: '6 18 22 38 39 42 48 49 50 51 54 55 56 57 68 71',
+  out_for_delivery: '17',
+  ndr: '21 77',
+  delivered: '7 23',
+  rto_in_transit: '9 40 41 46 75 78',
+  rto: '10 14',
+  booking_cancelled: '8 45',
+  lost: '12 76',
+  destroyed: '24 25 44',
+  // 16: its cancellation was asked for, not done
+  unchanged: '16 26 43 47',
+});
+
+const COMPLAINTS: Complaints = [
+  [/user blocked|unauthenticated|unauthori[sz]ed|invalid token|token (has )?expired/i, 'credentials'],
+  [/wrong number of segments|token (is |could )?not (be )?(provided|parsed)/i, 'credentials'],
+  [/404 not found|invalid argument supplied/i, 'malformed'],
+];
+
+interface Said {
+  words: (string | null)[];
+  /** Asked only when there is no word: an unknown word is kept, not replaced by what an id may mean (C6). */
+  ids: (string | null)[];
+}
+
+/** C4: the first word there is; without any, the first id. */
+function meaningOf({ words, ids }: Said): { word: string; raw: string; means: Meaning | undefined } | null {
+  for (const raw of words) {
+    const word = normalise(raw ?? '');
+    if (raw && word && word !== 'NA') return { word, raw, means: WORDS.get(word) };
+  }
+  const id = ids.find((one) => one !== null && /^[1-9]\d*$/.test(one));
+  return id ? { word: `ID_${id}`, raw: id, means: IDS.get(id) } : null;
+}
+
+function itemOf(data: TrackingData | null, now: number): Item {
+  if (!data) return { is: 'notFound' };
+  const track = data.shipment_track[0];
+  const activity = newestActivity(data, now);
+  // `error` is not looked at: a cancelled parcel has one beside its status
+  const said = meaningOf({
+    words: [track?.current_status ?? null, activity.label],
+    ids: [data.shipment_status, activity.id],
+  });
+  if (!said) return { is: 'notFound', why: 'Shiprocket has no activities of it' };
+  const at = activity.at ?? pastTime(track?.updated_time_stamp, now);
+  return {
+    is: 'scan',
+    word: said.word,
+    courierStatus: said.raw,
+    means: said.means,
+    at,
+    pickedUpAt: hasMoved(said.means) ? pastTime(track?.pickup_date, now) : null,
+    deliveredAt: said.means === 'delivered' ? (pastTime(track?.delivered_date, now) ?? at) : null,
+  };
+}
+
+const push = z.object({
+  awb: text,
+  current_status: text,
+  shipment_status: text,
+  shipment_status_id: text,
+  current_timestamp: text,
+  scans: parts({ date: text }),
+});
+
+/** C14: what Shiprocket sends on its own. */
+function pushed(body: unknown, now: number): readonly [string | null, Item] {
+  const sent = push.parse(body);
+  const said = meaningOf({
+    words: [sent.current_status, sent.shipment_status],
+    ids: [sent.shipment_status_id],
+  });
+  if (!said) return [sent.awb, { is: 'notFound', why: 'the push has no status of it' }];
+  const scanned = newest(sent.scans.map((scan) => pastTime(scan.date, now)));
+  const at = pastTime(sent.current_timestamp, now) ?? scanned;
+  const deliveredAt = said.means === 'delivered' ? at : null;
+  return [
+    sent.awb,
+    { is: 'scan', word: said.word, courierStatus: said.raw, means: said.means, at, deliveredAt },
+  ];
+}
