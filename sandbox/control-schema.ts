@@ -98,11 +98,8 @@ const ms = z.number().min(0);
 const handled = z.boolean().optional();
 const status = z.int().min(200).max(599);
 
-const action = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('throttle') }),
-  z.strictObject({ kind: z.literal('error'), ...errorFields, handled }),
-  z.strictObject({ kind: z.literal('innerError'), ...errorFields, handled }),
-  z.strictObject({ kind: z.literal('bothErrors'), inner: apiError, outer: apiError, handled }),
+/** Misbehaviour of any stand-in that speaks HTTP. */
+export const transportFaults = [
   z.strictObject({ kind: z.literal('timeout'), ms, handled }),
   z.strictObject({ kind: z.literal('delay'), ms, late: z.boolean().optional() }),
   z.strictObject({ kind: z.literal('cut') }),
@@ -118,10 +115,21 @@ const action = z.discriminatedUnion('kind', [
     kind: z.literal('status'),
     status,
     headers: z.record(z.string(), z.string()).optional(),
+    body: z.string().optional(),
+    type: z.string().optional(),
     handled,
   }),
+  z.strictObject({ kind: z.literal('hang'), handled }),
   z.strictObject({ kind: z.literal('hugeBody'), bytes: z.int().min(1), handled }),
   z.strictObject({ kind: z.literal('redirect'), location: z.string(), status: status.optional() }),
+] as const;
+
+const action = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('throttle') }),
+  z.strictObject({ kind: z.literal('error'), ...errorFields, handled }),
+  z.strictObject({ kind: z.literal('innerError'), ...errorFields, handled }),
+  z.strictObject({ kind: z.literal('bothErrors'), inner: apiError, outer: apiError, handled }),
+  ...transportFaults,
 ]);
 
 export const fault = z.strictObject({

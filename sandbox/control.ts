@@ -1,12 +1,18 @@
 import { getRequestListener } from '@hono/node-server';
-import { type Context, Hono } from 'hono';
-import { z } from 'zod';
+import { Hono } from 'hono';
+import { type App, body, query } from './control-body.ts';
+import { courierRoutes } from './control-couriers.ts';
+import { mailroomRoutes } from './control-mailroom.ts';
 import * as schema from './control-schema.ts';
+import type { Couriers } from './couriers/couriers.ts';
 import { demoShops } from './demo-shops.ts';
 import type { EffectFilter, Effects } from './effects.ts';
+import type { Hooks } from './hooks.ts';
 import type { Ledger, LedgerFilter } from './ledger.ts';
 import { createRandom } from './random.ts';
 import type { RequestHandler } from './server.ts';
+import type { Slack } from './slack.ts';
+import type { Smtp } from './smtp.ts';
 import type { FaultRule, Faults } from './temu/faults.ts';
 import { generateOrders } from './temu/generator.ts';
 import type { Life } from './temu/life.ts';
@@ -23,6 +29,10 @@ export interface ControlContext {
   faults: Faults;
   ledger: Ledger;
   effects: Effects;
+  couriers: Couriers;
+  slack: Slack;
+  hooks: Hooks;
+  smtp: Smtp | null;
   qps: number;
 }
 
@@ -34,6 +44,8 @@ export function createControl(context: ControlContext): RequestHandler {
   faultRoutes(app, context);
   ledgerRoutes(app, context);
   effectRoutes(app, context);
+  courierRoutes(app, context);
+  mailroomRoutes(app, context);
   app.post('/clock', async (c) => {
     context.world.clock.offsetMs = (await body(c, schema.clock)).offsetMs;
     return c.json({ now: new Date(context.world.clock.now()).toISOString() });
@@ -43,6 +55,10 @@ export function createControl(context: ControlContext): RequestHandler {
     context.faults.clear();
     context.ledger.reset();
     context.effects.reset();
+    context.couriers.reset();
+    context.slack.reset();
+    context.hooks.reset();
+    context.smtp?.reset();
     context.world.clock.offsetMs = 0;
     return c.json({ ok: true });
   });
@@ -50,24 +66,6 @@ export function createControl(context: ControlContext): RequestHandler {
   app.onError((error, c) => c.json({ error: error.message }, 400));
   // The global Request and Response belong to the process, not to the sandbox.
   return getRequestListener(app.fetch, { overrideGlobalObjects: false });
-}
-
-type App = Hono;
-
-/** The body, checked; throws one line per fault. An empty body is an empty object. */
-async function body<T>(c: Context, shape: z.ZodType<T>): Promise<T> {
-  const text = await c.req.text();
-  return checked(shape, text === '' ? {} : JSON.parse(text), 'body');
-}
-
-function query<T>(c: Context, shape: z.ZodType<T>): T {
-  return checked(shape, c.req.query(), 'query');
-}
-
-function checked<T>(shape: z.ZodType<T>, value: unknown, where: string): T {
-  const result = shape.safeParse(value);
-  if (result.success) return result.data;
-  throw new Error(`wrong ${where}: ${z.prettifyError(result.error)}`);
 }
 
 function shopRoutes(app: App, { world }: ControlContext): void {

@@ -1,8 +1,12 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createControl } from './control.ts';
+import { type CourierOptions, type Couriers, createCouriers } from './couriers/couriers.ts';
 import { createEffects, type Effects } from './effects.ts';
+import { createHooks, type Hooks } from './hooks.ts';
 import { createLedger, type Ledger } from './ledger.ts';
+import { createSlack, type Slack } from './slack.ts';
+import { type Smtp, type SmtpOptions, startSmtp } from './smtp.ts';
 import { loadState, saveState, saveStateSync } from './state.ts';
 import { type ApiTable, orderApis } from './temu/apis.ts';
 import { createFaults, type Faults } from './temu/faults.ts';
@@ -34,6 +38,10 @@ export interface SandboxOptions {
   stateFile?: string;
   /** How far Temu's clock is off. */
   serverTimeOffsetMs?: number;
+  /** How the couriers' APIs are set; default: as in reality. */
+  couriers?: CourierOptions;
+  /** An SMTP server on a port of its own; default: none. */
+  smtp?: boolean | SmtpOptions;
 }
 
 export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
@@ -49,6 +57,15 @@ export interface Sandbox {
   /** Every number that Temu was told, how often, and what became of it. */
   effects: Effects;
   life: Life;
+  /** The five tracking APIs and their parcels. */
+  couriers: Couriers;
+  slack: Slack;
+  /** Receives webhooks at any /hooks/NAME. */
+  hooks: Hooks;
+  /** Null unless it was asked for. */
+  smtp: Smtp | null;
+  /** The fleet's environment variables for all of it: Temu, couriers, Slack and, when it runs, SMTP. */
+  env(): Record<string, string>;
   /** API types and their handlers: other files add theirs here. */
   apis: ApiTable;
   /** Serves everything under a path prefix ("/couriers") by a handler of its own. */
@@ -57,53 +74,89 @@ export interface Sandbox {
 }
 
 const SAVE_EVERY_MS = 10_000;
+/** Temu's limit, per app key. */
+const QPS = 20;
 const HOSTS: readonly HostName[] = ['eu', 'us', 'global'];
 
-/** Starts the stand-in for Temu on loopback. Throws when the port is taken or the state file is not one. */
+/** Starts the stand-ins on loopback. Throws when a port is taken or the state file is not one. */
 export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
-  const { port = 0, host = '127.0.0.1', seed = 1, qps = 20, speed = 1, latencyMs = 0, stateFile } = options;
+  const { port = 0, host = '127.0.0.1', stateFile } = options;
+  const routes = new Map<string, RequestHandler>();
+  const mount = (prefix: string, handler: RequestHandler): void => void routes.set(prefix, handler);
+  let url = '';
+  const parts = createParts(options, mount, () => url);
+  if (stateFile !== undefined) loadState(stateFile, parts);
+  const smtp = options.smtp ? await startSmtp(options.smtp === true ? {} : options.smtp) : null;
+  mount('/_sandbox', createControl({ ...parts, smtp, qps: options.qps ?? QPS }));
+
+  const server = createServer((request, response) => dispatch(routes, request, response));
+  const bound = await listen(server, port, host).catch(async (error: unknown) => {
+    await smtp?.close();
+    throw error;
+  });
+  url = `http://${host.includes(':') ? `[${host}]` : host}:${bound}`;
+  if (options.live) parts.life.start();
+  const saving = stateFile === undefined ? undefined : keepSaving(stateFile, parts);
+  const router = (name: HostName): string => `${url}/${name}/openapi/router`;
+  const routers = { eu: router('eu'), us: router('us'), global: router('global') };
+  return {
+    ...parts,
+    url,
+    routers,
+    smtp,
+    env: () => environment(url, routers, parts, smtp),
+    mount,
+    close: async () => {
+      parts.life.stop();
+      await Promise.all([closed(server), smtp?.close()]);
+      await saving?.stop();
+    },
+  };
+}
+
+type Parts = ReturnType<typeof createParts>;
+
+/** Everything that holds state, mounted where it is served. */
+function createParts(
+  options: SandboxOptions,
+  mount: (prefix: string, handler: RequestHandler) => void,
+  url: () => string,
+) {
+  const { seed = 1, speed = 1, latencyMs = 0 } = options;
   const clock: SandboxClock = {
     offsetMs: options.serverTimeOffsetMs ?? 0,
     now: () => Date.now() + clock.offsetMs,
   };
   const world = createWorld(clock);
-  const parts = {
-    world,
-    effects: createEffects(),
-    life: createLife({ world, seed, speed, arrivalEveryMs: options.arrivalEveryMs ?? 60_000 }),
-  };
-  if (stateFile !== undefined) loadState(stateFile, parts);
+  const effects = createEffects();
+  const life = createLife({ world, seed, speed, arrivalEveryMs: options.arrivalEveryMs ?? 60_000 });
   const faults = createFaults(seed);
   const ledger = createLedger();
   const apis: ApiTable = { ...orderApis, ...shippingApis };
-  const temu = createTemuRouter({ ...parts, faults, ledger, quota: createQuota(qps), apis, latencyMs });
-
-  const routes = new Map<string, RequestHandler>();
+  const quota = createQuota(options.qps ?? QPS);
+  const temu = createTemuRouter({ world, effects, faults, ledger, quota, apis, latencyMs });
   for (const name of HOSTS)
-    routes.set(`/${name}/openapi/router`, (request, response) => temu(name, request, response));
-  const control = createControl({ ...parts, faults, ledger, qps });
-  routes.set('/_sandbox', control);
+    mount(`/${name}/openapi/router`, (request, response) => temu(name, request, response));
+  const couriers = createCouriers({ clock, seed, speed, options: options.couriers ?? {}, mount, url });
+  const slack = createSlack(clock, seed, mount);
+  const hooks = createHooks(clock, seed, mount, url);
+  return { world, effects, life, faults, ledger, apis, couriers, slack, hooks };
+}
 
-  const server = createServer((request, response) => dispatch(routes, request, response));
-  const bound = await listen(server, port, host);
-  if (options.live) parts.life.start();
-  const saving = stateFile === undefined ? undefined : keepSaving(stateFile, parts);
-
-  const url = `http://${host.includes(':') ? `[${host}]` : host}:${bound}`;
-  const router = (name: HostName): string => `${url}/${name}/openapi/router`;
+function environment(
+  url: string,
+  routers: Sandbox['routers'],
+  { couriers, slack }: Parts,
+  smtp: Smtp | null,
+): Record<string, string> {
   return {
-    ...parts,
-    url,
-    routers: { eu: router('eu'), us: router('us'), global: router('global') },
-    faults,
-    ledger,
-    apis,
-    mount: (prefix, handler) => void routes.set(prefix, handler),
-    close: async () => {
-      parts.life.stop();
-      await closed(server);
-      await saving?.stop();
-    },
+    TEMU_EU_URL: routers.eu,
+    TEMU_US_URL: routers.us,
+    TEMU_GLOBAL_URL: routers.global,
+    ...couriers.env(),
+    SLACK_API_URL: `${url}/slack/api/`,
+    SLACK_TOKEN: slack.settings.token,
+    ...(smtp && { SMTP_URL: smtp.url }),
   };
 }
 
@@ -147,7 +200,7 @@ function closed(server: Server): Promise<void> {
 
 function keepSaving(
   file: string,
-  parts: Pick<Sandbox, 'world' | 'life' | 'effects'>,
+  parts: Pick<Sandbox, 'world' | 'life' | 'effects' | 'couriers'>,
 ): { stop(): Promise<void> } {
   let running: Promise<void> | undefined;
   const timer = setInterval(() => {

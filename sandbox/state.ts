@@ -1,5 +1,7 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
+import type { Couriers } from './couriers/couriers.ts';
+import type { Parcel } from './couriers/model.ts';
 import type { Attempt, Effects } from './effects.ts';
 import type { Life, LifeSnapshot } from './temu/life.ts';
 import type { Package, SandboxOrder, Shop } from './temu/model.ts';
@@ -8,7 +10,8 @@ import type { World, WorldSnapshot } from './temu/world.ts';
 
 /**
  * The sandbox's state as a file: one JSON document per line (a header, then shops each followed by their orders, then
- * parcels and what was told), so that saving thousands of orders can be done in slices without holding up the answers.
+ * Temu's parcels, what was told and the couriers' parcels), so that saving thousands of orders can be done in slices
+ * without holding up the answers.
  */
 type Line =
   | { format: 1; savedAt: string }
@@ -16,15 +19,17 @@ type Line =
   | { order: SandboxOrder }
   | { parcel: Package }
   | { effect: Attempt }
+  | { courierParcel: Parcel }
   | { life: LifeSnapshot };
 
 interface StateParts {
   world: World;
   life: Life;
   effects: Effects;
+  couriers: Pick<Couriers, 'parcels'>;
 }
 
-function* lines({ world, life, effects }: StateParts): Generator<string> {
+function* lines({ world, life, effects, couriers }: StateParts): Generator<string> {
   const line = (value: Line): string => JSON.stringify(value);
   yield line({ format: 1, savedAt: new Date().toISOString() });
   for (const { shop, orders } of world.snapshot().shops) {
@@ -34,6 +39,7 @@ function* lines({ world, life, effects }: StateParts): Generator<string> {
   // After the orders: one that is confirmed while the slices are written is mended on loading, never the reverse.
   for (const parcel of world.packages.list()) yield line({ parcel });
   for (const effect of effects.attempts()) yield line({ effect });
+  for (const courierParcel of couriers.parcels.list()) yield line({ courierParcel });
   yield line({ life: life.snapshot() });
 }
 
@@ -58,12 +64,13 @@ export async function saveState(file: string, parts: StateParts): Promise<void> 
 }
 
 /** Loads what was saved; false when there is no file. Throws with the file's name when it is not readable. */
-export function loadState(file: string, { world, life, effects }: StateParts): boolean {
+export function loadState(file: string, { world, life, effects, couriers }: StateParts): boolean {
   const text = readIfThere(file);
   if (text === undefined) return false;
   try {
     const snapshot: WorldSnapshot = { shops: [], packages: [] };
     const told: Attempt[] = [];
+    const parcels: Parcel[] = [];
     let lived: LifeSnapshot | undefined;
     for (const line of text
       .trimEnd()
@@ -73,6 +80,7 @@ export function loadState(file: string, { world, life, effects }: StateParts): b
       else if ('order' in line) snapshot.shops.at(-1)?.orders.push(line.order);
       else if ('parcel' in line) snapshot.packages.push(line.parcel);
       else if ('effect' in line) told.push(line.effect);
+      else if ('courierParcel' in line) parcels.push(line.courierParcel);
       else if ('life' in line) lived = line.life;
     }
     if (!lived) throw new Error('the last line is missing');
@@ -80,6 +88,8 @@ export function loadState(file: string, { world, life, effects }: StateParts): b
     shipWhatWasTold(world);
     life.restore(lived);
     effects.restore(told);
+    couriers.parcels.clear();
+    couriers.parcels.put(parcels);
     return true;
   } catch (error) {
     throw new Error(`${file} is not a state of the sandbox: ${(error as Error).message}`, { cause: error });

@@ -1,0 +1,224 @@
+import { type Answer, json } from '../http-faults.ts';
+import type { SandboxClock } from '../temu/world.ts';
+import { type CourierApi, type DeskSettings, FIREWALL } from './desk.ts';
+import { indianTime } from './india.ts';
+import { scansOf } from './lives.ts';
+import type { Parcel, Scan } from './model.ts';
+import type { Parcels } from './parcels.ts';
+import { PERSONAL, placeOf } from './places.ts';
+import { secretOf } from './tokens.ts';
+import { delhiveryWord } from './words.ts';
+
+export interface B2cSettings extends DeskSettings {
+  key: string;
+  /** Waybills in one request at most. */
+  batch: number;
+  /** A batch with some unknown numbers: they are missing, or the whole batch fails. */
+  unknownInBatch: 'missing' | 'error';
+  /** HTTP status of "Data does not exists"; 200 as recorded, one source says 400. */
+  unknownStatus: number;
+}
+
+const TRACK = '/api/v1/packages/json';
+
+/** GET /api/v1/packages/json/?waybill=A,B: up to 50 waybills, in whatever order. */
+export function createDelhiveryB2c(
+  clock: SandboxClock,
+  parcels: Parcels,
+  change: Partial<B2cSettings> = {},
+): CourierApi<B2cSettings> {
+  const settings: B2cSettings = {
+    key: 'demo-delhivery-key',
+    batch: 50,
+    limit: { max: 750, perSeconds: 300 },
+    loginLimit: null,
+    latencyMs: 0,
+    unknownInBatch: 'missing',
+    unknownStatus: 200,
+    ...change,
+  };
+  const waybills = (query: URLSearchParams): string[] =>
+    (query.get('waybill') ?? '').split(',').flatMap((text) => text.trim() || []);
+
+  return {
+    name: 'delhivery-b2c',
+    prefix: '/couriers/delhivery',
+    settings,
+    kindOf: (path) => (path.replace(/\/$/, '') === TRACK ? 'track' : 'other'),
+    numbersOf: ({ query }) => waybills(query),
+    unauthorized: () => json({ detail: 'Login or API Key Required' }, 401),
+    limited: FIREWALL,
+    wrongShapes: WRONG_SHAPES,
+    answer: ({ kind, method, query, headers }) => {
+      if (kind !== 'track') return { status: 404, type: 'text/html', body: '<h1>Not Found</h1>' };
+      if (method !== 'GET') return json({ detail: `Method "${method}" not allowed.` }, 405);
+      const key = secretOf(headers.authorization, 'Token');
+      if (key === undefined) return json({ detail: 'Authentication credentials were not provided.' }, 401);
+      if (key !== settings.key) return json({ detail: 'Login or API Key Required' }, 401);
+      const asked = [...new Set(waybills(query))];
+      if (asked.length === 0)
+        return json({ Error: 'Parameter refIDs/refNos or waybill or dateRange is required' }, 400);
+      if (asked.length > settings.batch)
+        return json({ Error: `ref_ids/ref_nos or waybill cannot be greater than ${settings.batch}` }, 400);
+      return track(asked, query.get('verbose') ?? '1');
+    },
+  };
+
+  function track(asked: readonly string[], verbose: string): Answer {
+    const now = clock.now();
+    const found = asked.flatMap((number) => {
+      const parcel = parcels.find('delhivery-b2c', number);
+      const scans = parcel ? scansOf(parcel, now) : [];
+      return parcel && scans.length > 0 ? [{ parcel, scans }] : [];
+    });
+    if (found.length === 0 || (found.length < asked.length && settings.unknownInBatch === 'error'))
+      return json(UNKNOWN, settings.unknownStatus);
+    // The order of the items is not documented: it is none that the request could guess.
+    found.sort((a, b) => a.parcel.seed - b.parcel.seed);
+    return json({
+      ShipmentData: found.map(({ parcel, scans }) => ({ Shipment: shipmentOf(parcel, scans, verbose) })),
+    });
+  }
+}
+
+const UNKNOWN = {
+  Success: false,
+  Error: 'Data does not exists for provided Waybill(s)',
+  rmk: 'Some error has occurred. Please contact client.support@delhivery.com with error message- Data does not exists for provided Waybill(s)',
+};
+
+const WRONG_SHAPES = [
+  '[]',
+  'null',
+  '"ok"',
+  '42',
+  '{}',
+  '{"ShipmentData":{}}',
+  '{"ShipmentData":null}',
+  '{"ShipmentData":[null,7,"x",[]]}',
+  '{"ShipmentData":[{"Shipment":null},{"Shipment":[]}]}',
+  '{"ShipmentData":[{"Shipment":{"AWB":null,"Status":{"Status":"Delivered","StatusType":"DL"}}}]}',
+  '{"ShipmentData":[{"Shipment":{"AWB":{},"Status":"Delivered","Scans":"none"}}]}',
+];
+
+/** One Shipment: without Scans (verbose 0), with them (1, and without the parameter), with Consignee too (2). */
+export function shipmentOf(parcel: Parcel, scans: readonly Scan[], verbose: string): unknown {
+  const last = scans.at(-1) as Scan;
+  if (last.word?.raw !== undefined) return withVerbosity(last.word.raw, verbose);
+  const time = timeWriter(parcel);
+  const [origin, destination] = [placeOf(parcel, 'origin'), placeOf(parcel, 'destination')];
+  const attempts = scans.filter(({ event }) => event === 'outForDelivery');
+  const back = milestone(scans, 'rtoStarted', 'rtoStartedAt');
+  const pickedUp = milestone(scans, 'pickedUp', 'pickedUpAt');
+  const delivered = milestone(scans, 'delivered', 'deliveredAt');
+  const returned = milestone(scans, 'rtoDelivered');
+  const expected = `${indianTime(parcel.bookedAt + 5 * 86_400_000).slice(0, 10)}T23:59:59`;
+  const cod = parcel.seed % 3 === 0;
+  return {
+    AWB: parcel.number,
+    CODAmount: cod ? 1000 : 0,
+    ChargedWeight: null,
+    DeliveryDate: time(delivered),
+    DestRecieveDate: time(milestone(scans, 'atDestination')),
+    Destination: destination.city,
+    DispatchCount: attempts.length,
+    Ewaybill: [],
+    ExpectedDeliveryDate: pickedUp === null ? null : expected,
+    Extras: '',
+    FirstAttemptDate: time(attempts[0]?.at ?? null),
+    InvoiceAmount: 1000,
+    OrderType: cod ? 'COD' : 'Pre-paid',
+    Origin: origin.hub,
+    OriginRecieveDate: time(milestone(scans, 'atOrigin')),
+    OutDestinationDate: time(milestone(scans, 'onTrip')),
+    // As recorded: filled when the parcel is manifested, long before any pickup.
+    PickUpDate: time(pickedUp ?? parcel.bookedAt),
+    PickedupDate: time(pickedUp),
+    PickupLocation: 'Demo Warehouse',
+    PromisedDeliveryDate: pickedUp === null ? null : expected,
+    Quantity: '1',
+    RTOStartedDate: time(back),
+    ReferenceNo: last.word?.reference ?? parcel.reference,
+    ReturnPromisedDeliveryDate: null,
+    ReturnedDate: time(returned),
+    ReverseInTransit: back !== null && returned === null,
+    SenderName: 'DEMO-do',
+    Status: statusOf(parcel, last, time(last.at)),
+    ...(verbose !== '0' && { Scans: scans.map((scan) => scanOf(parcel, scan, time(scan.at))) }),
+    ...(verbose === '2' && { Consignee: consigneeOf(parcel) }),
+  };
+}
+
+/** A time as this parcel's scans write it: 0 to 6 decimals. */
+function timeWriter(parcel: Parcel): (at: number | null) => string | null {
+  return (at) => {
+    if (at === null) return null;
+    const mixed = (parcel.seed + Math.floor(at / 1000)) % 7;
+    // Where hours pass in moments, whole seconds would turn the order of the scans around.
+    return indianTime(at, parcel.speed > 1 ? Math.max(3, mixed) : mixed, parcel.seed);
+  };
+}
+
+/** When something first happened, or when the newest word says that it did. */
+function milestone(
+  scans: readonly Scan[],
+  event: Scan['event'],
+  key?: 'pickedUpAt' | 'deliveredAt' | 'rtoStartedAt',
+): number | null {
+  const said = key && scans.findLast(({ word }) => word?.[key] !== undefined)?.word?.[key];
+  return said ?? scans.find((scan) => scan.event === event)?.at ?? null;
+}
+
+function statusOf(parcel: Parcel, scan: Scan, time: string | null) {
+  const { type, status, code, remark } = delhiveryWord(scan);
+  return {
+    Instructions: remark,
+    RecievedBy: scan.event === 'delivered' ? PERSONAL.consignee : '',
+    Status: status,
+    StatusCode: code,
+    StatusDateTime: time,
+    StatusLocation: placeOf(parcel, scan.place).hub,
+    StatusType: type,
+  };
+}
+
+function scanOf(parcel: Parcel, scan: Scan, time: string | null) {
+  const { type, status, code, remark } = delhiveryWord(scan);
+  return {
+    ScanDetail: {
+      Instructions: remark,
+      Scan: status,
+      ScanDateTime: time,
+      ScanType: type,
+      ScannedLocation: placeOf(parcel, scan.place).hub,
+      StatusCode: code,
+      StatusDateTime: time,
+    },
+  };
+}
+
+function consigneeOf(parcel: Parcel) {
+  const { city, state } = placeOf(parcel, 'destination');
+  return {
+    Address1: [],
+    Address2: [],
+    Address3: PERSONAL.address,
+    City: city,
+    Country: 'India',
+    Name: PERSONAL.consignee,
+    PinCode: 110_000 + (parcel.seed % 1000),
+    State: state,
+    Telephone1: PERSONAL.phone,
+    Telephone2: '',
+  };
+}
+
+function withVerbosity(raw: unknown, verbose: string): unknown {
+  if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) return raw;
+  const { Scans, Consignee, ...rest } = raw as Record<string, unknown>;
+  return {
+    ...rest,
+    ...(Scans !== undefined && verbose !== '0' && { Scans }),
+    ...(Consignee !== undefined && verbose === '2' && { Consignee }),
+  };
+}

@@ -1,0 +1,62 @@
+/** India is five and a half hours ahead, all year; these APIs write its time without saying so. */
+const IST_MS = 5.5 * 3_600_000;
+const DAY_MS = 86_400_000;
+
+function wall(at: number): string {
+  return new Date(at + IST_MS).toISOString();
+}
+
+/** `2024-09-21T14:31:48.752`, with so many decimals (0–6) and, as recorded, no zeros at their end. */
+export function indianTime(at: number, decimals = 0, micros = 0): string {
+  const text = wall(at);
+  const base = text.slice(0, 19);
+  if (decimals === 0) return base;
+  const fraction = `${text.slice(20, 23)}${String(micros % 1000).padStart(3, '0')}`.slice(0, decimals);
+  let end = fraction.length;
+  while (end > 0 && fraction[end - 1] === '0') end--;
+  return end === 0 ? base : `${base}.${fraction.slice(0, end)}`;
+}
+
+/** `2024-09-21T14:31:48.752000` */
+export function indianMicros(at: number): string {
+  return `${wall(at).slice(0, 23)}000`;
+}
+
+/** `2024-09-21 14:31:48` */
+export function indianBlank(at: number): string {
+  return wall(at).slice(0, 19).replace('T', ' ');
+}
+
+/** `2024-09-21` */
+export function indianDate(at: number): string {
+  return wall(at).slice(0, 10);
+}
+
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+
+/** `Sep 21, 2024` */
+export function indianDay(at: number): string {
+  const [year, month, day] = indianDate(at).split('-') as [string, string, string];
+  return `${MONTHS[Number(month) - 1]} ${day}, ${year}`;
+}
+
+/** `21 Mar 2025, Evening`, as the consumer site writes it. */
+export function indianPartOfDay(at: number): string {
+  const text = wall(at);
+  const [year, month, day] = text.slice(0, 10).split('-') as [string, string, string];
+  const hour = Number(text.slice(11, 13));
+  const part = hour < 12 ? 'Morning' : hour < 16 ? 'Afternoon' : 'Evening';
+  return `${day} ${MONTHS[Number(month) - 1]} ${year}, ${part}`;
+}
+
+/** `23 05 2023 11:43:52`, as Shiprocket's webhook writes it. */
+export function indianWebhook(at: number): string {
+  const [date, time] = indianBlank(at).split(' ') as [string, string];
+  const [year, month, day] = date.split('-') as [string, string, string];
+  return `${day} ${month} ${year} ${time}`;
+}
+
+/** The end of India's day that holds this moment, epoch milliseconds. */
+export function endOfIndianDay(at: number): number {
+  return Math.floor((at + IST_MS) / DAY_MS) * DAY_MS + DAY_MS - IST_MS;
+}

@@ -1,0 +1,171 @@
+import { createRandom, type Random, seedOf } from '../random.ts';
+import type { SandboxClock } from '../temu/world.ts';
+import { defaultMix, scansOf } from './lives.ts';
+import type { Canonical, CourierName, LifeName, Parcel, Word } from './model.ts';
+import { canonicalOf } from './words.ts';
+
+export interface ParcelSpec {
+  api: CourierName;
+  /** AWB, or LR number; default: a made-up one. */
+  number?: string;
+  /** The order's number; default: `ORD-` and the parcel's number. */
+  reference?: string;
+  /** Epoch milliseconds; default: now. What lies between it and now has been lived as in reality. */
+  bookedAt?: number;
+  /** Default: delivered. */
+  life?: LifeName;
+  seed?: number;
+}
+
+export interface ParcelsSpec {
+  api: CourierName;
+  count: number;
+  seed?: number;
+  /** Booked in so many days before now, evenly; default 10. */
+  days?: number;
+  /** Lives and their weights; default: `defaultMix`. */
+  mix?: Partial<Record<LifeName, number>>;
+  /** Order numbers, one a parcel; default: as for one parcel. */
+  references?: readonly string[];
+}
+
+/** What the API truly says of a parcel, and what must come of it. */
+export interface ParcelTruth {
+  number: string;
+  /** False: the API answers that it does not know it. */
+  known: boolean;
+  /** The newest status that its scans mean (C4, C5); pending while none means any. */
+  status: Canonical;
+  /** Epoch milliseconds of the newest scan. */
+  at: number | null;
+  /** The newest scan. */
+  event: string | null;
+}
+
+/** The parcels of all five couriers. */
+export interface Parcels {
+  /** Throws when the API has a parcel of that number. */
+  add(spec: ParcelSpec): Parcel;
+  /** Pure and seeded: the same options on an empty sandbox give the same parcels. */
+  addMany(spec: ParcelsSpec): Parcel[];
+  /** Parcels as they are, such as `recordedParcels()`; those of the same number are replaced. */
+  put(parcels: readonly Parcel[]): void;
+  /** Ends the parcel's life: the API says exactly this, after what it has said so far. Each call adds a scan. */
+  setWord(number: string, word: Word, api?: CourierName): Parcel;
+  /** What an API finds under a number; the fallback knows Delhivery's other parcels, too. */
+  find(api: CourierName, number: string): Parcel | undefined;
+  /** Throws when there is none. */
+  get(number: string, api?: CourierName): Parcel;
+  list(api?: CourierName): Parcel[];
+  size(api?: CourierName): number;
+  /** At the sandbox's time unless told. Words that were set with `status` or `raw` have no meaning here. */
+  truth(number: string, now?: number): ParcelTruth;
+  clear(): void;
+}
+
+export function createParcels(clock: SandboxClock, speed: number): Parcels {
+  const rooms = new Map<CourierName, Map<string, Parcel>>();
+  const room = (api: CourierName): Map<string, Parcel> => {
+    const found = rooms.get(api) ?? new Map<string, Parcel>();
+    rooms.set(api, found);
+    return found;
+  };
+  const get = (number: string, api?: CourierName): Parcel => {
+    const found = (api ? [room(api)] : [...rooms.values()]).find((one) => one.has(number))?.get(number);
+    if (!found) throw new Error(`no courier of the sandbox has a parcel "${number}"`);
+    return found;
+  };
+  const add = (spec: ParcelSpec): Parcel => {
+    const parcels = room(spec.api);
+    const seed = spec.seed ?? seedOf('parcel', spec.api, spec.number ?? parcels.size);
+    const number = spec.number ?? freeNumber(parcels, spec.api, createRandom(seed));
+    if (parcels.has(number)) throw new Error(`${spec.api} has a parcel "${number}" already`);
+    const now = clock.now();
+    const bookedAt = spec.bookedAt ?? now;
+    const parcel: Parcel = {
+      api: spec.api,
+      number,
+      reference: spec.reference ?? `ORD-${number}`,
+      bookedAt,
+      addedAt: Math.max(now, bookedAt),
+      speed,
+      life: spec.life ?? 'delivered',
+      seed,
+      words: [],
+    };
+    parcels.set(number, parcel);
+    return parcel;
+  };
+  const list = (api?: CourierName): Parcel[] =>
+    (api ? [room(api)] : [...rooms.values()]).flatMap((parcels) => [...parcels.values()]);
+
+  return {
+    add,
+    addMany: (spec) => planned(spec, clock.now(), room(spec.api)).map(add),
+    put: (parcels) => {
+      for (const parcel of parcels) room(parcel.api).set(parcel.number, parcel);
+    },
+    setWord: (number, word, api) => {
+      const parcel = get(number, api);
+      const now = clock.now();
+      parcel.words.push({ ...word, at: word.at ?? now, setAt: now });
+      return parcel;
+    },
+    find: (api, number) =>
+      room(api).get(number) ?? (api === 'delhivery-fallback' ? room('delhivery-b2c').get(number) : undefined),
+    get,
+    list,
+    size: (api) => (api ? room(api).size : [...rooms.values()].reduce((sum, { size }) => sum + size, 0)),
+    truth: (number, now = clock.now()) => truthOf(get(number), now),
+    clear: () => rooms.clear(),
+  };
+}
+
+function truthOf(parcel: Parcel, now: number): ParcelTruth {
+  const scans = scansOf(parcel, now);
+  const last = scans.at(-1);
+  let status: Canonical = 'pending';
+  for (const { event, word } of scans) {
+    const own = word === undefined || word.event !== undefined;
+    status = (own ? canonicalOf(parcel.api, event) : null) ?? status;
+  }
+  return {
+    number: parcel.number,
+    known: last !== undefined,
+    status,
+    at: last?.at ?? null,
+    event: last ? (last.word?.status ?? last.event) : null,
+  };
+}
+
+function planned(spec: ParcelsSpec, now: number, taken: ReadonlyMap<string, Parcel>): ParcelSpec[] {
+  const { api, count, seed = 1, days = 10, references } = spec;
+  const random = createRandom(seedOf('parcels', api, seed));
+  const mix = spec.mix
+    ? Object.entries(spec.mix).map(([life, weight]) => [life as LifeName, weight] as const)
+    : defaultMix(api);
+  const numbers = new Map<string, unknown>(taken);
+  return Array.from({ length: count }, (_, index): ParcelSpec => {
+    const number = freeNumber(numbers, api, random);
+    numbers.set(number, true);
+    const reference = references?.[index];
+    return {
+      api,
+      number,
+      bookedAt: Math.floor(now - random.next() * days * DAY_MS),
+      life: random.weighted(mix),
+      seed: random.int(0, 0xffff_ffff),
+      ...(reference !== undefined && { reference }),
+    };
+  });
+}
+
+const DAY_MS = 86_400_000;
+
+function freeNumber(taken: ReadonlyMap<string, unknown>, api: CourierName, random: Random): string {
+  for (;;) {
+    // As recorded: AWBs of fourteen digits, LR numbers of nine.
+    const number = random.digits(api === 'delhivery-b2b' ? 9 : 14);
+    if (!taken.has(number)) return number;
+  }
+}

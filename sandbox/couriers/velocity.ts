@@ -1,0 +1,167 @@
+import { parsedObject } from '../http-body.ts';
+import { type Answer, json } from '../http-faults.ts';
+import type { SandboxClock } from '../temu/world.ts';
+import type { CourierApi, CourierCall, DeskSettings } from './desk.ts';
+import { indianBlank, indianTime } from './india.ts';
+import { scansOf } from './lives.ts';
+import type { Parcel, Scan } from './model.ts';
+import type { Parcels } from './parcels.ts';
+import { PERSONAL, placeOf } from './places.ts';
+import { type AccountSettings, createAccount, secretOf } from './tokens.ts';
+import { delhiveryWord, velocityWord } from './words.ts';
+
+export interface VelocitySettings extends DeskSettings {
+  batch: number;
+  /** How the token stands in the Authorization header. */
+  header: 'raw' | 'bearer' | 'both';
+  /** A key of the dashboard, which needs no login; null: API access is off, and any such key is 403. */
+  apiKey: string | null;
+  /** The login that the newer pages call deprecated; false: it is gone. */
+  loginWorks: boolean;
+  /** An unknown AWB: its key is missing, or its tracking_data is null or empty. */
+  unknownAs: 'missing' | 'null' | 'empty';
+}
+
+/** POST /auth-token and POST /order-tracking. */
+export function createVelocity(
+  clock: SandboxClock,
+  parcels: Parcels,
+  { account: ofAccount, ...change }: Partial<VelocitySettings> & { account?: Partial<AccountSettings> } = {},
+): CourierApi<VelocitySettings> {
+  const settings: VelocitySettings = {
+    batch: 50,
+    limit: null,
+    loginLimit: null,
+    latencyMs: 0,
+    header: 'raw',
+    apiKey: 'demo-velocity-api-key',
+    loginWorks: true,
+    unknownAs: 'missing',
+    ...change,
+  };
+  const account = createAccount('velocity', clock, {
+    user: '+919000000002',
+    password: 'demo-velocity-password',
+    tokenSeconds: 86_400,
+    lockAfter: 5,
+    lockSeconds: 1800,
+    revokesEarlier: true,
+    ...ofAccount,
+  });
+
+  const login = ({ method, body }: CourierCall): Answer => {
+    if (method !== 'POST') return json({ message: 'Method Not Allowed' }, 405);
+    if (!settings.loginWorks)
+      return json({ message: 'This endpoint has been removed. Please use an API key.' }, 410);
+    const given = parsedObject(body);
+    if (typeof given?.username !== 'string' || typeof given.password !== 'string')
+      return json({ errors: { username: ["can't be blank"], password: ["can't be blank"] } }, 400);
+    const result = account.login(given.username, given.password);
+    if (result === 'wrong') return json({ message: 'Invalid username or password' }, 401);
+    if (result === 'locked') return json({ message: 'Account locked due to multiple failed attempts' }, 401);
+    return json({ token: result.token, expires_at: indianTime(result.expiresAt) });
+  };
+
+  const refusedToken = (header: string | undefined): Answer | undefined => {
+    const secret =
+      (settings.header !== 'bearer' ? secretOf(header, null) : undefined) ??
+      (settings.header !== 'raw' ? secretOf(header, 'Bearer') : undefined);
+    if (settings.apiKey !== null && secret === settings.apiKey) return undefined;
+    if (account.check(secret) === 'ok') return undefined;
+    return json({ meta: { message: 'Unauthorized', details: 'Invalid or expired token' } }, 401);
+  };
+
+  const track = ({ method, body, headers }: CourierCall): Answer => {
+    const refused = refusedToken(headers.authorization);
+    if (refused) return refused;
+    if (method !== 'POST') return json({ message: 'Method Not Allowed' }, 405);
+    const awbs = parsedObject(body)?.awbs;
+    if (!Array.isArray(awbs) || awbs.length === 0 || !awbs.every((awb) => typeof awb === 'string'))
+      return json({ errors: { awbs: ['is invalid'] } }, 400);
+    if (awbs.length > settings.batch)
+      return json({ message: `awbs: at most ${settings.batch} are allowed` }, 422);
+    const rows = [...new Set(awbs)].flatMap((awb) => row(awb) ?? []).sort((a, b) => a.seed - b.seed);
+    return json({ result: Object.fromEntries(rows.map(({ awb, item }) => [awb, item])) });
+  };
+
+  const row = (awb: string): { awb: string; seed: number; item: unknown } | undefined => {
+    const parcel = parcels.find('velocity', awb);
+    const scans = parcel ? scansOf(parcel, clock.now()) : [];
+    if (parcel && scans.length > 0) return { awb, seed: parcel.seed, item: itemOf(parcel, scans) };
+    if (settings.unknownAs === 'missing') return undefined;
+    return { awb, seed: 0, item: { tracking_data: settings.unknownAs === 'null' ? null : {} } };
+  };
+
+  return {
+    name: 'velocity',
+    prefix: '/couriers/velocity/custom/api/v1',
+    settings,
+    account,
+    kindOf: (path) => (path === '/auth-token' ? 'login' : path === '/order-tracking' ? 'track' : 'other'),
+    numbersOf: ({ body }) => {
+      const awbs = parsedObject(body)?.awbs;
+      return Array.isArray(awbs) ? awbs.map(String) : [];
+    },
+    unauthorized: (kind) =>
+      json({ message: kind === 'login' ? 'Invalid username or password' : 'Unauthorized' }, 401),
+    limited: { status: 429, body: JSON.stringify({ message: 'Too many requests' }) },
+    wrongShapes: WRONG_SHAPES,
+    answer: (call) => {
+      if (call.kind === 'login') return login(call);
+      return call.kind === 'track' ? track(call) : json({ message: 'Not Found' }, 404);
+    },
+  };
+}
+
+const WRONG_SHAPES = [
+  '[]',
+  'null',
+  '"ok"',
+  '{}',
+  '{"result":null}',
+  '{"result":[]}',
+  '{"result":{"AWB":null}}',
+  '{"result":{"AWB":{"tracking_data":[]}}}',
+  '{"result":{"AWB":{"tracking_data":{"shipment_status":7,"shipment_track":{}}}}}',
+];
+
+/** One parcel; track_status is null even when delivered, activities come newest first. */
+function itemOf(parcel: Parcel, scans: readonly Scan[]): unknown {
+  const last = scans.at(-1) as Scan;
+  if (last.word?.raw !== undefined) return last.word.raw;
+  const status = velocityWord(last);
+  const first = (event: Scan['event']): number | undefined => scans.find((scan) => scan.event === event)?.at;
+  const time = (at: number | undefined): string => (at === undefined ? '' : indianBlank(at));
+  return {
+    tracking_data: {
+      track_status: null,
+      shipment_status: status,
+      shipment_track: [
+        {
+          awb_code: parcel.number,
+          courier_company_id: null,
+          shipment_id: `SHI${parcel.seed}`,
+          order_id: `ORD${parcel.seed}`,
+          pickup_date: time(last.word?.pickedUpAt ?? first('pickedUp')),
+          delivered_date: time(last.word?.deliveredAt ?? first('delivered')),
+          weight: 0.5,
+          packages: 1,
+          current_status: status,
+          delivered_to: placeOf(parcel, 'destination').city,
+          destination: placeOf(parcel, 'destination').city,
+          consignee_name: PERSONAL.consignee,
+          origin: placeOf(parcel, 'origin').city,
+          courier_name: 'Delhivery',
+        },
+      ],
+      shipment_track_activities: scans
+        .map((scan) => ({
+          date: indianBlank(scan.at),
+          activity: delhiveryWord(scan).remark,
+          location: placeOf(parcel, scan.place).hub,
+        }))
+        .reverse(),
+      track_url: `https://track.velocity.example/${parcel.number}`,
+    },
+  };
+}
