@@ -38,11 +38,11 @@ CREATE TABLE "trackers" (
 	"skipped_at" timestamp with time zone,
 	"skipped_reason" text,
 	"stopped_reason" text,
-	"refused_key" text,
+	"stopped_at" timestamp with time zone,
+	"credentials" text,
 	"token" text,
 	"token_expires_at" timestamp with time zone,
 	"token_fetched_at" timestamp with time zone,
-	"token_key" text,
 	"scheme" integer DEFAULT 0 NOT NULL
 );
 --> statement-breakpoint

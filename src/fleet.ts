@@ -7,9 +7,10 @@ import { createLog, type Log } from './log.ts';
 import type { Handler } from './queue/handle.ts';
 import { createQueues, type Queues } from './queue/queues.ts';
 import { runWorkers } from './queue/run.ts';
-import { createQuota, type Ledger, openLedger } from './quota.ts';
+import { createQuota, openLedger, type Quota } from './quota.ts';
 import { createTemuClient, type TemuClient, temuLaw } from './temu/client.ts';
 import { createHostMemory } from './temu/stores.ts';
+import { createTrackers, type Tracker, trackerQuotas, trackingSettings } from './tracking/index.ts';
 
 /** What every room gets, made once per process and passed down. */
 export interface Fleet {
@@ -19,9 +20,11 @@ export interface Fleet {
   secrets: Secrets;
   queues: Queues;
   http: Http;
-  /** Where the accounts of all APIs are kept. */
-  ledger: Ledger;
   temu: TemuClient;
+  trackers: readonly Tracker[];
+  /** The account of each tracker that has a limit. */
+  quotas: ReadonlyMap<string, Quota>;
+  bufferDays: number;
   clock: () => number;
   /** In order: queues, HTTP, quota, database. */
   close(): Promise<void>;
@@ -37,6 +40,8 @@ export function openFleet(config: Config, name: string, options: { log?: Log } =
   const http = createHttp();
   const ledger = openLedger(config.DATABASE_URL);
   const quota = createQuota(ledger, temuLaw(config.TEMU_QPS));
+  const trackers = createTrackers(config);
+  const quotas = trackerQuotas(ledger, trackers);
   const temu = createTemuClient({
     http,
     quota,
@@ -53,13 +58,15 @@ export function openFleet(config: Config, name: string, options: { log?: Log } =
     secrets,
     queues,
     http,
-    ledger,
     temu,
+    trackers,
+    quotas,
+    bufferDays: config.BUFFER_PERIOD,
     clock,
     async close() {
       await queues.close();
       await http.close();
-      quota.close();
+      for (const one of [quota, ...quotas.values()]) one.close();
       await ledger.close();
       await closeDb(db);
     },
@@ -84,8 +91,8 @@ export interface Work {
  * channel goes away, it stops as well.
  */
 export async function runProcess(name: string, work: (fleet: Fleet) => Work): Promise<void> {
-  const config = configOrExit();
-  const fleet = openFleet(config, name);
+  const fleet = openOrExit(name);
+  const { config } = fleet;
   const { log } = fleet;
   const { handlers, also, server } = work(fleet);
   const running = runWorkers(handlers, fleet);
@@ -142,9 +149,9 @@ async function startOrExit(server: Server | undefined, log: Log): Promise<(() =>
 }
 
 /** A wrong environment ends the start with one line per fault, and nothing else (O7). */
-function configOrExit(): Config {
+function openOrExit(name: string): Fleet {
   try {
-    return loadConfig();
+    return openFleet(loadConfig(trackingSettings), name);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     console.error(error.message);

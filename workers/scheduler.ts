@@ -3,16 +3,22 @@ import { maintenance, maintenanceHandler, schedulesOf } from '../src/queue/maint
 import { reconcileSchedules } from '../src/queue/schedules.ts';
 import { awbTasks } from '../src/temu/awb/index.ts';
 import { orderTasks } from '../src/temu/orders/index.ts';
+import { reconcileTrackers, trackingTasks } from '../src/tracking/index.ts';
 
 // Turns what is due into jobs. Several may run: the schedules are shared, each task runs once per turn.
 await runProcess('scheduler', (fleet) => {
-  const tasks = [...orderTasks(fleet), ...awbTasks(fleet)];
+  const tasks = [...orderTasks(fleet), ...awbTasks(fleet), ...trackingTasks(fleet)];
+  let trackersSetUp = false;
   return {
     handlers: [maintenanceHandler(tasks)],
     // outside the queues, so that emptied queues come back (R1)
     also: {
       everyMs: 15_000,
-      run: () => reconcileSchedules(fleet.queues, maintenance, schedulesOf(tasks), fleet.log),
+      async run() {
+        await reconcileSchedules(fleet.queues, maintenance, schedulesOf(tasks), fleet.log);
+        if (!trackersSetUp) await reconcileTrackers(fleet, fleet.config.TRACKING_STATUS);
+        trackersSetUp = true;
+      },
     },
   };
 });

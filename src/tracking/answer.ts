@@ -63,12 +63,14 @@ const key = (number: string) => number.trim().toUpperCase();
 
 /**
  * C4: what was found, by the numbers as they were asked, whatever their case; what was not asked is ignored. Of two
- * items for one number the one with the newer event stays.
+ * items for one number the one with the newer event stays. Failure: `malformed` when nothing is left but the status of
+ * a parcel that the answer does not name.
  */
 export function byNumber(
+  courier: string,
   asked: readonly string[],
-  found: Iterable<readonly [number: string | null, item: Item]>,
-): Map<string, Item> {
+  found: readonly (readonly [number: string | null, item: Item])[],
+): Result<Map<string, Item>> {
   const numbers = new Map<string, string[]>();
   for (const number of asked) numbers.set(key(number), [...(numbers.get(key(number)) ?? []), number]);
   const items = new Map<string, Item>();
@@ -77,7 +79,10 @@ export function byNumber(
       const other = items.get(name);
       if (!other || weight(item) > weight(other)) items.set(name, item);
     }
-  return items;
+  const nameless = found.some(([number, item]) => number === null && item.is === 'scan');
+  return items.size === 0 && nameless
+    ? fail('malformed', `${courier} answered with a status and did not say of which parcel`)
+    : ok(items);
 }
 const weight = (item: Item) =>
   item.is === 'scan' ? (item.at?.getTime() ?? Number.MIN_SAFE_INTEGER) : Number.NEGATIVE_INFINITY;

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -27,6 +28,8 @@ export interface Tracker {
   off: string | undefined;
   limit: Limit | undefined;
   atOnce: number;
+  /** A digest of its settings: tells other credentials from the same ones. */
+  credentials: string;
 }
 
 const limitName = ({ name }: Courier) => `${name.toUpperCase().replaceAll('-', '_')}_LIMIT`;
@@ -47,7 +50,9 @@ export const trackingSettings: z.ZodRawShape = Object.fromEntries(
     ...Object.entries(courier.settings),
     [
       limitName(courier),
-      limit.optional().describe(`${courier.title}: requests/seconds that may leave, instead of its own limit`),
+      limit
+        .optional()
+        .describe(`${courier.title}: requests/seconds that may leave, instead of its own limit`),
     ],
   ]),
 );
@@ -77,6 +82,7 @@ export function createTrackers(config: Config): Tracker[] {
       off: !chosen ? 'not in TRACKERS' : connection ? undefined : 'no credentials',
       limit: set === 'off' ? undefined : (set ?? courier.limit?.(own)),
       atOnce: courier.atOnce(own),
+      credentials: createHash('sha256').update(JSON.stringify(own)).digest('hex').slice(0, 16),
     };
   });
 }

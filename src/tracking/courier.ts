@@ -42,6 +42,8 @@ export interface Courier<S extends z.ZodRawShape = z.ZodRawShape> {
    * halved to find the one at fault; `credentials` when the secret is refused; `throttled`; `malformed`.
    */
   read(response: HttpResponse, asked: readonly string[], now: number): Result<Map<string, Item>>;
+  /** What a word of `Scan.word` means by itself, for parcels that showed it before the tables had it (C6). */
+  meaning?(word: string): Status | 'unchanged' | undefined;
 }
 
 export interface Limit {

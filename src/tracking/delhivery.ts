@@ -21,7 +21,7 @@ export const tokenScheme: Scheme = (secret) => ({ authorization: `Token ${secret
  * Statuses of the B2C API by StatusType and Status; "Pending" means opposite things under UD, RT and PU. UD-PENDING and
  * UD-NOT_PICKED depend on more (`b2cMeaning`).
  */
-export const B2C_WORDS = wordTable({
+const B2C_WORDS = wordTable({
   in_transit: 'UD-IN_TRANSIT',
   out_for_delivery: 'UD-DISPATCHED',
   delivered: 'DL-DELIVERED',

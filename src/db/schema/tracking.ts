@@ -61,15 +61,15 @@ export const trackers = pgTable('trackers', {
   /** Why the last scheduled run was left out. */
   skippedAt: time('skipped_at'),
   skippedReason: text('skipped_reason'),
-  /** C11: refused credentials, until others are given. `refused_key` tells which those were (a digest). */
+  /** C11: refused credentials. Runs that began before `stopped_at` are over; later ones are a new try. */
   stoppedReason: text('stopped_reason'),
-  refusedKey: text('refused_key'),
+  stoppedAt: time('stopped_at'),
+  /** A digest of the credentials: when they are others, the stop is over and the token is nobody's. */
+  credentials: text('credentials'),
   /** Sealed. */
   token: text('token'),
   tokenExpiresAt: time('token_expires_at'),
   tokenFetchedAt: time('token_fetched_at'),
-  /** Whose token it is: a digest of the credentials that fetched it. */
-  tokenKey: text('token_key'),
   /** Which of the courier's ways to send the secret works. */
   scheme: integer('scheme').notNull().default(0),
 });

@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { count } from '../../config.ts';
-import { ok } from '../../errors.ts';
 import { byNumber, hasMoved, isObject, jsonOf, part, parts, refusal, text } from '../answer.ts';
 import { address, bearer, below, post, readLogin, withQuery } from '../connecting.ts';
 import { defineCourier, type Item } from '../courier.ts';
@@ -56,7 +55,7 @@ export default defineCourier({
     const data = isObject(body) && body.success !== false ? consignment.parse(body.data) : null;
     if (!data || (data.lrnum === null && data.status === null))
       return refusal('Delhivery B2B', response, asked, DELHIVERY_COMPLAINTS);
-    return ok(byNumber(asked, [[data.lrnum, itemOf(data, now)]]));
+    return byNumber('Delhivery B2B', asked, [[data.lrnum, itemOf(data, now)]]);
   },
 });
 

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { ok } from '../../errors.ts';
 import { byNumber, hasMoved, isObject, type Json, jsonOf, part, refusal, text } from '../answer.ts';
 import { address, withQuery } from '../connecting.ts';
 import { defineCourier, type Item } from '../courier.ts';
@@ -57,7 +56,7 @@ export default defineCourier({
     const refused = isObject(body) && (body.Error || body.error || body.rmk || body.Success === false);
     if (found.length === 0 && (list === undefined || refused))
       return refusal('Delhivery B2C', response, asked, DELHIVERY_COMPLAINTS);
-    return ok(byNumber(asked, found));
+    return byNumber('Delhivery B2C', asked, found);
   },
 });
 

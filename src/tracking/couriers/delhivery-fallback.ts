@@ -61,12 +61,10 @@ export default defineCourier({
   },
   read(response, asked, now) {
     const body = jsonOf(response);
-    const items = byNumber(
-      asked,
-      listOf(body).map((parcel) => [parcel.awb, itemOf(parcel, now)]),
-    );
+    const parcels = listOf(body).map((parcel) => [parcel.awb, itemOf(parcel, now)] as const);
+    const items = byNumber('Delhivery fallback', asked, parcels);
     const [number] = asked;
-    if (items.size > 0 || number === undefined) return ok(items);
+    if (!items.ok || items.value.size > 0 || number === undefined) return items;
     const said = sentences(body).join('; ');
     if (/tracking details are not visible/i.test(said))
       return ok(
@@ -79,7 +77,7 @@ export default defineCourier({
     // "data" without this parcel
     const fine =
       isObject(body) && 'data' in body && response.status < 300 && !(Number(body.statusCode) >= 300);
-    return fine ? ok(items) : refusal('Delhivery fallback', response, asked, DELHIVERY_COMPLAINTS);
+    return fine ? items : refusal('Delhivery fallback', response, asked, DELHIVERY_COMPLAINTS);
   },
 });
 

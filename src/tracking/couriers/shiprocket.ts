@@ -50,8 +50,8 @@ export default defineCourier({
   read(response, asked, now) {
     const body = jsonOf(response);
     const found = trackingDataOf(body).map(([number, data]) => [number, itemOf(data, now)] as const);
-    if (found.length > 0) return ok(byNumber(asked, found));
-    if (isObject(body) && body.awb !== undefined) return ok(byNumber(asked, [pushed(body, now)]));
+    if (found.length > 0) return byNumber('Shiprocket', asked, found);
+    if (isObject(body) && body.awb !== undefined) return byNumber('Shiprocket', asked, [pushed(body, now)]);
     // nothing but unknown parcels: {}, or [] from PHP
     const empty = Array.isArray(body) || (isObject(body) && Object.keys(body).length === 0);
     if (empty && response.status < 300) return ok(new Map());

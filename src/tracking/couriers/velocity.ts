@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { count } from '../../config.ts';
-import { ok } from '../../errors.ts';
 import { byNumber, type Complaints, hasMoved, isObject, jsonOf, refusal, sentences } from '../answer.ts';
 import { address, bare, bearer, below, headerSecret, post, readLogin } from '../connecting.ts';
 import { type Access, defineCourier, type Item } from '../courier.ts';
@@ -61,7 +60,7 @@ export default defineCourier({
     const found = trackingDataOf(result).map(([number, data]) => [number, itemOf(data, now)] as const);
     // null, [] and {}: it knows none of them, unless it says something else
     const empty = typeof result === 'object' && sentences(body).length === 0;
-    if (found.length > 0 || (empty && response.status < 300)) return ok(byNumber(asked, found));
+    if (found.length > 0 || (empty && response.status < 300)) return byNumber('Velocity', asked, found);
     return refusal('Velocity', response, asked, COMPLAINTS);
   },
 });

@@ -1,0 +1,273 @@
+import type { TransactionSql } from 'postgres';
+import { type Failure, ok } from '../errors.ts';
+import { backoffMs, minutes, seconds } from '../queue/define.ts';
+import { type JobContext, type Outcome, Wait } from '../queue/handle.ts';
+import { applyAnswer, lockParcels } from './apply.ts';
+import { type Asked, ask } from './ask.ts';
+import type { Tracker } from './catalogue.ts';
+import type { Item } from './courier.ts';
+import { LEASE_MS, type TrackingDeps } from './deps.ts';
+import type { BatchJob } from './queues.ts';
+import { countInRun, giveUpRun, NO_COUNTS, offerBatches } from './runs.ts';
+import { markStopped, markWorking } from './stop.ts';
+import { startWait, TrackerWaits, type Waits } from './waits.ts';
+
+/** Tries of a batch that fails for the moment; the next run asks for its parcels anyway. */
+const ATTEMPTS = 5;
+const BACKOFF = { baseMs: seconds(2), maxMs: minutes(1) };
+/** A batch that ends its worker this often is given up. */
+const POISON_ATTEMPTS = 20;
+/** What couriers give as numbers; a comma would make two of one (R3). */
+const NUMBER = /^[\w./-]{1,60}$/;
+
+interface Claim {
+  runId: string;
+  no: number;
+  token: string;
+  attempts: number;
+  shipmentIds: string[];
+}
+
+/** Another worker has the batch now: its outcome counts, not ours. */
+class ClaimLost extends Error {
+  override name = 'ClaimLost';
+}
+
+/** Handler of a tracker's queue (C3): asks for a batch of parcels and writes what the courier says of them. */
+export const createBatchHandler =
+  (deps: TrackingDeps, tracker: Tracker, waits: Waits) =>
+  async (job: BatchJob, context: JobContext): Promise<Outcome> => {
+    const signal = AbortSignal.any([context.signal, await waits.signal(tracker.name)]);
+    const claim = await claimBatch(deps, tracker, job, context.redelivered);
+    if (!claim) return await whyNot(deps, tracker, job);
+    try {
+      return await track(deps, tracker, claim, signal);
+    } catch (error) {
+      if (error instanceof ClaimLost) return { outcome: 'taken over by another worker' };
+      const told = error instanceof TrackerWaits || signal.reason instanceof TrackerWaits;
+      await giveBack(deps, claim, { spent: false }).catch(() => {}); // with Postgres away the lease runs out instead
+      if (told && !context.signal.aborted) return await whyNot(deps, tracker, job);
+      throw error;
+    }
+  };
+
+/** Takes a due batch of a run that goes on; not while its tracker waits (C10) or has been stopped since (C11). */
+async function claimBatch(
+  { db, clock }: TrackingDeps,
+  { name }: Tracker,
+  { runId, no }: BatchJob,
+  redelivered: boolean,
+): Promise<Claim | undefined> {
+  const now = new Date(clock());
+  const token = crypto.randomUUID();
+  const [row] = await db.$client<{ attempts: number; shipmentIds: string[] }[]>`
+    update tracking_batches b set state = 'working', claim = ${token}, attempts = b.attempts + 1,
+      due_at = ${new Date(clock() + LEASE_MS)}
+    from tracking_runs r join trackers t on t.name = r.tracker
+    where r.id = b.run_id and r.id = ${runId} and r.tracker = ${name} and r.state = 'running' and b.no = ${no}
+      and (b.due_at <= ${now} or ${redelivered}) and b.state in ('pending', 'working')
+      and (t.waiting_until is null or t.waiting_until <= ${now})
+      and (t.stopped_at is null or t.stopped_at <= r.started_at)
+    returning b.attempts, b.shipment_ids as "shipmentIds"`;
+  return row && { runId, no, token, ...row };
+}
+
+/** Clocks of two machines differ by less than this: a job that comes that early is early, not needless. */
+const EARLY_MS = seconds(2);
+
+/** @throws Wait when the batch's turn is yet to come */
+async function whyNot({ db, clock }: TrackingDeps, { name }: Tracker, job: BatchJob): Promise<Outcome> {
+  const now = clock();
+  const [row] = await db.$client<{ waitingUntil: Date | null; dueAt: Date; state: string }[]>`
+    select t.waiting_until as "waitingUntil", b.due_at as "dueAt", b.state
+    from trackers t, tracking_batches b where t.name = ${name} and b.run_id = ${job.runId} and b.no = ${job.no}`;
+  if (row?.state === 'pending' || row?.state === 'working') {
+    const waitMs = (row.waitingUntil?.getTime() ?? 0) - now;
+    if (waitMs > 0) throw new Wait(waitMs, 'the courier told us to wait');
+    const earlyMs = row.dueAt.getTime() - now;
+    if (row.state === 'pending' && earlyMs > 0 && earlyMs <= EARLY_MS)
+      throw new Wait(earlyMs, 'due in a moment');
+  }
+  return { outcome: 'nothing to do' };
+}
+
+/** Due again: at once, or after `ms`; `spent` false gives the attempt back. */
+async function giveBack(
+  { db, clock }: TrackingDeps,
+  { runId, no, token }: Claim,
+  { spent, ms = 0, error = null }: { spent: boolean; ms?: number; error?: string | null },
+): Promise<void> {
+  await db.$client`
+    update tracking_batches set state = 'pending', claim = null, error = ${error}, due_at = ${new Date(clock() + ms)},
+      attempts = greatest(0, attempts - ${spent ? 0 : 1})
+    where run_id = ${runId} and no = ${no} and claim = ${token} and state = 'working'`;
+}
+
+async function track(
+  deps: TrackingDeps,
+  tracker: Tracker,
+  claim: Claim,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const numbers = await numbersOf(deps, tracker, claim);
+  const sound = [...new Set(numbers.filter((number) => NUMBER.test(number)))];
+  if (claim.attempts > POISON_ATTEMPTS)
+    return await fail(deps, claim, `given up: ${POISON_ATTEMPTS} tries ended without an outcome`, 0);
+  const asked: Asked =
+    sound.length > 0
+      ? await ask(deps, tracker, sound, signal)
+      : { result: ok(new Map()), requests: 0, tooFast: false };
+  return asked.result.ok
+    ? await settle(deps, tracker, claim, asked.result.value, asked.requests)
+    : await onFailure(deps, tracker, claim, sound.length, asked, asked.result.failure);
+}
+
+/** What the parcels of a batch are asked by; '' where there is none any more. */
+async function numbersOf({ db }: TrackingDeps, { courier }: Tracker, claim: Claim): Promise<string[]> {
+  const sql = db.$client;
+  const column = courier.selection.number === 'lr' ? sql`lr_number` : sql`awb_number`;
+  const rows = await sql<{ number: string }[]>`
+    select btrim(coalesce(${column}, '')) as number from shipments where id = any(${claim.shipmentIds}::uuid[])`;
+  return rows.map(({ number }) => number);
+}
+
+/** Writes what the answer says, and the batch's end, in one transaction. */
+async function settle(
+  { db, clock }: TrackingDeps,
+  tracker: Tracker,
+  claim: Claim,
+  items: ReadonlyMap<string, Item>,
+  requests: number,
+): Promise<Outcome> {
+  const now = clock();
+  return await db.$client.begin(async (sql) => {
+    const all = await lockParcels(sql, tracker, claim.shipmentIds);
+    const sound = all.filter(({ number }) => NUMBER.test(number));
+    const { counts, words } = await applyAnswer(sql, tracker, sound, items, now);
+    const unsound = all.filter((parcel) => !sound.includes(parcel)).map(({ id }) => id);
+    await touch(sql, unsound, now);
+    const gone = claim.shipmentIds.length - sound.length; // without a sound number, or deleted meanwhile
+    if (items.size > 0) await markWorking(sql, tracker);
+    await endBatch(sql, claim, 'done', null);
+    const errors = gone > 0 ? { 'its number is none, or has signs that no number has': gone } : {};
+    await countInRun(
+      sql,
+      claim.runId,
+      { ...counts, failed: gone, requests },
+      { words, errors },
+      new Date(now),
+    );
+    return { outcome: 'asked', parcels: claim.shipmentIds.length, ...counts, failed: gone, requests };
+  });
+}
+
+const touch = (sql: TransactionSql, ids: readonly string[], now: number) =>
+  ids.length > 0 &&
+  sql`update shipments set last_tracked_at = ${new Date(now)} where id = any(${ids as string[]}::uuid[])`;
+
+/** @throws ClaimLost */
+async function endBatch(
+  sql: TransactionSql,
+  { runId, no, token }: Claim,
+  state: 'done' | 'failed' | 'split',
+  error: string | null,
+): Promise<void> {
+  const ended = await sql`
+    update tracking_batches set state = ${state}, error = ${error}, claim = null
+    where run_id = ${runId} and no = ${no} and claim = ${token} and state = 'working' returning 1`;
+  if (ended.length === 0) throw new ClaimLost();
+}
+
+/** One action for each kind of failure. */
+async function onFailure(
+  deps: TrackingDeps,
+  tracker: Tracker,
+  claim: Claim,
+  numbers: number,
+  { requests, tooFast }: Asked,
+  failure: Failure,
+): Promise<Outcome> {
+  const { message, retryAfterMs } = failure;
+  switch (failure.kind) {
+    case 'throttled': {
+      const ms = retryAfterMs ?? minutes(5);
+      await count(deps, claim, requests);
+      await giveBack(deps, claim, { spent: false, ms });
+      if (tooFast) await startWait(deps, tracker, claim.runId, ms, message);
+      throw new Wait(ms, message);
+    }
+    case 'credentials': {
+      const now = deps.clock();
+      await count(deps, claim, requests);
+      await deps.db.$client.begin((sql) => markStopped(sql, tracker, message, now));
+      await deps.db.$client.begin((sql) => giveUpRun(sql, claim.runId, message, new Date(now)));
+      return { outcome: 'tracker stopped', why: message };
+    }
+    case 'rejected':
+      return numbers > 1
+        ? await split(deps, tracker, claim, message, requests)
+        : await fail(deps, claim, message, requests);
+    default: {
+      if (claim.attempts < ATTEMPTS) {
+        const ms = retryAfterMs ?? backoffMs(BACKOFF, claim.attempts);
+        await giveBack(deps, claim, { spent: true, ms, error: message });
+        await count(deps, claim, requests);
+        throw new Wait(ms, message);
+      }
+      // an answer that can never be read may be one parcel's fault
+      return failure.kind === 'malformed' && numbers > 1
+        ? await split(deps, tracker, claim, message, requests)
+        : await fail(deps, claim, message, requests);
+    }
+  }
+}
+
+const count = ({ db }: TrackingDeps, { runId }: Claim, requests: number) =>
+  db.$client`update tracking_runs set requests = requests + ${requests} where id = ${runId}`;
+
+/** C9: halves a batch that the API refuses whole, until the parcel at fault is alone. */
+async function split(
+  deps: TrackingDeps,
+  tracker: Tracker,
+  claim: Claim,
+  message: string,
+  requests: number,
+): Promise<Outcome> {
+  const { runId, shipmentIds } = claim;
+  const middle = Math.ceil(shipmentIds.length / 2);
+  await deps.db.$client.begin(async (sql) => {
+    await endBatch(sql, claim, 'split', message);
+    // locks the run: of two batches that are halved at once each gets numbers of its own
+    await sql`update tracking_runs set requests = requests + ${requests} where id = ${runId}`;
+    const now = new Date(deps.clock());
+    for (const half of [shipmentIds.slice(0, middle), shipmentIds.slice(middle)])
+      await sql`
+        insert into tracking_batches (run_id, no, shipment_ids, due_at)
+        select ${runId}, max(no) + 1, ${half}::uuid[], ${now} from tracking_batches where run_id = ${runId}`;
+  });
+  await offerBatches(deps, tracker);
+  return { outcome: 'halved', parcels: shipmentIds.length, why: message };
+}
+
+/** Given up. A single parcel counts as asked for, lest it stands in front of all others for ever. */
+async function fail(
+  { db, clock }: TrackingDeps,
+  claim: Claim,
+  message: string,
+  requests: number,
+): Promise<Outcome> {
+  const now = clock();
+  const failed = claim.shipmentIds.length;
+  await db.$client.begin(async (sql) => {
+    if (failed === 1) await touch(sql, claim.shipmentIds, now);
+    await endBatch(sql, claim, 'failed', message);
+    await countInRun(
+      sql,
+      claim.runId,
+      { ...NO_COUNTS, failed, requests },
+      { errors: { [message]: failed } },
+      new Date(now),
+    );
+  });
+  return { outcome: 'failed', parcels: failed, why: message };
+}

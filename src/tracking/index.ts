@@ -1,0 +1,40 @@
+import { type Handler, handle } from '../queue/handle.ts';
+import { createQuota, type Ledger, type Quota } from '../quota.ts';
+import { createBatchHandler } from './batch.ts';
+import type { Tracker } from './catalogue.ts';
+import type { TrackingDeps } from './deps.ts';
+import { queueOf } from './queues.ts';
+import { createWaits } from './waits.ts';
+
+export { createTrackers, type Tracker, trackingSettings } from './catalogue.ts';
+export type { TrackingBase, TrackingDeps } from './deps.ts';
+export { queueOf } from './queues.ts';
+export { startRun } from './runs.ts';
+export { trackingTasks } from './tasks.ts';
+export { reconcileTrackers } from './trackers.ts';
+
+/** The handlers of all trackers' queues, also of those that are off: what is left of their runs is ended. */
+export function trackingHandlers(deps: TrackingDeps): Handler[] {
+  const waits = createWaits(deps);
+  return deps.trackers.map((tracker) => handle(queueOf(tracker), createBatchHandler(deps, tracker, waits)));
+}
+
+/** The account of each tracker that has a limit. Couriers' limits are used below what they allow: no more tolerance. */
+export const trackerQuotas = (ledger: Ledger, trackers: readonly Tracker[]): Map<string, Quota> =>
+  new Map(
+    trackers.flatMap(({ name, limit }) =>
+      limit
+        ? [
+            [
+              name,
+              createQuota(ledger, {
+                max: limit.max,
+                perMs: limit.seconds * 1000,
+                toleranceMs: 0,
+                shares: [{ name: 'all', part: 1 }],
+              }),
+            ] as const,
+          ]
+        : [],
+    ),
+  );

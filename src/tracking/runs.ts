@@ -1,0 +1,198 @@
+import type { Sql, TransactionSql } from 'postgres';
+import type { Tracker } from './catalogue.ts';
+import type { TrackingBase } from './deps.ts';
+import { queueOf } from './queues.ts';
+
+/** A job that has not shown up after this long is offered again under the same id (R1: within two minutes). */
+const OFFER_AGAIN_MS = 60_000;
+/** Batches that are jobs at one time at most: a run of a hundred thousand single parcels is offered bit by bit. */
+const OFFERED_MOST = 2_000;
+const DAY_MS = 86_400_000;
+
+export type Started =
+  | { is: 'started'; runId: string; planned: number }
+  | { is: 'skipped'; reason: string; runId?: string };
+
+/**
+ * C1–C3: begins a run of a tracker: chooses the parcels that are due, oldest first, and writes them down as batches.
+ * Skipped, with the reason kept for `status`, while the tracker is off, its last run is going on, or it waits (C10).
+ */
+export async function startRun(base: TrackingBase, tracker: Tracker): Promise<Started> {
+  const { db, clock } = base;
+  const now = new Date(clock());
+  const started = await db.$client.begin(async (sql): Promise<Started> => {
+    const skip = async (reason: string, runId?: string): Promise<Started> => {
+      await sql`
+        update trackers set skipped_at = ${now}, skipped_reason = ${reason}, next_run_at = ${nextTurn(tracker, now)}
+        where name = ${tracker.name}`;
+      return { is: 'skipped', reason, ...(runId ? { runId } : {}) };
+    };
+    const [row] = await sql<
+      { waitingUntil: Date | null; waitingReason: string | null; running: string | null }[]
+    >`
+      select waiting_until as "waitingUntil", waiting_reason as "waitingReason",
+        (select id from tracking_runs where tracker = ${tracker.name} and state = 'running') as running
+      from trackers where name = ${tracker.name} for update`;
+    if (!row || !tracker.connection) return await skip(tracker.off ?? 'not set up yet');
+    if (row.running) return await skip('its last run is still going on', row.running);
+    if (row.waitingUntil && row.waitingUntil > now)
+      return await skip(`told to wait until ${row.waitingUntil.toISOString()} (${row.waitingReason})`);
+    const { runId, planned } = await plan(sql, tracker, base, now);
+    await sql`
+      update trackers set next_run_at = ${nextTurn(tracker, now)}, skipped_at = null, skipped_reason = null
+      where name = ${tracker.name}`;
+    return { is: 'started', runId, planned };
+  });
+  if (started.is === 'started') await offerBatches(base, tracker);
+  return started;
+}
+
+const nextTurn = ({ courier }: Tracker, now: Date) => new Date(now.getTime() + courier.everyMs);
+
+/** P3: the index of what can be due holds nothing else, in the order in which it is asked for. */
+export const dueParcels = (
+  sql: Sql | TransactionSql,
+  tracker: string,
+  bookedSince: Date,
+  most: number | null,
+) => sql`
+  select id, row_number() over (order by last_tracked_at nulls first, id) - 1 as place
+  from (
+    select id, last_tracked_at from shipments
+    where tracked_by = ${tracker} and booked_at > ${bookedSince}
+    order by tracked_by, last_tracked_at nulls first, id limit ${most}) due`;
+
+/** The run and its batches, in one statement; a run without parcels has ended as it begins. */
+async function plan(
+  sql: TransactionSql,
+  { name, courier, limit }: Tracker,
+  { bufferDays }: TrackingBase,
+  now: Date,
+): Promise<{ runId: string; planned: number }> {
+  const since = new Date(now.getTime() - bufferDays * DAY_MS);
+  const runId = crypto.randomUUID();
+  const [made] = await sql<{ planned: number }[]>`
+    with due as materialized (${dueParcels(sql, name, since, courier.mostPerRun ?? null)}),
+    run as (
+      insert into tracking_runs (id, tracker, planned, request_limit, started_at, state, finished_at)
+      select ${runId}, ${name}, count(*), ${limit ? `${limit.max}/${limit.seconds}` : null}, ${now},
+        case when count(*) = 0 then 'finished' else 'running' end, case when count(*) = 0 then ${now}::timestamptz end
+      from due returning planned),
+    batches as (
+      insert into tracking_batches (run_id, no, shipment_ids, due_at)
+      select ${runId}, place / ${courier.batch}, array_agg(id order by place), ${now}
+      from due group by place / ${courier.batch})
+    select planned from run`;
+  return { runId, planned: made?.planned ?? 0 };
+}
+
+/** Makes jobs of due batches without one (DESIGN idea 1). @returns how many */
+export async function offerBatches({ db, queues, clock }: TrackingBase, tracker: Tracker): Promise<number> {
+  const now = new Date(clock());
+  const due = await db.$client<{ runId: string; no: number; due: string }[]>`
+    with due as (
+      select b.run_id, b.no
+      from tracking_batches b join tracking_runs r on r.id = b.run_id join trackers t on t.name = r.tracker
+      where r.tracker = ${tracker.name} and (t.waiting_until is null or t.waiting_until <= ${now}) and r.state = 'running' and b.state in ('pending', 'working') and b.due_at <= ${now}
+        and (b.offered_at is null or b.offered_at < b.due_at or b.offered_at < ${new Date(clock() - OFFER_AGAIN_MS)})
+      order by b.no limit ${OFFERED_MOST} for update of b skip locked)
+    update tracking_batches b set offered_at = ${now} from due where b.run_id = due.run_id and b.no = due.no
+    returning b.run_id as "runId", b.no, floor(extract(epoch from b.due_at) * 1000)::text as due`;
+  await queues.add(
+    queueOf(tracker),
+    due
+      .sort((a, b) => a.no - b.no)
+      .map(({ runId, no, due }) => ({ id: `${runId}-${no}-${due}`, payload: { v: 1 as const, runId, no } })),
+  );
+  return due.length;
+}
+
+/** What a run counts, and the columns that hold it. */
+export interface Counts {
+  updated: number;
+  unchanged: number;
+  notFound: number;
+  mismatched: number;
+  unmapped: number;
+  failed: number;
+  requests: number;
+}
+export const NO_COUNTS: Counts = {
+  updated: 0,
+  unchanged: 0,
+  notFound: 0,
+  mismatched: 0,
+  unmapped: 0,
+  failed: 0,
+  requests: 0,
+};
+
+/**
+ * Adds to a run and ends it when no batch is open any more (C3). The run's row is locked first: of the last two batches
+ * the second sees the first one's end.
+ * @param tallies words that no table has, and reasons of failures, with their counts
+ */
+export async function countInRun(
+  sql: TransactionSql,
+  runId: string,
+  counts: Counts,
+  tallies: { words?: Record<string, number>; errors?: Record<string, number> },
+  now: Date,
+): Promise<void> {
+  await sql`
+    update tracking_runs set updated = updated + ${counts.updated}, unchanged = unchanged + ${counts.unchanged},
+      not_found = not_found + ${counts.notFound}, mismatched = mismatched + ${counts.mismatched},
+      unmapped = unmapped + ${counts.unmapped}, failed = failed + ${counts.failed}, requests = requests + ${counts.requests},
+      words = ${added(sql, 'words', tallies.words)}, errors = ${added(sql, 'errors', tallies.errors)}
+    where id = ${runId}`;
+  await endRun(sql, runId, now);
+}
+
+/** Two tallies added up: a jsonb object of counts. */
+function added(sql: TransactionSql, column: 'words' | 'errors', more: Record<string, number> = {}) {
+  if (Object.keys(more).length === 0) return sql`${sql(column)}`;
+  return sql`(
+    select jsonb_object_agg(key, n) from (
+      select key, sum(value::int) as n from (
+        select * from jsonb_each_text(${sql(column)}) union all select * from jsonb_each_text(${sql.json(more)})) both_
+      group by key) summed)`;
+}
+
+/** Ends a run once when all its batches have ended, and writes the notice of its report (C13). */
+async function endRun(sql: TransactionSql, runId: string, now: Date): Promise<void> {
+  const [ended] = await sql<{ tracker: string }[]>`
+    update tracking_runs r set state = 'finished', finished_at = ${now}
+    where id = ${runId} and state = 'running'
+      and not exists (select from tracking_batches b where b.run_id = r.id and b.state in ('pending', 'working'))
+    returning tracker`;
+  if (ended)
+    await sql`
+      insert into notices (kind, key, payload)
+      values ('tracking-report', ${`tracking-report ${runId}`}, ${sql.json({ runId, tracker: ended.tracker })})
+      on conflict (key) do nothing`;
+}
+
+/** Gives up what is left of a run: its tracker was stopped or switched off. */
+export async function giveUpRun(
+  sql: TransactionSql,
+  runId: string,
+  reason: string,
+  now: Date,
+): Promise<void> {
+  // batches, then the run: the order in which all lock them
+  const [left] = await sql<{ parcels: number }[]>`
+    with open as (
+      select no from tracking_batches where run_id = ${runId} and state in ('pending', 'working') order by no for update),
+    given_up as (
+      update tracking_batches b set state = 'failed', error = ${reason}, claim = null
+      from open where b.run_id = ${runId} and b.no = open.no returning cardinality(shipment_ids) as n)
+    select coalesce(sum(n), 0)::int as parcels from given_up`;
+  const failed = left?.parcels ?? 0;
+  await countInRun(
+    sql,
+    runId,
+    { ...NO_COUNTS, failed },
+    { errors: failed > 0 ? { [reason]: failed } : {} },
+    now,
+  );
+}

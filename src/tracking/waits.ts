@@ -1,0 +1,82 @@
+import { messageOf } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { Tracker } from './catalogue.ts';
+import type { TrackingDeps } from './deps.ts';
+
+const CHANNEL = 'orderfleet_tracker_waits';
+/** So many waits in a row with HTTP 403, and it is no limit: the key or our address is refused. */
+const SUSPICIOUS_WAITS = 3;
+
+/** Why requests in flight are cut off: their tracker has been told to wait (C10). */
+export class TrackerWaits extends Error {
+  override name = 'TrackerWaits';
+}
+
+/**
+ * C10: the courier told us to wait. From here on no request of this tracker leaves, in any process, before that time:
+ * the account is held, batches are not claimed, and those in work are cut off and handed back.
+ * @param ms how long
+ */
+export async function startWait(
+  deps: TrackingDeps,
+  tracker: Tracker,
+  runId: string,
+  ms: number,
+  why: string,
+): Promise<void> {
+  const { db, clock, quotas, log } = deps;
+  const now = clock();
+  const until = new Date(now + ms);
+  const sql = db.$client;
+  await sql.begin(async (sql) => {
+    const [row] = await sql<{ waits: number; moreMs: number }[]>`
+      with before as (select waiting_until from trackers where name = ${tracker.name} for update)
+      update trackers t set waiting_reason = ${why}, waiting_until = ${until},
+        waits = t.waits + case when before.waiting_until > ${new Date(now)} then 0 else 1 end
+      from before
+      where t.name = ${tracker.name} and (before.waiting_until is null or before.waiting_until < ${until})
+      returning t.waits, extract(epoch from ${until}::timestamptz - greatest(before.waiting_until, ${new Date(now)})) * 1000 as "moreMs"`;
+    if (!row) return; // it waits longer already
+    const news = Number(row.moreMs) > ms - 1;
+    await sql`
+      update tracking_runs set waits = waits + ${news ? 1 : 0}, waited_ms = waited_ms + ${Math.round(Number(row.moreMs))}
+      where id = ${runId}`;
+    if (row.waits === SUSPICIOUS_WAITS && why.includes('403'))
+      await sql`
+        insert into notices (kind, key, payload) values ('tracker-stopped', ${`tracker-403 ${tracker.name} ${now}`},
+          ${sql.json({
+            tracker: tracker.name,
+            text: `${tracker.courier.title} has answered HTTP 403 ${row.waits} times in a row, with eight minutes between: its key or our address may be refused`,
+          })}) on conflict (key) do nothing`;
+    await sql`select pg_notify(${CHANNEL}, ${tracker.name})`;
+  });
+  await quotas.get(tracker.name)?.hold(`tracker ${tracker.name}`, ms);
+  log.warn({ tracker: tracker.name, why, until }, 'told to wait');
+}
+
+export interface Waits {
+  /** Aborts with TrackerWaits when the tracker is told to wait, by whichever process. */
+  signal(name: string): Promise<AbortSignal>;
+}
+
+/** Listens for waits that other processes were told of. Without the database nobody hears; nobody could ask either. */
+export function createWaits({ db, log }: { db: TrackingDeps['db']; log: Log }): Waits {
+  const controllers = new Map<string, AbortController>();
+  let listening: Promise<unknown> | undefined;
+  const heard = (name: string) => {
+    controllers.get(name)?.abort(new TrackerWaits(`${name} was told to wait`));
+    controllers.delete(name);
+  };
+  return {
+    async signal(name) {
+      listening ??= db.$client.listen(CHANNEL, heard).catch((error) => {
+        listening = undefined;
+        log.warn({ err: messageOf(error) }, 'cannot listen for waits of trackers');
+      });
+      await listening;
+      const controller = controllers.get(name) ?? new AbortController();
+      controllers.set(name, controller);
+      return controller.signal;
+    },
+  };
+}
