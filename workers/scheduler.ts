@@ -1,3 +1,4 @@
+import { alertTasks } from '../src/alerts/index.ts';
 import { runProcess } from '../src/fleet.ts';
 import { maintenance, maintenanceHandler, schedulesOf } from '../src/queue/maintenance.ts';
 import { reconcileSchedules } from '../src/queue/schedules.ts';
@@ -7,7 +8,7 @@ import { reconcileTrackers, trackingTasks } from '../src/tracking/index.ts';
 
 // Turns what is due into jobs. Several may run: the schedules are shared, each task runs once per turn.
 await runProcess('scheduler', (fleet) => {
-  const tasks = [...orderTasks(fleet), ...awbTasks(fleet), ...trackingTasks(fleet)];
+  const tasks = [...orderTasks(fleet), ...awbTasks(fleet), ...trackingTasks(fleet), ...alertTasks(fleet)];
   let trackersSetUp = false;
   return {
     handlers: [maintenanceHandler(tasks)],

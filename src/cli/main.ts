@@ -12,6 +12,7 @@ import { statusCommand } from './status.ts';
 import { storeCommand } from './store.ts';
 import { syncCommand } from './sync.ts';
 import { upCommand } from './up.ts';
+import { webhooksCommand } from './webhooks.ts';
 
 const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as {
   version: string;
@@ -42,6 +43,7 @@ for (const command of [
   syncCommand,
   awbCommand,
   carriersCommand,
+  webhooksCommand,
   statusCommand,
   explainCommand,
 ])

@@ -1,22 +1,24 @@
 import { Command } from 'commander';
+import { type DeliveryOverview, deliveryOverview, notices, openNotices } from '../alerts/index.ts';
 import type { Fleet } from '../fleet.ts';
 import { maintenance } from '../queue/maintenance.ts';
 import { awbCreated, awbPush } from '../temu/awb/index.ts';
 import { temuOrders, temuPages } from '../temu/orders/index.ts';
-import { openNotices, openOrderErrors, type StoreOverview, storeOverviews } from '../temu/overview.ts';
+import { openOrderErrors, type StoreOverview, storeOverviews } from '../temu/overview.ts';
 import { type JsonOption, withQueues } from './context.ts';
 import { bold, dim, print, red, relative, table, yellow } from './output.ts';
 
-const QUEUES = [temuPages, temuOrders, awbCreated, awbPush, maintenance];
+const QUEUES = [temuPages, temuOrders, awbCreated, awbPush, notices, maintenance];
 
 async function readStatus({ db, queues }: Fleet) {
-  const [stores, needsAPerson, orderErrors, ...counts] = await Promise.all([
+  const [stores, needsAPerson, orderErrors, delivery, ...counts] = await Promise.all([
     storeOverviews(db),
     openNotices(db),
     openOrderErrors(db),
+    deliveryOverview(db),
     ...QUEUES.map(async (queue) => ({ queue: queue.name, ...(await queues.counts(queue)) })),
   ]);
-  return { stores, needsAPerson, orderErrors, queues: counts };
+  return { stores, needsAPerson, delivery, orderErrors, queues: counts };
 }
 
 const sum = (counts: Record<string, number>) =>
@@ -69,6 +71,15 @@ export function ordersLine(stores: readonly StoreOverview[]): string {
   return parts.join(' · ') || 'none yet';
 }
 
+/** What became of the notices of the last day, in one line or a few. */
+function deliveryLines({ sent, waiting, failed, nowhere }: DeliveryOverview): string[] {
+  const counts = [`${sent} sent`, `${waiting} waiting`, failed > 0 ? red(`${failed} failed`) : '0 failed'];
+  return [
+    `\n${bold('Messages of the last day')}  ${counts.join(' · ')}`,
+    ...Object.entries(nowhere).map(([why, count]) => `  ${yellow(`${count} not sent`)}: ${why}`),
+  ];
+}
+
 export const statusCommand = () =>
   new Command('status')
     .description('how the stores, orders and queues stand, and what needs a person')
@@ -100,6 +111,7 @@ export const statusCommand = () =>
                   ),
                 ]
               : []),
+            ...deliveryLines(status.delivery),
             `\n${bold('Needs a person')}`,
             ...(status.needsAPerson.length > 0
               ? status.needsAPerson.map((notice) => `  ${relative(notice.since)}: ${notice.text}`)

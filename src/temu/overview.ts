@@ -38,21 +38,6 @@ export async function storeOverviews(db: Db): Promise<StoreOverview[]> {
     from temu_stores s order by s.name`;
 }
 
-export interface OpenNotice {
-  kind: string;
-  since: Date;
-  text: string;
-}
-
-/** What waits for a person, newest first. */
-export async function openNotices(db: Db, limit = 20): Promise<OpenNotice[]> {
-  return await db.$client<OpenNotice[]>`
-    select kind, created_at as since,
-      coalesce(case when payload ? 'store' then payload->>'store' || ': ' else '' end
-        || coalesce(payload->>'reason', payload->>'text'), kind) as text
-    from notices where state = 'pending' order by created_at desc limit ${limit}`;
-}
-
 /** Open errors of orders by type and message, most frequent first: what to mend to mend most. */
 export async function openOrderErrors(
   db: Db,

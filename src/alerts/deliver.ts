@@ -1,0 +1,182 @@
+import { createHash } from 'node:crypto';
+import type { Failure } from '../errors.ts';
+import { minutes, seconds } from '../queue/define.ts';
+import type { JobContext, Outcome } from '../queue/handle.ts';
+import type { AlertsDeps, AlertTimings, RetryPolicy } from './deps.ts';
+import { createMailer } from './mail.ts';
+import { peopleMail, slackMessage } from './message.ts';
+import {
+  type Claimed,
+  claim,
+  giveBack,
+  postponeDue,
+  settleFailed,
+  settleSent,
+  withdrawDue,
+} from './outbox.ts';
+import { peopleHtml, peoplePlain } from './people-mail.ts';
+import { deliverReports } from './report/deliver.ts';
+import { type Destination, destinationOf } from './routes.ts';
+import { createSlack } from './slack.ts';
+import { createRests, createTurns, type Rests } from './turns.ts';
+import { deliverWebhooks } from './webhooks/deliver.ts';
+
+/** 15 s, 30 s, … up to 15 minutes: 100 tries in a day. A channel's notices leave together, so a try is one call. */
+export const MESSAGE_RETRIES: RetryPolicy = {
+  tries: 100,
+  backoff: { baseMs: seconds(15), maxMs: minutes(15) },
+};
+/** Notices in one message at most. */
+const MESSAGE_ROWS = 1_000;
+/** A person has this long to set what is missing; as long as `status` shows such notices. */
+const PATIENCE_MS = 7 * 86_400_000;
+const LOOK_AGAIN_MS = 3_600_000;
+
+/**
+ * The handler of `notices`: delivers all that is due on the job's lane. A notice is claimed for a time (its lease), sent,
+ * and settled; a worker that dies in between leaves it to the next one when the lease is over. Between Slack's or the
+ * mail server's yes and the row's `sent` lie milliseconds: a crash in them, or an answer that was lost on its way, makes a
+ * second copy, since neither can be asked. A mail's second copy has the first one's Message-ID, a webhook's its event id.
+ */
+export function createDelivery(deps: AlertsDeps, timings: AlertTimings) {
+  const rests = createRests(deps.clock);
+  const turns = createTurns(deps.clock, timings.budgetMs);
+  return async (
+    { lane, endpointId }: { lane: string; endpointId?: string | undefined },
+    { signal }: JobContext,
+  ): Promise<Outcome> => {
+    const destination = destinationOf(lane, endpointId, deps.config);
+    const outcome = await turns(destination.key, (until) =>
+      deliverTo(deps, timings, rests, destination, signal, until),
+    );
+    return { lane, ...(outcome ?? { outcome: 'another job is at it' }) };
+  };
+}
+
+async function deliverTo(
+  deps: AlertsDeps,
+  timings: AlertTimings,
+  rests: Rests,
+  destination: Destination,
+  signal: AbortSignal,
+  until: number,
+): Promise<Outcome> {
+  switch (destination.via) {
+    case 'nowhere':
+      return await endNowhere(deps, destination);
+    case 'webhook':
+      return await deliverWebhooks(deps, timings, rests, destination, signal, until);
+    case 'report':
+      return await deliverReports(deps, timings, rests, destination, signal);
+    default:
+      return await deliverMessages(deps, timings, rests, destination, signal, until);
+  }
+}
+
+/** Nothing piles up: what has nowhere to go is ended with the reason, or waits for a person for a week. */
+async function endNowhere(
+  deps: AlertsDeps,
+  { which, why, patient }: Extract<Destination, { via: 'nowhere' }>,
+): Promise<Outcome> {
+  const waiting = patient
+    ? await postponeDue(deps, which, new Date(deps.clock() + LOOK_AGAIN_MS), {
+        why,
+        youngerThan: new Date(deps.clock() - PATIENCE_MS),
+      })
+    : 0;
+  return { outcome: 'nowhere to go', why, waiting, withdrawn: await withdrawDue(deps, which, why) };
+}
+
+type MessageDestination = Extract<Destination, { via: 'slack' | 'mail' }>;
+
+/** One message for all that is due together (C12). */
+async function deliverMessages(
+  deps: AlertsDeps,
+  timings: AlertTimings,
+  rests: Rests,
+  destination: MessageDestination,
+  signal: AbortSignal,
+  until: number,
+): Promise<Outcome> {
+  const { which, key } = destination;
+  let sent = 0;
+  for (;;) {
+    const restUntil = rests.until(key);
+    if (restUntil !== undefined) {
+      const waiting = await postponeDue(deps, which, new Date(restUntil));
+      return { outcome: `${key} rests`, sent, waiting };
+    }
+    const claimed = await claim(deps, destination, MESSAGE_ROWS, timings.leaseMs);
+    if (claimed.length === 0) return { outcome: 'done', sent };
+    const failure = await sendMessage(deps, timings, destination, claimed, signal);
+    if (failure) return await settleRefused(deps, rests, key, claimed, failure);
+    rests.ok(key);
+    await settleSent(deps, claimed);
+    sent += claimed.length;
+    if (claimed.length < MESSAGE_ROWS || deps.clock() > until) return { outcome: 'done', sent };
+  }
+}
+
+/** @returns why it was not taken. @throws the signal's reason, and gives the attempt back before */
+async function sendMessage(
+  deps: AlertsDeps,
+  timings: AlertTimings,
+  destination: MessageDestination,
+  claimed: readonly Claimed[],
+  signal: AbortSignal,
+): Promise<Failure | undefined> {
+  try {
+    if (destination.via === 'slack') {
+      const slack = createSlack({
+        http: deps.http,
+        url: deps.config.SLACK_API_URL,
+        token: deps.config.SLACK_TOKEN ?? '',
+        timeoutMs: timings.callMs,
+      });
+      const answer = await slack.post(destination.channel, slackMessage(claimed), signal);
+      return answer.ok ? undefined : answer.failure;
+    }
+    const mail = peopleMail(claimed);
+    const answer = await createMailer(destination.settings, timings.callMs).send(
+      {
+        id: `notices-${digestOf(claimed)}`,
+        subject: mail.subject,
+        text: peoplePlain(mail),
+        html: peopleHtml(mail),
+      },
+      signal,
+    );
+    return answer.ok ? undefined : answer.failure;
+  } catch (error) {
+    // it may have left: due again only when the lease is over
+    if (signal.aborted) await giveBack(deps, claimed, claimed[0]?.lease ?? new Date());
+    throw error;
+  }
+}
+
+const digestOf = (claimed: readonly Claimed[]) =>
+  createHash('sha256')
+    .update(
+      claimed
+        .map(({ id }) => id)
+        .sort()
+        .join(),
+    )
+    .digest('hex')
+    .slice(0, 24);
+
+async function settleRefused(
+  deps: AlertsDeps,
+  rests: Rests,
+  key: string,
+  claimed: readonly Claimed[],
+  failure: Failure,
+): Promise<Outcome> {
+  const until = rests.failed(key, failure.retryAfterMs);
+  const told = { outcome: failure.kind, why: failure.message, notices: claimed.length };
+  if (failure.kind === 'throttled') {
+    await giveBack(deps, claimed, new Date(until), failure.message);
+    return { ...told, failed: 0 };
+  }
+  return { ...told, ...(await settleFailed(deps, claimed, failure.message, MESSAGE_RETRIES, until)) };
+}

@@ -1,0 +1,47 @@
+import type { Config } from '../config.ts';
+import type { Db } from '../db/client.ts';
+import type { Secrets } from '../db/secrets.ts';
+import type { Http } from '../http.ts';
+import type { Log } from '../log.ts';
+import { type QueueDefinition, seconds } from '../queue/define.ts';
+import type { Queues } from '../queue/queues.ts';
+
+/** What the sweep needs: enough to find due notices and make jobs of them. */
+export interface AlertsBase {
+  db: Db;
+  queues: Queues;
+  /** Epoch milliseconds. */
+  clock: () => number;
+  log: Log;
+}
+
+/** What the handlers need besides. */
+export interface AlertsDeps extends AlertsBase {
+  config: Config;
+  secrets: Secrets;
+  http: Http;
+}
+
+export interface AlertTimings {
+  /**
+   * A claimed notice is due again after this long: a dead worker's are somebody else's then. Longer than all calls of
+   * one claim and the wait for a Postgres that restarts.
+   */
+  leaseMs: number;
+  /** One call to Slack, a webhook's receiver or a mail server. */
+  callMs: number;
+  /** A job takes no further notices after this long, so that no destination keeps a place for good. */
+  budgetMs: number;
+}
+
+export const ALERT_TIMINGS: AlertTimings = {
+  leaseMs: seconds(120),
+  callMs: seconds(10),
+  budgetMs: seconds(45),
+};
+
+/** How often and for how long the delivery of a notice is tried before it is `failed`. */
+export interface RetryPolicy {
+  tries: number;
+  backoff: QueueDefinition['backoff'];
+}

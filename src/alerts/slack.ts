@@ -1,0 +1,122 @@
+import { LogLevel, WebClient, type WebClientOptions } from '@slack/web-api';
+import { type Failure, FailureError, fail, messageOf, ok, type Result } from '../errors.ts';
+import type { Http } from '../http.ts';
+import { askedToWait } from './retry-after.ts';
+
+export interface Slack {
+  /**
+   * Posts one message (https://docs.slack.dev/reference/methods/chat.postMessage). Failures: `throttled` with how long
+   * Slack wants to be left alone, `credentials`, `rejected` (the channel), `transient`, `unknownOutcome` (the answer
+   * was lost: it may have been posted).
+   * @throws the signal's reason
+   */
+  post(channel: string, text: string, signal: AbortSignal): Promise<Result<void>>;
+}
+
+interface SlackOptions {
+  http: Http;
+  /** Slack's Web API, up to and with `/api/`. */
+  url: string;
+  token: string;
+  timeoutMs: number;
+}
+
+/** Slack's words for a token that does not do, with what to do. */
+const TOKEN_FAULTS: Record<string, string> = {
+  invalid_auth: 'set SLACK_TOKEN to the bot token of your Slack app (xoxb-…)',
+  not_authed: 'set SLACK_TOKEN to the bot token of your Slack app (xoxb-…)',
+  account_inactive: 'its Slack app or user was removed: install it again and set SLACK_TOKEN',
+  token_revoked: 'it was revoked: install the Slack app again and set SLACK_TOKEN',
+  token_expired: 'it has expired: set SLACK_TOKEN to a new one',
+  missing_scope: 'give the Slack app the scope chat:write and install it again',
+};
+const CHANNEL_FAULTS: Record<string, string> = {
+  channel_not_found: 'check the channel’s id, and invite the bot if the channel is private',
+  not_in_channel: 'invite the bot to the channel: /invite @its-name',
+  is_archived: 'the channel is archived: unarchive it, or set another one',
+};
+/** When Slack refuses a message for its rate without saying for how long. */
+const RATE_PAUSE_MS = 30_000;
+
+/** Slack's own client, over our HTTP: with our time-out, cap and abort, and no retries but ours (they are rows). */
+export function createSlack({ http, url, token, timeoutMs }: SlackOptions): Slack {
+  return {
+    async post(channel, text, signal) {
+      const client = new WebClient(token, {
+        slackApiUrl: url,
+        fetch: (target, init) => fetchVia(http, String(target), init, timeoutMs, signal),
+        retryConfig: { retries: 0 },
+        rejectRateLimitedCalls: true,
+        allowAbsoluteUrls: false,
+        logLevel: LogLevel.ERROR,
+        logger: SILENT,
+      });
+      try {
+        const answer = await client.chat.postMessage({
+          channel,
+          text,
+          unfurl_links: false,
+          unfurl_media: false,
+        });
+        return answer.ok === true
+          ? ok(undefined)
+          : fail('malformed', 'Slack’s answer says neither yes nor no');
+      } catch (error) {
+        signal.throwIfAborted();
+        return { ok: false, failure: failureOf(error) };
+      }
+    },
+  };
+}
+
+/** What goes wrong is in the result; a client that prints beside our log helps nobody. */
+const SILENT: NonNullable<WebClientOptions['logger']> = {
+  ...{ debug() {}, info() {}, warn() {}, error() {} },
+  ...{ setLevel() {}, setName() {}, getLevel: () => LogLevel.ERROR },
+};
+
+type Fetch = NonNullable<WebClientOptions['fetch']>;
+
+async function fetchVia(
+  http: Http,
+  url: string,
+  init: Parameters<Fetch>[1],
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<Response> {
+  if (typeof init?.body !== 'string') throw new Error('only text is sent to Slack');
+  const answer = await http.request({
+    url,
+    method: 'POST',
+    headers: init.headers ?? {},
+    body: init.body,
+    timeoutMs,
+    signal,
+  });
+  if (!answer.ok) throw new FailureError(answer.failure);
+  const { status, headers, text } = answer.value;
+  if (status === 429)
+    throw new FailureError({
+      kind: 'throttled',
+      message: 'Slack asks for a pause (HTTP 429)',
+      retryAfterMs: askedToWait(headers) ?? RATE_PAUSE_MS,
+    });
+  if (status !== 200) throw new FailureError(fail('transient', `Slack answers HTTP ${status}`).failure);
+  return new Response(text, { status, headers });
+}
+
+function failureOf(error: unknown): Failure {
+  for (let cause = error; cause instanceof Error; cause = cause.cause)
+    if (cause instanceof FailureError) return cause.failure;
+  const said =
+    error instanceof Error && 'data' in error ? (error.data as { error?: unknown }).error : undefined;
+  const word = typeof said === 'string' ? said.slice(0, 100) : undefined;
+  if (word === undefined) return fail('transient', `Slack: ${messageOf(error)}`).failure;
+  const token = TOKEN_FAULTS[word];
+  if (token) return fail('credentials', `Slack refuses the token (${word}): ${token}`).failure;
+  const channel = CHANNEL_FAULTS[word];
+  if (channel) return fail('rejected', `Slack refuses the channel (${word}): ${channel}`).failure;
+  if (/^rate_?limited$/.test(word))
+    return fail('throttled', 'Slack asks for a pause', { retryAfterMs: RATE_PAUSE_MS }).failure;
+  return fail('transient', `Slack refuses the message (${word})`).failure;
+}

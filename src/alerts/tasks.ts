@@ -1,0 +1,32 @@
+import { minutes, seconds } from '../queue/define.ts';
+import type { Task } from '../queue/maintenance.ts';
+import type { AlertsBase } from './deps.ts';
+import { offerNotices } from './outbox.ts';
+
+/** Deliveries that no rule of "once" rests on are forgotten after this long; they are by far the most. */
+const KEPT_DAYS = 30;
+const FORGET_ROWS = 10_000;
+
+/** What the scheduler does for notices. */
+export const alertTasks = (deps: AlertsBase): Task[] => [
+  {
+    id: 'alerts-sweep',
+    everyMs: seconds(5),
+    run: async () => ({ offered: await offerNotices(deps) }),
+  },
+  {
+    id: 'alerts-forget',
+    everyMs: minutes(10),
+    run: async () => ({ forgotten: await forgetOld(deps) }),
+  },
+];
+
+async function forgetOld({ db, clock }: AlertsBase): Promise<number> {
+  const gone = await db.$client`
+    delete from notices where id in (
+      select id from notices
+      where created_at < ${new Date(clock() - KEPT_DAYS * 86_400_000)} and state <> 'pending'
+        and kind in ('shipment.updated', 'tracking-report')
+      order by created_at limit ${FORGET_ROWS})`;
+  return gone.count;
+}

@@ -1,0 +1,60 @@
+import { type Failure, fail } from '../../errors.ts';
+import type { Http } from '../../http.ts';
+import { askedToWait } from '../retry-after.ts';
+import type { Endpoint } from './endpoints.ts';
+import { SIGNATURE_HEADER, sign } from './sign.ts';
+
+/** A failed call, and whether the endpoint itself is in trouble or only this event was refused. */
+type CallFailure = Failure & { trouble: boolean; gone: boolean };
+export type Called = { ok: true; status: number } | { ok: false; failure: CallFailure };
+
+interface Call {
+  /** The notice's id. */
+  id: string;
+  event: string;
+  body: string;
+  nowMs: number;
+  timeoutMs: number;
+  signal: AbortSignal | undefined;
+}
+
+/**
+ * One signed request (see sign.ts). Any 2xx is success. What the answer's body says is not looked at: it might repeat
+ * personal data, and the reason is kept. No redirect is followed.
+ * @throws the signal's reason
+ */
+export async function callEndpoint(
+  http: Http,
+  endpoint: Pick<Endpoint, 'url' | 'secret'>,
+  call: Call,
+): Promise<Called> {
+  const answer = await http.request({
+    url: endpoint.url,
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json; charset=utf-8',
+      'user-agent': 'Orderfleet',
+      'orderfleet-event': call.event,
+      'orderfleet-event-id': call.id,
+      [SIGNATURE_HEADER]: sign(endpoint.secret, call.body, call.nowMs),
+    },
+    body: call.body,
+    timeoutMs: call.timeoutMs,
+    signal: call.signal,
+  });
+  if (!answer.ok) return failed(answer.failure, true);
+  const { status, headers } = answer.value;
+  if (status >= 200 && status < 300) return { ok: true, status };
+  if (status === 410) return failed(fail('rejected', 'HTTP 410: it wants no more').failure, true, true);
+  if (status >= 300 && status < 400)
+    return failed(fail('rejected', `HTTP ${status}: it redirects, which is not followed`).failure, false);
+  const wait = askedToWait(headers);
+  const trouble = status === 429 || status === 408 || status >= 500;
+  const more = trouble && wait !== undefined ? { retryAfterMs: wait } : {};
+  return failed(fail(trouble ? 'transient' : 'rejected', `HTTP ${status}`, more).failure, trouble);
+}
+
+const failed = (failure: Failure, trouble: boolean, gone = false): Called => ({
+  ok: false,
+  failure: { ...failure, trouble, gone },
+});
