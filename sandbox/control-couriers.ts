@@ -14,7 +14,6 @@ export interface CourierContext {
 /** Parcels, and the couriers that know them: settings, limits, faults, ledgers. */
 export function courierRoutes(app: App, { couriers }: CourierContext): void {
   parcelRoutes(app, couriers);
-  app.get('/env', (c) => c.json(couriers.env()));
   app.get('/couriers', (c) =>
     c.json(Object.fromEntries(COURIERS.map((name) => [name, shown(couriers, name)]))),
   );

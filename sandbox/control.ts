@@ -33,6 +33,8 @@ export interface ControlContext {
   slack: Slack;
   hooks: Hooks;
   smtp: Smtp | null;
+  /** The fleet's environment variables that lead here. */
+  env(): Record<string, string>;
   qps: number;
 }
 
@@ -46,6 +48,7 @@ export function createControl(context: ControlContext): RequestHandler {
   effectRoutes(app, context);
   courierRoutes(app, context);
   mailroomRoutes(app, context);
+  app.get('/env', (c) => c.json(context.env()));
   app.post('/clock', async (c) => {
     context.world.clock.offsetMs = (await body(c, schema.clock)).offsetMs;
     return c.json({ now: new Date(context.world.clock.now()).toISOString() });

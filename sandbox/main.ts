@@ -1,11 +1,15 @@
 import { parseArgs } from 'node:util';
+import { COURIERS, type CourierName } from './couriers/model.ts';
+import { recordedParcels } from './couriers/recorded.ts';
+import type { CourierLimit } from './couriers/window.ts';
 import { demoShops } from './demo-shops.ts';
 import { type Sandbox, type SandboxOptions, startSandbox } from './server.ts';
 import { generateOrders } from './temu/generator.ts';
 import type { Shop } from './temu/model.ts';
 import { recordedOrders } from './temu/recorded.ts';
 
-const HELP = `A stand-in for Temu's router, with demo shops and orders.
+const HELP = `Stand-ins for Temu's router, with demo shops and orders, for five courier tracking APIs, with parcels, for Slack,
+for an SMTP server and for a receiver of webhooks.
 
   npm run sandbox -- [options]
 
@@ -13,9 +17,13 @@ const HELP = `A stand-in for Temu's router, with demo shops and orders.
   --seed N        seed of orders, life and faults (1)
   --orders N      orders per demo shop at the start (300)
   --days N        days that these orders are spread over (30)
+  --parcels N     parcels per courier at the start, beside the recorded ones (100)
+  --limit API=MAX/SECONDS  requests that a courier lets through, or API=none; may be repeated
+                  (delhivery-b2c=750/300, delhivery-b2b=500/300; shiprocket, velocity, delhivery-fallback: none)
+  --smtp-port N   port of the SMTP server (the one after --port; 0 = any free one)
   --live          orders keep arriving, are paid, change, ship and arrive
   --ships-by-api  no order ships by itself: each waits until the API confirms it
-  --speed N       life is N times as fast as in reality (1)
+  --speed N       life of orders and parcels is N times as fast as in reality (1)
   --qps N         requests a second per app key (20, as Temu's)
   --latency MS    time before each answer (0)
   --clock-offset MS  how far Temu's clock is off (0)
@@ -30,6 +38,9 @@ const OPTIONS = {
   seed: { type: 'string', default: '1' },
   orders: { type: 'string', default: '300' },
   days: { type: 'string', default: '30' },
+  parcels: { type: 'string', default: '100' },
+  limit: { type: 'string', multiple: true, default: [] as string[] },
+  'smtp-port': { type: 'string' },
   live: { type: 'boolean', default: false },
   'ships-by-api': { type: 'boolean', default: false },
   speed: { type: 'string', default: '1' },
@@ -40,10 +51,12 @@ const OPTIONS = {
   help: { type: 'boolean', default: false },
 } as const;
 
-type NumberOption = Exclude<keyof typeof OPTIONS, 'live' | 'ships-by-api' | 'help' | 'state'>;
+type NumberOption = Exclude<keyof typeof OPTIONS, 'live' | 'ships-by-api' | 'help' | 'state' | 'limit'>;
 
 interface Settings {
   help: boolean;
+  parcels: number;
+  limits: [CourierName, CourierLimit | null][];
   orders: number;
   days: number;
   shipsByApi: boolean;
@@ -53,18 +66,23 @@ interface Settings {
 /** Reads the command line. Throws with one line that says what is wrong. */
 function readSettings(args: string[]): Settings {
   const { values } = parseArgs({ args, options: OPTIONS, allowPositionals: false });
-  const number = (name: NumberOption, min: number): number => {
-    const value = Number(values[name]);
-    if (values[name].trim() !== '' && Number.isFinite(value) && value >= min) return value;
-    throw new Error(`--${name} holds "${values[name]}" and wants a number of at least ${min}`);
+  const number = (name: NumberOption, min: number, otherwise = ''): number => {
+    const given = values[name] ?? otherwise;
+    const value = Number(given);
+    if (given.trim() !== '' && Number.isFinite(value) && value >= min) return value;
+    throw new Error(`--${name} holds "${given}" and wants a number of at least ${min}`);
   };
+  const port = number('port', 0);
   return {
     help: values.help,
+    parcels: number('parcels', 0),
+    limits: values.limit.map(readLimit),
     orders: number('orders', 0),
     days: number('days', 0.01),
     shipsByApi: values['ships-by-api'],
     sandbox: {
-      port: number('port', 0),
+      port,
+      smtp: { port: number('smtp-port', 0, String(port === 0 ? 0 : port + 1)) },
       seed: number('seed', 0),
       speed: number('speed', 0.001),
       qps: number('qps', 1),
@@ -74,6 +92,25 @@ function readSettings(args: string[]): Settings {
       ...(values.state !== undefined && { stateFile: values.state }),
     },
   };
+}
+
+/** `delhivery-b2c=750/300`, `velocity=none`. */
+function readLimit(text: string): [CourierName, CourierLimit | null] {
+  const [, name, max, perSeconds] = /^([a-z0-9-]+)=(?:none|(\d+)\/(\d+(?:\.\d+)?))$/.exec(text) ?? [];
+  const known = COURIERS.find((courier) => courier === name);
+  if (!known || Number(perSeconds) === 0)
+    throw new Error(
+      `--limit holds "${text}" and wants API=MAX/SECONDS or API=none, API one of ${COURIERS.join(', ')}`,
+    );
+  return [known, max === undefined ? null : { max: Number(max), perSeconds: Number(perSeconds) }];
+}
+
+/** Parcels for every courier, unless a state file already brought some. */
+function furnishCouriers({ couriers }: Sandbox, { parcels, limits, sandbox: { seed = 1 } }: Settings): void {
+  for (const [name, limit] of limits) couriers.api[name].settings.limit = limit;
+  if (couriers.parcels.size() > 0) return;
+  for (const api of COURIERS) couriers.parcels.addMany({ api, count: parcels, seed });
+  couriers.parcels.put(recordedParcels());
 }
 
 /** Demo shops with orders, unless a state file already brought shops. */
@@ -89,7 +126,9 @@ function furnish({ world }: Sandbox, { orders, days, sandbox: { seed = 1 } }: Se
   return true;
 }
 
-function greeting({ url, routers, world }: Sandbox, fresh: boolean, settings: Settings): string {
+function greeting(sandbox: Sandbox, fresh: boolean, settings: Settings): string {
+  const { url, world, couriers } = sandbox;
+  const variables = Object.entries(sandbox.env()).map(([name, value]) => `  ${name}=${value}`);
   const shops = world
     .shops()
     .map((shop) =>
@@ -101,15 +140,17 @@ function greeting({ url, routers, world }: Sandbox, fresh: boolean, settings: Se
     );
   const { live, speed, qps, stateFile } = settings.sandbox;
   return `Sandbox for Temu at ${url}   (${live ? `live, ${speed} times as fast` : 'standing still'}; ${qps} requests/s per app key)
-  TEMU_EU_URL=${routers.eu}
-  TEMU_US_URL=${routers.us}
-  TEMU_GLOBAL_URL=${routers.global}
+${variables.join('\n')}
+
+Parcels: ${COURIERS.map((api) => `${api} ${couriers.parcels.size(api)}`).join(', ')}
+Webhooks may be sent to ${url}/hooks/ANY-NAME
+To look at: ${url}/_sandbox/mails  ${url}/_sandbox/slack  ${url}/_sandbox/hooks
 
 Shops${fresh ? '' : ` (from ${stateFile})`}, made-up credentials, and how to add them as stores:
 ${shops.join('\n')}
 
-Control: curl ${url}/_sandbox/stats    (also shops, orders, faults, ledger, effects, ship, change, expected, clock,
-  reset)
+Control: curl ${url}/_sandbox/stats    (also shops, orders, faults, ledger, effects, ship, change, expected, parcels,
+  couriers, env, clock, reset)
 `;
 }
 
@@ -120,6 +161,7 @@ async function main(): Promise<void> {
   const fresh = furnish(sandbox, settings);
   // The command line decides anew at every start, whatever the state file holds.
   for (const shop of sandbox.world.shops()) sandbox.world.setShipsItself(shop, !settings.shipsByApi);
+  furnishCouriers(sandbox, settings);
   process.stdout.write(greeting(sandbox, fresh, settings));
 
   const stop = (): void => {

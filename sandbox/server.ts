@@ -87,7 +87,8 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   const parts = createParts(options, mount, () => url);
   if (stateFile !== undefined) loadState(stateFile, parts);
   const smtp = options.smtp ? await startSmtp(options.smtp === true ? {} : options.smtp) : null;
-  mount('/_sandbox', createControl({ ...parts, smtp, qps: options.qps ?? QPS }));
+  const env = (): Record<string, string> => environment(url, parts, smtp);
+  mount('/_sandbox', createControl({ ...parts, smtp, env, qps: options.qps ?? QPS }));
 
   const server = createServer((request, response) => dispatch(routes, request, response));
   const bound = await listen(server, port, host).catch(async (error: unknown) => {
@@ -97,14 +98,12 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   url = `http://${host.includes(':') ? `[${host}]` : host}:${bound}`;
   if (options.live) parts.life.start();
   const saving = stateFile === undefined ? undefined : keepSaving(stateFile, parts);
-  const router = (name: HostName): string => `${url}/${name}/openapi/router`;
-  const routers = { eu: router('eu'), us: router('us'), global: router('global') };
   return {
     ...parts,
     url,
-    routers,
+    routers: { eu: router(url, 'eu'), us: router(url, 'us'), global: router(url, 'global') },
     smtp,
-    env: () => environment(url, routers, parts, smtp),
+    env,
     mount,
     close: async () => {
       parts.life.stop();
@@ -143,20 +142,26 @@ function createParts(
   return { world, effects, life, faults, ledger, apis, couriers, slack, hooks };
 }
 
-function environment(
-  url: string,
-  routers: Sandbox['routers'],
-  { couriers, slack }: Parts,
-  smtp: Smtp | null,
-): Record<string, string> {
+function router(url: string, name: HostName): string {
+  return `${url}/${name}/openapi/router`;
+}
+
+function environment(url: string, { couriers, slack }: Parts, smtp: Smtp | null): Record<string, string> {
   return {
-    TEMU_EU_URL: routers.eu,
-    TEMU_US_URL: routers.us,
-    TEMU_GLOBAL_URL: routers.global,
+    TEMU_EU_URL: router(url, 'eu'),
+    TEMU_US_URL: router(url, 'us'),
+    TEMU_GLOBAL_URL: router(url, 'global'),
     ...couriers.env(),
     SLACK_API_URL: `${url}/slack/api/`,
     SLACK_TOKEN: slack.settings.token,
-    ...(smtp && { SMTP_URL: smtp.url }),
+    LOST_DESTROY_SLACK_CHANNEL_ID: 'C0DEMOLOST',
+    BOOKING_CANCELED_CHANNEL_ID: 'C0DEMOCANCELLED',
+    B2B_DELIVERED_CHANNEL_ID: 'C0DEMOB2B',
+    ...(smtp && {
+      SMTP_URL: smtp.url,
+      EMAIL_SENDER: 'reports@orderfleet.example',
+      EMAIL_RECIPIENTS: 'operations@orderfleet.example',
+    }),
   };
 }
 

@@ -2,8 +2,26 @@
 const IST_MS = 5.5 * 3_600_000;
 const DAY_MS = 86_400_000;
 
+/** Days that have been written before: fifty parcels hold a thousand times, and hardly ten days. */
+const days = new Map<number, string>();
+const PAIRS = Array.from({ length: 60 }, (_, value) => String(value).padStart(2, '0'));
+
+/** `2024-09-21T14:31:48.752` by India's clocks. */
 function wall(at: number): string {
-  return new Date(at + IST_MS).toISOString();
+  const local = at + IST_MS;
+  const day = Math.floor(local / DAY_MS);
+  let date = days.get(day);
+  if (date === undefined) {
+    date = new Date(day * DAY_MS).toISOString().slice(0, 10);
+    if (days.size < 10_000) days.set(day, date);
+  }
+  const ms = Math.floor(local - day * DAY_MS);
+  const [hour, minute, second] = [
+    Math.floor(ms / 3_600_000),
+    Math.floor(ms / 60_000) % 60,
+    Math.floor(ms / 1000) % 60,
+  ];
+  return `${date}T${PAIRS[hour]}:${PAIRS[minute]}:${PAIRS[second]}.${String(ms % 1000).padStart(3, '0')}`;
 }
 
 /** `2024-09-21T14:31:48.752`, with so many decimals (0–6) and, as recorded, no zeros at their end. */

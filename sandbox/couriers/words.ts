@@ -42,12 +42,11 @@ const DELHIVERY: Record<EventName, Delhivery> = {
 };
 
 export function delhiveryWord({ event, code, word }: Scan): Delhivery {
-  if (word?.status === undefined) return { ...DELHIVERY[event], ...codeOf(code ?? word?.code) };
+  if (word?.status === undefined) {
+    const given = code ?? word?.code;
+    return given === undefined ? DELHIVERY[event] : { ...DELHIVERY[event], code: String(given) };
+  }
   return d(word.type ?? 'UD', word.status, String(word.code ?? ''), word.status);
-}
-
-function codeOf(code: string | number | undefined): { code?: string } {
-  return code === undefined ? {} : { code: String(code) };
 }
 
 /** Official LR words of Delhivery B2B, and the title-case words that its example shows. */
