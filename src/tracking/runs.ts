@@ -75,13 +75,13 @@ async function plan(
     with due as materialized (${dueParcels(sql, name, since, courier.mostPerRun ?? null)}),
     run as (
       insert into tracking_runs (id, tracker, planned, request_limit, started_at, state, finished_at)
-      select ${runId}, ${name}, count(*), ${limit ? `${limit.max}/${limit.seconds}` : null}, ${now},
+      select ${runId}::uuid, ${name}, count(*), ${limit ? `${limit.max}/${limit.seconds}` : null}, ${now},
         case when count(*) = 0 then 'finished' else 'running' end, case when count(*) = 0 then ${now}::timestamptz end
       from due returning planned),
     batches as (
       insert into tracking_batches (run_id, no, shipment_ids, due_at)
-      select ${runId}, place / ${courier.batch}, array_agg(id order by place), ${now}
-      from due group by place / ${courier.batch})
+      select ${runId}::uuid, (place / ${courier.batch})::int, array_agg(id order by place), ${now}::timestamptz
+      from due group by 2)
     select planned from run`;
   return { runId, planned: made?.planned ?? 0 };
 }

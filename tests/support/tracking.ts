@@ -1,0 +1,175 @@
+import type { CourierOptions } from '../../sandbox/couriers/couriers.ts';
+import { COURIERS, type CourierName, type Parcel } from '../../sandbox/couriers/model.ts';
+import type { ParcelSpec } from '../../sandbox/couriers/parcels.ts';
+import { type Sandbox, startSandbox } from '../../sandbox/server.ts';
+import { type RunningWorkers, runWorkers } from '../../src/queue/run.ts';
+import { reconcileTrackers, startRun, trackingHandlers, trackingTasks } from '../../src/tracking/index.ts';
+import { startTestFleet, type TestFleet } from './fleet.ts';
+import type { Backend } from './redis.ts';
+import { until } from './until.ts';
+
+/** What each tracker's parcels are booked with and where their orders come from (C2). */
+const BOOKING: Record<CourierName, { courier: string; source: string }> = {
+  'delhivery-b2c': { courier: 'Delhivery Surface', source: 'shopify' },
+  'delhivery-b2b': { courier: 'delhivery b2b', source: 'Retailer' },
+  shiprocket: { courier: 'Shiprocket', source: 'woocommerce' },
+  velocity: { courier: 'VELOCITY', source: 'Outbound' },
+  'delhivery-fallback': { courier: 'Delhivery', source: 'temu' },
+};
+
+export interface RunRow {
+  id: string;
+  state: string;
+  planned: number;
+  updated: number;
+  unchanged: number;
+  not_found: number;
+  mismatched: number;
+  unmapped: number;
+  failed: number;
+  requests: number;
+  waits: number;
+  words: Record<string, number>;
+  errors: Record<string, number>;
+}
+
+export interface ShipmentRow {
+  id: string;
+  number: string;
+  status: string;
+  courier_status: string | null;
+  last_tracked_at: Date | null;
+  picked_up_at: Date | null;
+  delivered_at: Date | null;
+  rto_started_at: Date | null;
+  being_tracked: boolean | null;
+  tracking_ended: string | null;
+  tracked_by: string | null;
+  unmapped_word: string | null;
+  status_times: Record<string, string>;
+  order_status: number;
+}
+
+/** A fleet that tracks, in this process, against the sandbox's couriers, with a clock that can be put forward. */
+export interface TrackingStand {
+  sandbox: Sandbox;
+  stack: TestFleet;
+  /** A parcel at the courier with its order and shipment in the database. */
+  parcel(api: CourierName, spec?: Partial<ParcelSpec>): Promise<Parcel>;
+  /** Orders and shipments of parcels that the sandbox has. */
+  book(parcels: readonly Parcel[]): Promise<void>;
+  /** One run from beginning to end. */
+  run(tracker: CourierName): Promise<RunRow>;
+  lastRun(tracker: CourierName): Promise<RunRow>;
+  shipment(number: string): Promise<ShipmentRow>;
+  work(): RunningWorkers;
+  /** Does once what the scheduler does all the time. */
+  tick(): Promise<void>;
+  advance(ms: number): void;
+  now(): number;
+  close(): Promise<void>;
+}
+
+export async function startTrackingStand(
+  backend: Backend,
+  couriers: CourierOptions = {},
+  settings: Record<string, string> = {},
+): Promise<TrackingStand> {
+  const sandbox = await startSandbox({ couriers });
+  const stack = await startTestFleet(backend, sandbox.routers, {
+    ...FAST,
+    ...sandbox.couriers.env(),
+    ...settings,
+  });
+  const { fleet } = stack;
+  const sql = fleet.db.$client;
+  let offsetMs = 0;
+  const deps = { ...fleet, clock: () => Date.now() + offsetMs };
+  const workers: RunningWorkers[] = [];
+  await reconcileTrackers(deps, fleet.config.TRACKING_STATUS);
+
+  const stand: TrackingStand = {
+    sandbox,
+    stack,
+    async parcel(api, spec = {}) {
+      const parcel = sandbox.couriers.parcels.add({ api, ...spec });
+      await stand.book([parcel]);
+      return parcel;
+    },
+    async book(parcels) {
+      const rows = parcels.map(({ api, number, reference, bookedAt }) => ({
+        reference,
+        ...BOOKING[api],
+        awb: api === 'delhivery-b2b' ? null : number,
+        lr: api === 'delhivery-b2b' ? number : null,
+        booked_at: new Date(bookedAt),
+      }));
+      await sql`
+        with given as (
+          select *, gen_random_uuid() as order_id from jsonb_to_recordset(${sql.json(rows as never)}) as g(reference text,
+            courier text, source text, awb text, lr text, booked_at timestamptz)),
+        made as (insert into orders (id, source, marketplace_order_id) select order_id, source, reference from given returning id)
+        select count(*) from made`;
+      await sql`
+        insert into shipments (order_id, booking_courier, booked_at, awb_number, lr_number)
+        select o.id, g.courier, g.booked_at, g.awb, g.lr
+        from jsonb_to_recordset(${sql.json(rows as never)}) as g(reference text, courier text, source text, awb text, lr text, booked_at timestamptz)
+          join orders o on o.marketplace_order_id = g.reference and o.source = g.source
+        on conflict do nothing`;
+    },
+    async run(name) {
+      const tracker = fleet.trackers.find((one) => one.name === name);
+      if (!tracker) throw new Error(`no tracker ${name}`);
+      const started = await startRun(deps, tracker);
+      if (started.is === 'skipped') throw new Error(`skipped: ${started.reason}`);
+      return await until(
+        async () => {
+          const run = await stand.lastRun(name);
+          return run.state === 'finished' && run;
+        },
+        { timeoutMs: 60_000, what: `the run of ${name} to end` },
+      );
+    },
+    async lastRun(name) {
+      const [run] = await sql<RunRow[]>`
+        select * from tracking_runs where tracker = ${name} order by started_at desc limit 1`;
+      if (!run) throw new Error(`${name} has never run`);
+      return run;
+    },
+    async shipment(number) {
+      const [row] = await sql<ShipmentRow[]>`
+        select s.*, coalesce(s.lr_number, s.awb_number) as number, o.order_status
+        from shipments s join orders o on o.id = s.order_id where ${number} in (s.awb_number, s.lr_number)`;
+      if (!row) throw new Error(`no shipment ${number}`);
+      return row;
+    },
+    work() {
+      const running = runWorkers(trackingHandlers(deps), deps);
+      workers.push(running);
+      return running;
+    },
+    async tick() {
+      for (const task of trackingTasks(deps)) await task.run(new AbortController().signal);
+    },
+    advance(ms) {
+      offsetMs += ms;
+    },
+    now: deps.clock,
+    async close() {
+      for (const name of COURIERS) sandbox.couriers.api[name].faults.clear();
+      await Promise.all(workers.map((running) => running.stop(500)));
+      await sandbox.close();
+      await stack.close();
+    },
+  };
+  return stand;
+}
+
+/** Tests do not wait as long as the couriers want: the limits have tests of their own. */
+const FAST = {
+  DELHIVERY_B2C_LIMIT: 'off',
+  DELHIVERY_B2B_LIMIT: 'off',
+  SHIPROCKET_LIMIT: 'off',
+  VELOCITY_LIMIT: 'off',
+  DELHIVERY_FALLBACK_LIMIT: 'off',
+};

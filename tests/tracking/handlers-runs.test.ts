@@ -1,0 +1,41 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { COURIERS } from '../../sandbox/couriers/model.ts';
+import { backends } from '../support/redis.ts';
+import { startTrackingStand, type TrackingStand } from '../support/tracking.ts';
+
+describe.each(backends())('runs of all trackers, queues on %s', (backend) => {
+  let stand: TrackingStand;
+  beforeAll(async () => {
+    stand = await startTrackingStand(backend);
+    stand.work();
+  });
+  afterAll(() => stand.close());
+
+  test.each(COURIERS)('C3, C4, C7: every parcel of %s gets the status that its scans mean', async (api) => {
+    const { parcels } = stand.sandbox.couriers;
+    const many = parcels.addMany({ api, count: api === 'delhivery-fallback' ? 40 : 120, seed: 5, days: 20 });
+    await stand.book(many);
+    const run = await stand.run(api);
+    expect(run).toMatchObject({ planned: many.length, failed: 0, mismatched: 0 });
+    expect(run.updated + run.unchanged + run.not_found + run.unmapped).toBe(run.planned);
+    let lost = 0;
+    let strange = 0;
+    for (const { number, life } of many) {
+      const truth = parcels.truth(number);
+      const row = await stand.shipment(number);
+      expect(row.last_tracked_at).not.toBeNull();
+      if (row.tracking_ended || !truth.known) lost++;
+      if (row.unmapped_word) strange++;
+      // C9: the fallback forgets parcels a week after their end, and says so
+      if (row.tracking_ended) expect([api, row.being_tracked]).toEqual(['delhivery-fallback', false]);
+      // C6: a word that no table has changes nothing
+      else if (row.unmapped_word) expect([life, row.status]).toEqual(['strangeWord', 'pending']);
+      else expect([number, life, row.status]).toEqual([number, life, truth.status]);
+    }
+    expect([run.not_found, run.unmapped]).toEqual([lost, strange]);
+    // a second run asks again for what has not ended, and changes nothing
+    const again = await stand.run(api);
+    expect(again.updated).toBe(0);
+    expect(again.planned).toBeLessThan(run.planned);
+  });
+});
