@@ -105,7 +105,7 @@ export function refusal(
 ): Result<Map<string, Item>> {
   const body = jsonOf(response);
   const said = body === undefined ? response.text.slice(0, 1_000) : sentences(body).join('; ');
-  const shown = `${courier} answered ${quote(said) || `HTTP ${response.status} without a word`}`;
+  const shown = `${courier} answered ${quote(said) || `HTTP ${response.status} with nothing that can be read`}`;
   const means =
     [...complaints, ...COMMON].find(([pattern]) => pattern.test(said))?.[1] ?? kindOf(response, body);
   const [first] = asked;
@@ -122,8 +122,8 @@ function kindOf(response: HttpResponse, body: unknown): FailureKind {
   const known = BY_CODE[code];
   if (known) return known;
   if (REFUSALS.includes(response.status) || REFUSALS.includes(code)) return 'rejected';
-  // a refusal with a friendly status: it has words, and no code of another kind
-  const friendly = response.status < 300 && !(code >= 300);
+  // a refusal with a friendly status: it has words, and no code that says otherwise
+  const friendly = response.status < 300 && Number.isNaN(code);
   return friendly && sentences(body).length > 0 ? 'rejected' : 'malformed';
 }
 

@@ -50,11 +50,12 @@ export default defineCourier({
     const list = isObject(body) && Array.isArray(body.ShipmentData) ? body.ShipmentData : undefined;
     // a push has one parcel at the top (C14)
     const found = (list ?? [body]).flatMap((entry) => {
-      const parcel = isObject(entry) && isObject(entry.Shipment) ? entry.Shipment : undefined;
-      return parcel ? [itemOf(parcel, now)] : [];
+      const parcel = isObject(entry) && isObject(entry.Shipment) ? itemOf(entry.Shipment, now) : undefined;
+      return parcel && parcel[0] !== null ? [parcel] : [];
     });
     const refused = isObject(body) && (body.Error || body.error || body.rmk || body.Success === false);
-    if (found.length === 0 && (list === undefined || refused))
+    // an empty list says that it knows none of them; one with nothing readable in it says nothing
+    if (found.length === 0 && (refused || list?.length !== 0))
       return refusal('Delhivery B2C', response, asked, DELHIVERY_COMPLAINTS);
     return byNumber('Delhivery B2C', asked, found);
   },

@@ -1,7 +1,18 @@
 import type { z } from 'zod';
 import { count } from '../../config.ts';
 import { ok } from '../../errors.ts';
-import { byNumber, hasMoved, isObject, jsonOf, part, parts, refusal, sentences, text } from '../answer.ts';
+import {
+  byNumber,
+  hasMoved,
+  isObject,
+  type Json,
+  jsonOf,
+  part,
+  parts,
+  refusal,
+  sentences,
+  text,
+} from '../answer.ts';
 import { address, withQuery } from '../connecting.ts';
 import { defineCourier, type Item, type Scheme } from '../courier.ts';
 import {
@@ -74,9 +85,11 @@ export default defineCourier({
       return ok(
         new Map([[number, { is: 'ended', why: 'Delhivery does not know it', onlyAfterMs: 48 * HOUR_MS }]]),
       );
-    // "data" without this parcel
-    const fine =
-      isObject(body) && 'data' in body && response.status < 300 && !(Number(body.statusCode) >= 300);
+    // nothing, or another parcel; a list in which nothing can be read is neither
+    const data = isObject(body) ? body.data : undefined;
+    const named = parcels.some(([awb]) => awb !== null);
+    const told = data === null || named || (typeof data === 'object' && Object.keys(data).length === 0);
+    const fine = told && response.status < 300 && !(Number((body as Json).statusCode) >= 300);
     return fine ? items : refusal('Delhivery fallback', response, asked, DELHIVERY_COMPLAINTS);
   },
 });

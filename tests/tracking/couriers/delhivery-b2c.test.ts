@@ -303,7 +303,7 @@ describe('C4, R3: items', () => {
   });
   test('R4: deep JSON and long texts', () => {
     const deep = `{"ShipmentData":${'['.repeat(100_000)}${']'.repeat(100_000)}}`;
-    expect(items(courier, deep, [AWB])).toEqual({});
+    expect(failure(courier, deep, [AWB]).kind).toBe('malformed');
     const long = answer({ type: 'UD', status: 'x'.repeat(1_000_000), ReferenceNo: 'y'.repeat(1_000_000) });
     expect(JSON.stringify(scan(courier, long, AWB)).length).toBeLessThan(1_000);
   });
@@ -344,6 +344,8 @@ describe('answers without parcels', () => {
     ['null', 200],
     [{}, 200],
     [{ ShipmentData: {} }, 200],
+    [{ ShipmentData: [null, 7, 'x', []] }, 200],
+    [{ ShipmentData: [{ Shipment: null }, { Shipment: { AWB: {}, Status: 'Delivered' } }] }, 200],
     [{ location: 'elsewhere' }, 302],
   ])('%j with status %i is malformed', (body, status) => {
     expect(failure(courier, body, [AWB, '2'], { status }).kind).toBe('malformed');

@@ -196,6 +196,13 @@ describe('R3, R4: items', () => {
     [{ statusCode: 400, message: 'wbn is required' }, 400, 'rejected'],
     ['<html></html>', 200, 'malformed'],
     ['{}', 200, 'malformed'],
+    [{ statusCode: 200, message: 'Success' }, 200, 'malformed'],
+    [{ statusCode: 200, data: [null] }, 200, 'malformed'],
+    [
+      { statusCode: 200, message: 7, data: [{ awb: null, hqStatus: [], status: 'Delivered' }] },
+      200,
+      'malformed',
+    ],
     ['Throttled, wait 8 seconds.', 200, 'throttled'],
   ])('%j (%i): %s', (body, status, kind) => {
     expect(failure(courier, body, [AWB], { status }).kind).toBe(kind);
