@@ -118,11 +118,20 @@ function heading(kind: string, count: number): string {
   return `${MARKS[kind]} ${count === 1 ? one : `${count} ${many}`}`;
 }
 
+export interface PeopleMail {
+  subject: string;
+  items: { time: string; text: string }[];
+  /** How many are not among them. */
+  more: number;
+}
+
 /** The same for a mail: subject, and one paragraph each. */
-export function peopleMail(told: readonly Told[]): { subject: string; lines: string[]; more: number } {
+export function peopleMail(told: readonly Told[]): PeopleMail {
   const [first] = told;
   const subject =
     first && told.length === 1 ? clip(lineOf(first), 120) : `${told.length} matters need a person`;
-  const lines = told.slice(0, MOST_LINES).map((one) => `${shortTime(one.createdAt)}  ${lineOf(one)}`);
-  return { subject, lines, more: told.length - lines.length };
+  const items = told
+    .slice(0, MOST_LINES)
+    .map((one) => ({ time: shortTime(one.createdAt), text: lineOf(one) }));
+  return { subject, items, more: told.length - items.length };
 }

@@ -132,7 +132,7 @@ export async function settleFailed(
     () => db.$client`
       update notices n set state = s.state, due_at = s.due, error = ${why}
       from unnest(${next.map(({ id }) => id)}::uuid[], ${next.map(({ state }) => state)}::text[],
-        ${next.map(({ due }) => due)}::timestamptz[], ${next.map(({ lease }) => lease)}::timestamptz[]) s(id, state, due, lease)
+        ${next.map(({ due }) => due.toISOString())}::timestamptz[], ${next.map(({ lease }) => lease.toISOString())}::timestamptz[]) s(id, state, due, lease)
       where n.id = s.id and n.state = 'pending' and n.due_at = s.lease`,
   );
   return { failed: next.filter(({ state }) => state === 'failed').length };

@@ -110,8 +110,11 @@ function failureOf(error: unknown): Failure {
     if (cause instanceof FailureError) return cause.failure;
   const said =
     error instanceof Error && 'data' in error ? (error.data as { error?: unknown }).error : undefined;
-  const word = typeof said === 'string' ? said.slice(0, 100) : undefined;
-  if (word === undefined) return fail('transient', `Slack: ${messageOf(error)}`).failure;
+  // its client takes what is no JSON for the name of an error
+  const word = typeof said === 'string' && /^\w{1,60}$/.test(said) ? said : undefined;
+  if (word === undefined)
+    return fail('malformed', said === undefined ? `Slack: ${messageOf(error)}` : 'Slack answers no JSON')
+      .failure;
   const token = TOKEN_FAULTS[word];
   if (token) return fail('credentials', `Slack refuses the token (${word}): ${token}`).failure;
   const channel = CHANNEL_FAULTS[word];

@@ -18,7 +18,7 @@ const COLOURS: Record<OutcomeName, string> = {
   updated: '#1f9d62',
   unchanged: '#9aa7b8',
   notFound: '#d9a21b',
-  mismatched: '#d97706',
+  mismatched: '#d6457f',
   unmapped: '#8b5cf6',
   failed: '#dc3f45',
 };
@@ -50,6 +50,9 @@ const headline = (row: Row) =>
     ? html`<p class="of-text" style="margin:20px 0 0;font-size:16px;${INK}">No parcel was due.</p>`
     : html`<p class="of-text" style="margin:20px 0 0;font-size:16px;line-height:1.4;${INK}"><span style="font-size:30px;font-weight:650;letter-spacing:-.01em">${number(row.updated)}</span> of ${number(row.planned)} parcels updated</p>`;
 
+const subtitle = (text: string) =>
+  html`<h2 class="of-text" style="margin:28px 0 8px;font-size:15px;font-weight:650;${INK}">${text}</h2>`;
+
 /** Shares as one line of colour; a sliver stays visible. */
 function bar(row: Row) {
   const shown = OUTCOMES.filter((name) => row[name] > 0);
@@ -62,20 +65,26 @@ function bar(row: Row) {
 }
 
 function figures(row: Row, digest: boolean) {
-  const line = (label: unknown, value: string, more: string) => html`<tr>
+  // what did not happen steps back
+  const line = (
+    label: unknown,
+    count: number,
+    more: string,
+    value = count ? `font-weight:600;${INK}` : DIM,
+  ) => html`<tr>
 <td class="of-text of-line" style="padding:9px 8px 9px 0;font-size:15px;${RULE};${INK}">${label}</td>
-<td class="of-text of-line" style="padding:9px 0;font-size:15px;font-weight:600;${RULE};${INK};${FIGURES}">${value}</td>
+<td class="${count ? 'of-text' : 'of-dim'} of-line" style="padding:9px 0;font-size:15px;${RULE};${value};${FIGURES}">${number(count)}</td>
 <td class="of-dim of-line" width="64" style="padding:9px 0 9px 8px;font-size:13px;${RULE};${DIM};${FIGURES}">${more}</td>
 </tr>`;
   const dot = (name: OutcomeName) =>
     html`<span style="color:${COLOURS[name]};font-size:15px">●</span>&ensp;${LABELS[name]}`;
   const fact = (label: string, value: string) => html`<tr>
-<td class="of-dim of-line" style="padding:9px 12px 9px 0;font-size:14px;vertical-align:top;white-space:nowrap;${RULE};${DIM}">${label}</td>
-<td class="of-text of-line" style="padding:9px 0;font-size:14px;line-height:1.4;text-align:right;${RULE};${INK}">${value}</td>
+<td class="of-dim of-line" style="padding:9px 12px 9px 0;font-size:14px;line-height:1.4;vertical-align:baseline;white-space:nowrap;${RULE};${DIM}">${label}</td>
+<td class="of-text of-line" style="padding:9px 0;font-size:14px;line-height:1.4;vertical-align:baseline;text-align:right;${RULE};${INK}">${value.replace(/ (?=%|s |per )/g, NBSP)}</td>
 </tr>`;
-  return html`<table width="100%" cellpadding="0" cellspacing="0" style="margin:20px 0 0;border-collapse:collapse">
-${OUTCOMES.map((name) => line(dot(name), number(row[name]), share(row[name], row.planned)))}
-${line('Parcels asked', number(row.planned), '')}
+  return html`${digest ? subtitle('All runs together') : ''}<table width="100%" cellpadding="0" cellspacing="0" style="margin:${digest ? 0 : 20}px 0 0;border-collapse:collapse">
+${OUTCOMES.map((name) => line(dot(name), row[name], share(row[name], row.planned)))}
+${line('Parcels asked', row.planned, '')}
 </table>
 <table width="100%" cellpadding="0" cellspacing="0" style="margin:16px 0 0;border-collapse:collapse">
 ${fact('Requests', requestsLine(row))}
@@ -87,19 +96,23 @@ ${digest ? fact('Time spent', duration(row.durationMs)) : fact('Duration', durat
 /** Few columns, so that it fits a telephone; what is rare is said under the name. */
 function digestTable(rows: readonly Row[]) {
   const head = (text: string, style = FIGURES) =>
-    html`<th scope="col" class="of-dim" style="padding:0 0 6px 10px;font-size:12px;font-weight:600;${DIM};${style}">${text}</th>`;
+    html`<th scope="col" class="of-dim" style="padding:0 0 6px 14px;font-size:12px;font-weight:600;${DIM};${style}">${text}</th>`;
   const cell = (value: number, colour = INK) =>
-    html`<td class="${colour === INK ? 'of-text ' : ''}of-line" style="padding:10px 0 10px 10px;vertical-align:top;font-size:15px;${RULE};${colour};${FIGURES}">${number(value)}</td>`;
+    html`<td class="${colour === INK ? 'of-text ' : ''}of-line" style="padding:10px 0 0 14px;vertical-align:top;font-size:15px;${RULE};${colour};${FIGURES}">${number(value)}</td>`;
   return html`<table width="100%" cellpadding="0" cellspacing="0" style="margin:24px 0 0;border-collapse:collapse">
 <tr>${head('Tracker', 'text-align:left;padding-left:0')}${head('Asked')}${head('Updated')}${head('Failed')}</tr>
 ${rows.map(
   (row) => html`<tr>
-<td class="of-text of-line" style="padding:10px 0;vertical-align:top;font-size:15px;line-height:1.35;${RULE};${INK}"><strong style="font-weight:600">${row.title}</strong><br><span class="of-dim" style="font-size:13px;${DIM}">${aside(row)}</span></td>
+<td class="of-text of-line" style="padding:10px 0 0;vertical-align:top;font-size:15px;font-weight:600;${RULE};${INK}">${row.title}</td>
 ${cell(row.planned)}${cell(row.updated)}${cell(row.failed, row.failed > 0 ? `color:${COLOURS.failed};font-weight:600` : INK)}
+</tr><tr>
+<td colspan="4" class="of-dim" style="padding:2px 0 10px;font-size:13px;line-height:1.45;${DIM}">${aside(row)}</td>
 </tr>`,
 )}
 </table>`;
 }
+
+const NBSP = '\u00a0';
 
 const aside = (row: Row) =>
   [
@@ -110,7 +123,9 @@ const aside = (row: Row) =>
       .filter((name) => row[name] > 0)
       .map((name) => `${number(row[name])} ${LABELS[name].toLowerCase()}`),
     ...(row.waits > 0 ? [`waited ${duration(row.waitedMs)}`] : []),
-  ].join(' · ');
+  ]
+    .map((part) => part.replaceAll(' ', NBSP))
+    .join(`${NBSP}· `); // a line breaks after the dot, and nowhere else
 
 function counted(title: string, all: Report['words'], more: number, digest: boolean, code: boolean) {
   if (all.length === 0) return '';
@@ -118,12 +133,12 @@ function counted(title: string, all: Report['words'], more: number, digest: bool
     code
       ? html`<code class="of-code" style="padding:1px 5px;border-radius:4px;background:#eef1f5;font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:13px;word-break:break-word">${text}</code>`
       : html`<span style="word-break:break-word">${text}</span>`;
-  return html`<h2 class="of-text" style="margin:28px 0 8px;font-size:15px;font-weight:650;${INK}">${title}</h2>
+  return html`${subtitle(title)}
 <table width="100%" cellpadding="0" cellspacing="0" style="border-collapse:collapse">
 ${all.map(
   ({ tracker, text, count }) => html`<tr>
-<td class="of-text of-line" style="padding:8px 12px 8px 0;font-size:14px;line-height:1.45;${RULE};${INK}">${shown(text)}${digest ? html` <span class="of-dim" style="font-size:13px;${DIM}">${tracker}</span>` : ''}</td>
-<td class="of-text of-line" style="padding:8px 0;vertical-align:top;font-size:14px;font-weight:600;${RULE};${INK};${FIGURES}">${number(count)}</td>
+<td class="of-text of-line" style="padding:8px 12px 8px 0;font-size:14px;line-height:1.45;vertical-align:baseline;${RULE};${INK}">${shown(text)}${digest ? html` <span class="of-dim" style="font-size:13px;${DIM}">${tracker}</span>` : ''}</td>
+<td class="of-text of-line" style="padding:8px 0;vertical-align:baseline;font-size:14px;line-height:1.45;font-weight:600;${RULE};${INK};${FIGURES}">${number(count)}</td>
 </tr>`,
 )}
 </table>

@@ -45,6 +45,8 @@ export interface Row extends Record<OutcomeName, number> {
   allowed: number | null;
   /** "7 per 3 s"; null: none, or several. */
   limit: string | null;
+  /** False where no limit was set at all. */
+  limited: boolean;
   waits: number;
   waitedMs: number;
   durationMs: number;
@@ -120,6 +122,7 @@ function rowOf(title: string, runs: readonly Run[]): Row {
     requests: sum((run) => run.requests),
     allowed: allowed.some((one) => one === null) ? null : sum((run) => allowedOf(run) ?? 0),
     limit: limit ? limit.replace(/^(\d+)\/(\d+)$/, '$1 per $2 s') : null,
+    limited: runs.some(({ requestLimit }) => requestLimit !== null),
     waits: sum((run) => run.waits),
     waitedMs: sum((run) => run.waitedMs),
     durationMs: sum(durationOf),
@@ -173,7 +176,9 @@ function periodOf(runs: readonly Run[]): string {
   const end = new Date(Math.max(...runs.map(({ finishedAt }) => finishedAt.getTime())));
   const sameDay = start.toISOString().slice(0, 10) === end.toISOString().slice(0, 10);
   const to = sameDay ? `${end.toISOString().slice(11, 16)} UTC` : shortTime(end);
-  return `${shortTime(start).replace(' UTC', '')} – ${to}`;
+  return shortTime(start) === shortTime(end)
+    ? shortTime(end)
+    : `${shortTime(start).replace(' UTC', '')} – ${to}`;
 }
 
 /** 36000 → "36,000". */
@@ -198,7 +203,7 @@ export function share(part: number, whole: number): string {
 
 /** "721 of the 756 that 7 per 3 s let through (95 %)". */
 export function requestsLine(row: Row): string {
-  if (row.allowed === null) return `${number(row.requests)}${row.limit ? '' : ' (no limit)'}`;
+  if (row.allowed === null) return `${number(row.requests)}${row.limited ? '' : ' (no limit)'}`;
   const by = row.limit ? `that ${row.limit} let through` : 'that the limits let through';
   return `${number(row.requests)} of the ${number(row.allowed)} ${by}${row.requests ? ` (${share(row.requests, row.allowed)})` : ''}`;
 }
