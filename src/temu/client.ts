@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Failure, fail, ok, type Result } from '../errors.ts';
 import type { Http } from '../http.ts';
 import type { Log } from '../log.ts';
-import type { Law, Quota } from '../quota.ts';
+import type { Law, Quota, Slot } from '../quota.ts';
 import { failureOf, readEnvelope } from './envelope.ts';
 import { signedBody, type TemuParams } from './sign.ts';
 
@@ -55,6 +55,8 @@ export interface Store {
 export interface CallOptions {
   share: TemuShare;
   signal?: AbortSignal;
+  /** When the quota has no room for so long, the call is not made: `throttled`. Undefined: it waits. */
+  patienceMs?: number | undefined;
   /** The call changes something at Temu. `beforeSend` runs when the request is about to leave, and may forbid it. */
   effect?: { beforeSend(): Promise<void> };
 }
@@ -128,7 +130,9 @@ export function createTemuClient(deps: TemuClientDeps): TemuClient {
   ) {
     const type = TYPES[api][store.apiVersion];
     for (let tries = 1; ; tries++) {
-      const slot = await deps.quota.take(store.appKey, options.share, options.signal);
+      const slot = await takeSlot(deps.quota, store.appKey, options);
+      if (!slot)
+        return { failure: { kind: 'throttled', message: 'the quota has no room at once' } as Failure };
       await options.effect?.beforeSend();
       const timestamp = Math.floor((deps.clock() + (clockOffset.get(host) ?? 0)) / 1000);
       const common = {
@@ -234,6 +238,22 @@ export function createTemuClient(deps: TemuClientDeps): TemuClient {
   }
 
   return { call, hanging };
+}
+
+/** @returns undefined when there was none within the caller's patience */
+async function takeSlot(
+  quota: Quota,
+  account: string,
+  { share, signal, patienceMs }: CallOptions,
+): Promise<Slot | undefined> {
+  if (patienceMs === undefined) return await quota.take(account, share, signal);
+  const enough = AbortSignal.timeout(patienceMs);
+  try {
+    return await quota.take(account, share, signal ? AbortSignal.any([signal, enough]) : enough);
+  } catch (error) {
+    if (enough.aborted && !signal?.aborted) return undefined;
+    throw error;
+  }
 }
 
 /** A fault between sending and a readable answer: harmless to repeat, unless the call has an effect. */

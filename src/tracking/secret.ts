@@ -88,11 +88,14 @@ async function read({ db }: TrackingDeps, tracker: Tracker, sql = db.$client as 
 function usable(
   { secrets, clock }: TrackingDeps,
   { name }: Tracker,
-  { token, expiresAt, same }: Stored,
+  { token, expiresAt, fetchedAt, same }: Stored,
   { renewBeforeMs }: Login,
   refused: string | undefined,
 ): string | undefined {
-  if (!token || !expiresAt || !same || expiresAt.getTime() - renewBeforeMs <= clock()) return undefined;
+  if (!token || !expiresAt || !fetchedAt || !same) return undefined;
+  // one that lives shorter than it is to be renewed early would be fetched for every request
+  const early = Math.min(renewBeforeMs, (expiresAt.getTime() - fetchedAt.getTime()) / 2);
+  if (expiresAt.getTime() - early <= clock()) return undefined;
   const value = secrets.decrypt(token, context(name));
   return value === refused ? undefined : value;
 }

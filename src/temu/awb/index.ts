@@ -1,9 +1,9 @@
 import { type Handler, handle } from '../../queue/handle.ts';
 import type { OrdersDeps } from '../orders/deps.ts';
 import { AWB_TIMINGS, type AwbTimings } from './ledger.ts';
-import { createPush } from './push.ts';
+import { createDirectPush, createPush } from './push.ts';
 import { awbCreated, awbPush } from './queues.ts';
-import { recordEvent } from './record.ts';
+import { record } from './record.ts';
 
 export { normalCarrier } from './carriers.ts';
 export { companiesOf } from './logistics.ts';
@@ -14,7 +14,14 @@ export { type ParcelStory, parcelStories } from './story.ts';
 export { awbTasks } from './tasks.ts';
 
 /** The handlers of the AWB queues. */
-export const awbHandlers = (deps: OrdersDeps, timings: AwbTimings = AWB_TIMINGS): Handler[] => [
-  handle(awbCreated, (event) => recordEvent(deps, event)),
-  handle(awbPush, createPush({ ...deps, timings })),
-];
+export function awbHandlers(base: OrdersDeps, timings: AwbTimings = AWB_TIMINGS): Handler[] {
+  const deps = { ...base, timings };
+  const pushNow = createDirectPush(deps);
+  return [
+    handle(awbCreated, async (event, context) => {
+      const { outcome, orderId } = await record(deps, event);
+      return orderId ? await pushNow(orderId, context) : outcome;
+    }),
+    handle(awbPush, createPush(deps)),
+  ];
+}

@@ -50,23 +50,20 @@ export async function claimPushes(
 ): Promise<Claim | undefined> {
   const now = new Date(clock());
   const token = crypto.randomUUID();
-  const pushes: ClaimedPush[] = await db.$client.begin(async (sql) => {
-    const rows = await sql<{ id: string; state: string; dueAt: Date }[]>`
-      select id, state, due_at as "dueAt" from temu_pushes
-      where order_id = ${orderId} and state in ('pending', 'sending', 'unknown') order by id for update`;
-    // one worker at a time per order: its parcels may have to go in one call
-    const held = rows.some(({ state, dueAt }) => state === 'sending' && dueAt > now);
-    if ((held || !rows.some(({ dueAt }) => dueAt <= now)) && !(redelivered && rows.length > 0)) return [];
-    const taken = await sql<ClaimedPush[]>`
-      update temu_pushes p set state = 'sending', claim = ${token}, attempts = attempts + 1,
-        due_at = ${new Date(clock() + timings.leaseMs)}
-      from shipments s
-      where s.id = p.shipment_id and p.id = any(${rows.map(({ id }) => id)}::uuid[])
-      returning p.id, s.awb_number as "awbNumber", s.carrier, s.booking_courier as "bookingCourier", s.items,
-        p.attempts, p.told_at as "toldAt", p.created_at as "createdAt"`;
-    return [...taken];
-  });
-  return pushes.length > 0 ? { orderId, token, pushes } : undefined;
+  // one worker at a time per order: its parcels may have to go in one call
+  const pushes = await db.$client<ClaimedPush[]>`
+    with open as materialized (
+      select id, state, due_at from temu_pushes
+      where order_id = ${orderId} and state in ('pending', 'sending', 'unknown') order by id for update),
+    fit as (
+      select ${redelivered} or (bool_or(due_at <= ${now}) and not bool_or(state = 'sending' and due_at > ${now})) as yes from open)
+    update temu_pushes p set state = 'sending', claim = ${token}, attempts = attempts + 1,
+      due_at = ${new Date(clock() + timings.leaseMs)}
+    from open, fit, shipments s
+    where fit.yes and p.id = open.id and s.id = p.shipment_id
+    returning p.id, s.awb_number as "awbNumber", s.carrier, s.booking_courier as "bookingCourier", s.items,
+      p.attempts, p.told_at as "toldAt", p.created_at as "createdAt"`;
+  return pushes.length > 0 ? { orderId, token, pushes: [...pushes] } : undefined;
 }
 
 /** Clocks of two machines differ by less than this; a job that finds its pushes due that soon is early, not needless. */

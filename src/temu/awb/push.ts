@@ -1,8 +1,7 @@
 import { actionOf, type Failure } from '../../errors.ts';
-import { backoffMs, minutes, seconds } from '../../queue/define.ts';
+import { minutes } from '../../queue/define.ts';
 import { type JobContext, type Outcome, Wait } from '../../queue/handle.ts';
-import type { Store } from '../client.ts';
-import { activeStore, pauseRefusedStore } from '../stores.ts';
+import { activeStore } from '../stores.ts';
 import {
   type AwbDeps,
   aboutToTell,
@@ -10,19 +9,16 @@ import {
   type ClaimedPush,
   ClaimLost,
   claimPushes,
-  type Settlement,
-  settlePushes,
   waitForClaim,
 } from './ledger.ts';
 import { providerOf, warehouseOf } from './logistics.ts';
+import { offerPushes } from './offer.ts';
+import { letGo, onFailure, parked, postpone, settle, type Work } from './outcome.ts';
 import { compare, type KnownPackage, type Package, planPush } from './plan.ts';
-import { awbPush } from './queues.ts';
-import { type AwbOrder, readBack, readOrder } from './read.ts';
+import { readBack, readOrder } from './read.ts';
 
 /** An order that may not ship yet is looked at again after this long. */
 const WAIT_MS = minutes(1);
-/** Without a ship-by date transient failures are retried this long. */
-const WITHOUT_DEADLINE_MS = 7 * 24 * 3_600_000;
 /** A push that ends its worker this often is parked: more than the tries of a week, one every ten minutes (A7). */
 const POISON_ATTEMPTS = 1_500;
 
@@ -31,38 +27,56 @@ export const createPush =
   (deps: AwbDeps) =>
   async (job: { orderId: string }, context: JobContext): Promise<Outcome> => {
     const claim = await claimPushes(deps, job.orderId, context.redelivered);
-    if (!claim) {
-      const ms = await waitForClaim(deps, job.orderId);
-      if (ms !== undefined) throw new Wait(ms, 'another worker has this order, or it is due in a moment');
-      return { outcome: 'nothing to do' };
-    }
-    try {
-      return await pushOrder(deps, claim, context);
-    } catch (error) {
-      if (error instanceof ClaimLost) return { outcome: 'taken over by another worker' };
-      await letGo(deps, claim).catch(() => {}); // with Postgres away the lease runs out instead
-      throw error;
-    }
+    if (claim) return await pushClaimed(deps, claim, context.signal);
+    const ms = await waitForClaim(deps, job.orderId);
+    if (ms !== undefined) throw new Wait(ms, 'another worker has this order, or it is due in a moment');
+    return { outcome: 'nothing to do' };
   };
 
-/** Interrupted: what may have been told is asked about, the rest is due again; nothing is spent. */
-async function letGo(deps: AwbDeps, claim: Claim): Promise<void> {
-  await deps.db.$client`
-    update temu_pushes set claim = null, offered_at = null, due_at = ${new Date(deps.clock())},
-      state = case when told_at is null then 'pending' else 'unknown' end, attempts = greatest(0, attempts - 1)
-    where claim = ${claim.token} and state = 'sending'`;
+/** How long the direct way waits for the quota: less than A9 allows from the event to the request. */
+const PATIENCE_MS = 50;
+/** Once it had no room, events go to the queue for so long without trying. */
+const CROWDED_MS = 1_000;
+
+/**
+ * The direct way (A9): tells Temu in the job that recorded the event, while the quota has room and nobody else has the
+ * order; else the push is made a job, which waits in the order of the deadlines (A8).
+ */
+export function createDirectPush(deps: AwbDeps) {
+  let crowdedUntil = 0;
+  return async (orderId: string, { signal }: JobContext): Promise<Outcome> => {
+    const claim = performance.now() < crowdedUntil ? undefined : await claimPushes(deps, orderId, false);
+    const outcome = claim && (await pushClaimed(deps, claim, signal, PATIENCE_MS));
+    if (outcome && outcome.outcome !== 'queued') return outcome;
+    if (outcome) crowdedUntil = performance.now() + CROWDED_MS;
+    else await offerPushes(deps, orderId);
+    return { outcome: 'queued' };
+  };
 }
 
-/** One order in one worker's hands. */
-interface Work {
-  deps: AwbDeps;
-  claim: Claim;
-  store: Store;
-  order: AwbOrder;
-  signal: AbortSignal;
+async function pushClaimed(
+  deps: AwbDeps,
+  claim: Claim,
+  signal: AbortSignal,
+  patienceMs?: number,
+): Promise<Outcome> {
+  try {
+    return await pushOrder(deps, claim, signal, patienceMs);
+  } catch (error) {
+    if (error instanceof ClaimLost) return { outcome: 'taken over by another worker' };
+    await letGo(deps, claim).catch(() => {}); // with Postgres away the lease runs out instead
+    throw error;
+  }
 }
 
-async function pushOrder(deps: AwbDeps, claim: Claim, { signal }: JobContext): Promise<Outcome> {
+const carrierOf = (push: ClaimedPush) => push.carrier ?? push.bookingCourier;
+
+async function pushOrder(
+  deps: AwbDeps,
+  claim: Claim,
+  signal: AbortSignal,
+  patienceMs: number | undefined,
+): Promise<Outcome> {
   const order = await readOrder(deps.db, claim.orderId);
   const store = order?.storeId ? await activeStore(deps.db, deps.secrets, order.storeId) : undefined;
   if (!order || !store) {
@@ -70,7 +84,7 @@ async function pushOrder(deps: AwbDeps, claim: Claim, { signal }: JobContext): P
     await letGo(deps, claim);
     return { outcome: 'store paused' };
   }
-  const work: Work = { deps, claim, store, order, signal };
+  const work: Work = { deps, claim, store, order, signal, patienceMs };
   if (claim.pushes.some(({ attempts }) => attempts > POISON_ATTEMPTS))
     return await settle(work, claim.pushes, {
       ...parked(`given up: ${POISON_ATTEMPTS} tries ended without an outcome`),
@@ -101,45 +115,6 @@ async function pushOrder(deps: AwbDeps, claim: Claim, { signal }: JobContext): P
     case 'confirm':
       return await confirm(work, open, plan.sendType, plan.packages);
   }
-}
-
-const carrierOf = (push: ClaimedPush) => push.carrier ?? push.bookingCourier;
-
-const parked = (error: string, untilOrderChanges = false) => ({
-  state: 'parked' as const,
-  error,
-  untilOrderChanges,
-});
-
-async function settle(work: Work, pushes: readonly ClaimedPush[], outcome: Settlement): Promise<Outcome> {
-  await settlePushes(
-    work.deps,
-    work.claim,
-    pushes.map(({ id }) => id),
-    outcome,
-  );
-  const why = 'error' in outcome ? outcome.error : null;
-  return {
-    outcome: outcome.state,
-    order: work.order.sn,
-    awbs: pushes.map((push) => push.awbNumber).join(' '),
-    why,
-  };
-}
-
-/** Later again: what may have been told stays unknown, the rest stays to be told. */
-async function postpone(
-  work: Work,
-  pushes: readonly ClaimedPush[],
-  { ms, error, spent }: { ms: number; error: string | null; spent: boolean },
-): Promise<Outcome> {
-  const dueAt = new Date(work.deps.clock() + ms);
-  const told = pushes.filter(({ toldAt }) => toldAt !== null);
-  const untold = pushes.filter(({ toldAt }) => toldAt === null);
-  if (told.length > 0)
-    await settle(work, told, { state: 'unknown', error: error ?? 'the answer was lost', dueAt });
-  if (untold.length > 0) await settle(work, untold, { state: 'pending', error, dueAt, spent });
-  return { outcome: 'later', order: work.order.sn, inMs: ms, why: error };
 }
 
 /**
@@ -223,6 +198,7 @@ async function confirm(
     {
       share: 'awb',
       signal,
+      patienceMs: work.patienceMs,
       effect: {
         beforeSend: () =>
           aboutToTell(
@@ -313,93 +289,3 @@ async function change(work: Work, push: ClaimedPush, packageSn: string): Promise
 /** Temu wants its ids as numbers; one beyond 2^53 stays exact as a bigint. */
 const numberOf = (id: string): number | bigint | string =>
   !/^\d+$/.test(id) ? id : Number.isSafeInteger(Number(id)) ? Number(id) : BigInt(id);
-
-/** "The current package cannot be edited": a re-booking that Temu does not allow. */
-const NOT_EDITABLE = 120015529;
-
-/** One action for each kind of failure (T16, A7). */
-async function onFailure(work: Work, pushes: readonly ClaimedPush[], failure: Failure): Promise<Outcome> {
-  const text = failure.message;
-  const attempts = Math.max(...pushes.map((push) => push.attempts));
-  switch (failure.kind) {
-    case 'credentials':
-    case 'bug':
-      await postpone(work, pushes, { ms: 0, error: text, spent: false });
-      await pauseRefusedStore(work.deps.db, work.store, failure);
-      return { outcome: 'store paused', why: text };
-    case 'throttled':
-      return await postpone(work, pushes, { ms: seconds(15), error: text, spent: false });
-    case 'notReady':
-      return await postpone(work, pushes, { ms: minutes(2), error: text, spent: true });
-    case 'unknownOutcome':
-      return await settle(work, pushes, {
-        state: 'unknown',
-        error: `the answer was lost (${text}): Temu is asked before anything is sent again`,
-        dueAt: nextLook(work, attempts),
-      });
-    case 'transient':
-    case 'malformed':
-      if (work.deps.clock() > deadlineOf(work, pushes))
-        return await settle(work, pushes, {
-          ...parked(`Temu could not be told before the deadline: ${text}`),
-          maybeTold: pushes.some(({ toldAt }) => toldAt !== null),
-        });
-      return await postpone(work, pushes, {
-        ms: backoffMs(awbPush.backoff, attempts),
-        error: text,
-        spent: true,
-      });
-    case 'alreadyDone':
-      return await settleAlreadyDone(work, pushes, text);
-    case 'sellerMustAct':
-      return await settle(work, pushes, parked(text, true));
-    case 'scope':
-      return await settle(
-        work,
-        pushes,
-        parked(
-          `${text}; ask Temu's business contact to open this API, authorise the app again, then: orderfleet awb retry`,
-        ),
-      );
-    case 'rejected':
-      return await settle(
-        work,
-        pushes,
-        failure.code === NOT_EDITABLE ? parked(text) : { state: 'rejected', error: text },
-      );
-  }
-}
-
-/** Soon after the first lost answer; a call whose answers are lost again and again is repeated ever more seldom (A7). */
-const nextLook = ({ deps }: Work, attempts: number) =>
-  new Date(
-    deps.clock() +
-      backoffMs({ baseMs: deps.timings.firstLookMs, maxMs: awbPush.backoff.maxMs }, attempts, () => 0),
-  );
-
-const deadlineOf = ({ order }: Work, pushes: readonly ClaimedPush[]) =>
-  order.shipBy?.getTime() ??
-  Math.min(...pushes.map(({ createdAt }) => createdAt.getTime())) + WITHOUT_DEADLINE_MS;
-
-/** "Already shipped", "number used": true when Temu has our number for this order, else a conflict (A6). */
-async function settleAlreadyDone(work: Work, pushes: readonly ClaimedPush[], text: string): Promise<Outcome> {
-  const known = await readBack(work.deps, work.store, work.order, work.signal);
-  if (!known.ok)
-    return await settle(work, pushes, {
-      state: 'unknown',
-      error: text,
-      dueAt: new Date(work.deps.clock() + work.deps.timings.firstLookMs),
-    });
-  let last: Outcome = { outcome: 'nothing to do' };
-  for (const push of pushes) {
-    const found = compare(push.awbNumber, known.value, work.order.sent);
-    last = await settle(
-      work,
-      [push],
-      found.is === 'sent'
-        ? { state: 'sent' }
-        : parked(`${text}${found.is === 'conflict' ? `; ${found.reason}` : ''}`, true),
-    );
-  }
-  return last;
-}

@@ -1,4 +1,4 @@
-import type { TransactionSql } from 'postgres';
+import type { Sql, TransactionSql } from 'postgres';
 import type { AwbCreatedEvent } from '../../client.ts';
 import { eventKey } from '../../client.ts';
 import type { Outcome } from '../../queue/handle.ts';
@@ -9,22 +9,50 @@ import { offerPushes } from './offer.ts';
 const GIVE_UP_MS = 24 * 3_600_000;
 const LOOK_AGAIN_MS = 30_000;
 
+export interface Recorded {
+  outcome: Outcome;
+  /** The order whose pushes are due now. */
+  orderId?: string;
+}
+
 /**
  * A2: writes the event, its shipment and what is to be told about it to Postgres before anything else happens. The same
  * event twice is one (A1), unless it was given up: then it begins anew. An event whose order is not known waits for it,
  * and nudges the order sync (A3).
  */
-export async function recordEvent(deps: OrdersBase, event: AwbCreatedEvent): Promise<Outcome> {
+export async function record(deps: OrdersBase, event: AwbCreatedEvent): Promise<Recorded> {
   const now = new Date(deps.clock());
   const key = eventKey(event);
-  const sql = deps.db.$client;
-  await sql`
-    insert into awb_events (key, payload, state, received_at, due_at)
-    values (${key}, ${sql.json(event as never)}, 'waiting', ${now}, ${now})
-    on conflict (key) do update set payload = excluded.payload, state = 'waiting', error = null,
-      received_at = excluded.received_at, due_at = excluded.due_at
-    where awb_events.state = 'parked'`;
-  return await settleEvent(deps, key);
+  const keep = (sql: Sql | TransactionSql) => sql<EventRow[]>`
+      insert into awb_events (key, payload, state, received_at, due_at)
+      values (${key}, ${sql.json(event as never)}, 'waiting', ${now}, ${now})
+      on conflict (key) do update set
+        payload = case when awb_events.state = 'parked' then excluded.payload else awb_events.payload end,
+        received_at = case when awb_events.state = 'parked' then excluded.received_at else awb_events.received_at end,
+        error = case when awb_events.state = 'parked' then null else awb_events.error end,
+        state = case when awb_events.state = 'parked' then 'waiting' else awb_events.state end
+      returning payload, state`;
+  const recorded = await deps.db.$client
+    .begin(async (sql) => await settleEvent(sql, key, (await keep(sql))[0], now))
+    .catch(async (error) => {
+      // what cannot be made a shipment now is not lost: it waits, and is looked at again
+      await keep(deps.db.$client);
+      throw error;
+    });
+  if (recorded.outcome.outcome === 'waiting') await wait(deps, key);
+  return recorded;
+}
+
+/** Records an event and makes a job of what is due for its order. */
+export async function recordEvent(deps: OrdersBase, event: AwbCreatedEvent): Promise<Outcome> {
+  const { outcome, orderId } = await record(deps, event);
+  if (orderId) await offerPushes(deps, orderId);
+  return outcome;
+}
+
+interface EventRow {
+  payload: AwbCreatedEvent;
+  state: string;
 }
 
 interface FoundOrder {
@@ -32,57 +60,66 @@ interface FoundOrder {
   source: string;
 }
 
-/** Makes a shipment of a waiting event when its order is there. */
-async function settleEvent(deps: OrdersBase, key: string): Promise<Outcome> {
-  const now = new Date(deps.clock());
-  const settled = await deps.db.$client.begin(async (sql) => {
-    const [row] = await sql<{ payload: AwbCreatedEvent; state: string; receivedAt: Date }[]>`
-      select payload, state, received_at as "receivedAt" from awb_events where key = ${key} for update`;
-    if (row?.state !== 'waiting') return { outcome: 'known already' };
-    const event = row.payload;
-    const found = await sql<FoundOrder[]>`
-      select id, source from orders where ${
-        event.orderId
-          ? sql`id = ${event.orderId}`
-          : sql`source = ${event.source ?? ''} and marketplace_order_id = ${event.marketplaceOrderId ?? ''}`
-      } order by created_at desc limit 2`;
-    const [order, second] = found;
-    if (second) {
-      const error = `two stores have an order ${event.marketplaceOrderId}: name it by orderId`;
-      await sql`update awb_events set state = 'parked', error = ${error} where key = ${key}`;
-      return { outcome: 'parked', why: error };
-    }
-    if (!order) return { outcome: 'waiting' };
-    await sql`
+/** Makes a shipment of a waiting event, whose row is locked, when its order is there. */
+async function settleEvent(
+  sql: TransactionSql,
+  key: string,
+  row: EventRow | undefined,
+  now: Date,
+): Promise<Recorded> {
+  if (row?.state !== 'waiting') return { outcome: { outcome: 'known already' } };
+  const event = row.payload;
+  const found = await sql<FoundOrder[]>`
+    select id, source from orders where ${
+      event.orderId
+        ? sql`id = ${event.orderId}`
+        : sql`source = ${event.source ?? ''} and marketplace_order_id = ${event.marketplaceOrderId ?? ''}`
+    } order by created_at desc limit 2`;
+  const [order, second] = found;
+  if (second) {
+    const error = `two stores have an order ${event.marketplaceOrderId}: name it by orderId`;
+    await sql`update awb_events set state = 'parked', error = ${error} where key = ${key}`;
+    return { outcome: { outcome: 'parked', why: error } };
+  }
+  if (!order) return { outcome: { outcome: 'waiting' } };
+  const pushed = order.source === 'temu';
+  await sql`
+    with recorded as (update awb_events set state = 'recorded', error = null where key = ${key}),
+    made as (
       insert into shipments (order_id, awb_number, lr_number, booking_courier, booked_at, carrier, items, created_at)
       values (${order.id}, ${event.awbNumber}, ${event.lrNumber ?? null}, ${event.bookingCourier ?? event.carrier},
         ${event.bookedAt ? new Date(event.bookedAt) : now}, ${event.carrier},
         ${event.items ? sql.json(event.items) : null}, ${now})
-      on conflict (order_id, awb_number) do update set carrier = excluded.carrier, items = excluded.items`;
-    await sql`update awb_events set state = 'recorded', error = null where key = ${key}`;
-    if (order.source !== 'temu') return { outcome: 'recorded', source: order.source };
-    if (!event.items) await replaceUnsent(sql, order.id, event.awbNumber);
-    await sql`
-      insert into temu_pushes (shipment_id, order_id, due_at, created_at)
-      select id, order_id, ${now}, ${now} from shipments where order_id = ${order.id} and awb_number = ${event.awbNumber}
-      on conflict (shipment_id) do nothing`;
-    // parcels of a split wait for each other: the one that completes them wakes the others
-    await sql`
-      update temu_pushes set due_at = ${now}, offered_at = null where order_id = ${order.id} and state = 'pending'`;
-    return { outcome: 'recorded', orderId: order.id };
-  });
-  if ('orderId' in settled && settled.orderId) await offerPushes(deps, settled.orderId);
-  if (settled.outcome === 'waiting') await wait(deps, key);
-  return settled as Outcome;
+      on conflict (order_id, awb_number) do update set carrier = excluded.carrier, items = excluded.items
+      returning id, order_id)
+    insert into temu_pushes (shipment_id, order_id, due_at, created_at)
+    select id, order_id, ${now}, ${now} from made where ${pushed}
+    on conflict (shipment_id) do nothing`;
+  if (!pushed) return { outcome: { outcome: 'recorded', source: order.source } };
+  await settleOthers(sql, order.id, event, now);
+  return { outcome: { outcome: 'recorded' }, orderId: order.id };
 }
 
-/** A newer parcel for the whole order takes the place of an older one that Temu has not been told of. */
-async function replaceUnsent(sql: TransactionSql, orderId: string, awbNumber: string): Promise<void> {
+/**
+ * A newer parcel for the whole order takes the place of an older one that Temu has not been told of; parcels of a split
+ * wait for each other, and the one that completes them wakes the others.
+ */
+async function settleOthers(
+  sql: TransactionSql,
+  orderId: string,
+  { awbNumber, items }: AwbCreatedEvent,
+  now: Date,
+): Promise<void> {
   await sql`
-    update temu_pushes p set state = 'rejected', error = ${`replaced by ${awbNumber} before Temu was told`}
+    update temu_pushes p set
+      state = case when ${items === undefined} and s.awb_number <> ${awbNumber} and p.told_at is null then 'rejected' else p.state end,
+      error = case when ${items === undefined} and s.awb_number <> ${awbNumber} and p.told_at is null
+        then ${`replaced by ${awbNumber} before Temu was told`} else p.error end,
+      due_at = case when p.state = 'pending' then ${now} else p.due_at end,
+      offered_at = case when p.state = 'pending' then null else p.offered_at end
     from shipments s
-    where s.id = p.shipment_id and p.order_id = ${orderId} and s.awb_number <> ${awbNumber}
-      and p.state in ('pending', 'parked') and p.told_at is null`;
+    where s.id = p.shipment_id and p.order_id = ${orderId}
+      and (p.state = 'pending' or p.state = 'parked' and ${items === undefined} and s.awb_number <> ${awbNumber} and p.told_at is null)`;
 }
 
 async function wait({ db, clock }: OrdersBase, key: string): Promise<void> {
@@ -111,8 +148,18 @@ async function wait({ db, clock }: OrdersBase, key: string): Promise<void> {
 
 /** Looks again for the orders of waiting events. @returns how many events looked */
 export async function retryWaitingEvents(deps: OrdersBase): Promise<number> {
+  const now = new Date(deps.clock());
   const due = await deps.db.$client<{ key: string }[]>`
-    select key from awb_events where state = 'waiting' and due_at <= ${new Date(deps.clock())} order by due_at limit 500`;
-  for (const { key } of due) await settleEvent(deps, key);
+    select key from awb_events where state = 'waiting' and due_at <= ${now} order by due_at limit 500`;
+  for (const { key } of due) {
+    const { outcome, orderId } = await deps.db.$client.begin(async (sql) => {
+      const [row] = await sql<
+        EventRow[]
+      >`select payload, state from awb_events where key = ${key} for update`;
+      return await settleEvent(sql, key, row, now);
+    });
+    if (orderId) await offerPushes(deps, orderId);
+    if (outcome.outcome === 'waiting') await wait(deps, key);
+  }
   return due.length;
 }
