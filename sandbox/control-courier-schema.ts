@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { transportFaults } from './control-schema.ts';
-import { COURIERS, LIVES } from './couriers/model.ts';
+import { COURIERS, EVENTS, LIVES } from './couriers/model.ts';
 
 /** Shapes of what the control surface accepts about couriers, Slack, webhooks and mails. */
 export const courier = z.enum(COURIERS);
@@ -43,7 +43,7 @@ export const parcelList = z.strictObject({
 
 export const word = z.strictObject({
   api: courier.optional(),
-  event: z.string().optional(),
+  event: z.enum(EVENTS).optional(),
   status: z.string().optional(),
   type: z.string().optional(),
   code: z.union([z.string(), z.number()]).optional(),
@@ -82,7 +82,8 @@ export const courierChange = z.strictObject({
   tokenErrorStatus: status.optional(),
   emptyAs: z.enum(['{}', '[]']).optional(),
   header: z.enum(['raw', 'bearer', 'both']).optional(),
-  apiKey: z.string().nullable().optional(),
+  apiKey: z.string().optional(),
+  apiAccess: z.boolean().optional(),
   loginWorks: z.boolean().optional(),
   unknownAs: z.enum(['missing', 'null', 'empty']).optional(),
   origin: z.string().optional(),

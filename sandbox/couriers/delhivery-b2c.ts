@@ -75,9 +75,8 @@ export function createDelhiveryB2c(
       return json(UNKNOWN, settings.unknownStatus);
     // The order of the items is not documented: it is none that the request could guess.
     found.sort((a, b) => a.parcel.seed - b.parcel.seed);
-    return json({
-      ShipmentData: found.map(({ parcel, scans }) => ({ Shipment: shipmentOf(parcel, scans, verbose) })),
-    });
+    const items = found.map(({ parcel, scans }) => `{"Shipment":${shipmentText(parcel, scans, verbose)}}`);
+    return { status: 200, body: `{"ShipmentData":[${items.join(',')}]}` };
   }
 }
 
@@ -102,10 +101,22 @@ const WRONG_SHAPES = [
 ];
 
 /** One Shipment: without Scans (verbose 0), with them (1, and without the parameter), with Consignee too (2). */
-export function shipmentOf(parcel: Parcel, scans: readonly Scan[], verbose: string): unknown {
+function shipmentText(parcel: Parcel, scans: readonly Scan[], verbose: string): string {
   const last = scans.at(-1) as Scan;
-  if (last.word?.raw !== undefined) return withVerbosity(last.word.raw, verbose);
+  if (last.word?.raw !== undefined) return JSON.stringify(withVerbosity(last.word.raw, verbose));
   const time = timeWriter(parcel);
+  const head = JSON.stringify({
+    ...headOf(parcel, scans, time),
+    ...(verbose === '2' && { Consignee: consigneeOf(parcel) }),
+  });
+  if (verbose === '0') return head;
+  return `${head.slice(0, -1)},"Scans":[${scans.map((scan) => scanText(parcel, scan, time(scan.at))).join(',')}]}`;
+}
+
+type TimeWriter = (at: number | null) => string | null;
+
+function headOf(parcel: Parcel, scans: readonly Scan[], time: TimeWriter) {
+  const last = scans.at(-1) as Scan;
   const [origin, destination] = [placeOf(parcel, 'origin'), placeOf(parcel, 'destination')];
   const attempts = scans.filter(({ event }) => event === 'outForDelivery');
   const back = milestone(scans, 'rtoStarted', 'rtoStartedAt');
@@ -144,13 +155,11 @@ export function shipmentOf(parcel: Parcel, scans: readonly Scan[], verbose: stri
     ReverseInTransit: back !== null && returned === null,
     SenderName: 'DEMO-do',
     Status: statusOf(parcel, last, time(last.at)),
-    ...(verbose !== '0' && { Scans: scans.map((scan) => scanOf(parcel, scan, time(scan.at))) }),
-    ...(verbose === '2' && { Consignee: consigneeOf(parcel) }),
   };
 }
 
 /** A time as this parcel's scans write it: 0 to 6 decimals. */
-function timeWriter(parcel: Parcel): (at: number | null) => string | null {
+function timeWriter(parcel: Parcel): TimeWriter {
   return (at) => {
     if (at === null) return null;
     const mixed = (parcel.seed + Math.floor(at / 1000)) % 7;
@@ -182,19 +191,20 @@ function statusOf(parcel: Parcel, scan: Scan, time: string | null) {
   };
 }
 
-function scanOf(parcel: Parcel, scan: Scan, time: string | null) {
-  const { type, status, code, remark } = delhiveryWord(scan);
-  return {
-    ScanDetail: {
-      Instructions: remark,
-      Scan: status,
-      ScanDateTime: time,
-      ScanType: type,
-      ScannedLocation: placeOf(parcel, scan.place).hub,
-      StatusCode: code,
-      StatusDateTime: time,
-    },
-  };
+/** What is the same in every scan of an event, as JSON: there are hundreds of scans in an answer. */
+const beginnings = new Map<string, string>();
+
+function scanText(parcel: Parcel, scan: Scan, time: string | null): string {
+  const key = scan.word ? undefined : `${scan.event} ${scan.code ?? ''}`;
+  let beginning = key === undefined ? undefined : beginnings.get(key);
+  if (beginning === undefined) {
+    const { type, status, code, remark } = delhiveryWord(scan);
+    const same = { Instructions: remark, Scan: status, ScanType: type, StatusCode: code };
+    beginning = JSON.stringify(same).slice(0, -1);
+    if (key !== undefined) beginnings.set(key, beginning);
+  }
+  const { hub } = placeOf(parcel, scan.place);
+  return `{"ScanDetail":${beginning},"ScanDateTime":"${time}","ScannedLocation":"${hub}","StatusDateTime":"${time}"}}`;
 }
 
 function consigneeOf(parcel: Parcel) {

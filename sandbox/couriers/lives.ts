@@ -32,8 +32,17 @@ export function defaultMix(api: CourierName): readonly (readonly [LifeName, numb
   ];
 }
 
-/** A parcel's whole life, pure: the same parcel always lives the same. No two scans are closer than two seconds. */
+/** Plans that were made before: a parcel is asked for many times. */
+const plans = new WeakMap<Parcel, Planned[]>();
+
 function planOf(parcel: Parcel): Planned[] {
+  const plan = plans.get(parcel) ?? makePlan(parcel);
+  plans.set(parcel, plan);
+  return plan;
+}
+
+/** A parcel's whole life, pure: the same parcel always lives the same. No two scans are closer than two seconds. */
+function makePlan(parcel: Parcel): Planned[] {
   const random = createRandom(parcel.seed);
   const plan = new Plan(random);
   LIFE[parcel.life](plan, random);

@@ -38,29 +38,32 @@ export const LIVES = [
 export type LifeName = (typeof LIVES)[number];
 
 /** What happens to a parcel; each API has its own words for it. */
-export type EventName =
-  | 'manifested'
-  | 'pickupScheduled'
-  | 'pickedUp'
-  | 'atOrigin'
-  | 'bagged'
-  | 'onTrip'
-  | 'tripArrived'
-  | 'received'
-  | 'atDestination'
-  | 'outForDelivery'
-  | 'failedAttempt'
-  | 'delivered'
-  | 'notHandedOver'
-  | 'sellerCancelled'
-  | 'rtoStarted'
-  | 'rtoInTransit'
-  | 'rtoPending'
-  | 'rtoOutForDelivery'
-  | 'rtoDelivered'
-  | 'lost'
-  | 'destroyed'
-  | 'strange';
+export const EVENTS = [
+  'manifested',
+  'pickupScheduled',
+  'pickedUp',
+  'atOrigin',
+  'bagged',
+  'onTrip',
+  'tripArrived',
+  'received',
+  'atDestination',
+  'outForDelivery',
+  'failedAttempt',
+  'delivered',
+  'notHandedOver',
+  'sellerCancelled',
+  'rtoStarted',
+  'rtoInTransit',
+  'rtoPending',
+  'rtoOutForDelivery',
+  'rtoDelivered',
+  'lost',
+  'destroyed',
+  'strange',
+] as const;
+
+export type EventName = (typeof EVENTS)[number];
 
 /** One scan as it truly was. */
 export interface Scan {

@@ -14,8 +14,10 @@ export interface VelocitySettings extends DeskSettings {
   batch: number;
   /** How the token stands in the Authorization header. */
   header: 'raw' | 'bearer' | 'both';
-  /** A key of the dashboard, which needs no login; null: API access is off, and any such key is 403. */
-  apiKey: string | null;
+  /** A key of the dashboard, which needs no login. */
+  apiKey: string;
+  /** Off: the key is refused with 403. */
+  apiAccess: boolean;
   /** The login that the newer pages call deprecated; false: it is gone. */
   loginWorks: boolean;
   /** An unknown AWB: its key is missing, or its tracking_data is null or empty. */
@@ -35,6 +37,7 @@ export function createVelocity(
     latencyMs: 0,
     header: 'raw',
     apiKey: 'demo-velocity-api-key',
+    apiAccess: true,
     loginWorks: true,
     unknownAs: 'missing',
     ...change,
@@ -66,7 +69,8 @@ export function createVelocity(
     const secret =
       (settings.header !== 'bearer' ? secretOf(header, null) : undefined) ??
       (settings.header !== 'raw' ? secretOf(header, 'Bearer') : undefined);
-    if (settings.apiKey !== null && secret === settings.apiKey) return undefined;
+    if (secret === settings.apiKey)
+      return settings.apiAccess ? undefined : json({ message: 'API access is disabled' }, 403);
     if (account.check(secret) === 'ok') return undefined;
     return json({ meta: { message: 'Unauthorized', details: 'Invalid or expired token' } }, 401);
   };

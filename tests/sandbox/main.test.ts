@@ -45,6 +45,24 @@ describe('npm run sandbox', () => {
     expect(await second.child.kill('SIGINT')).toMatchObject({ code: 0 });
   });
 
+  it('says how to reach the couriers, Slack and SMTP, with the limits that were given', async () => {
+    const { child, url, get } = await started([
+      ...['--orders', '1', '--parcels', '7'],
+      ...['--limit', 'delhivery-b2c=750/2.5', '--limit', 'delhivery-b2b=none'],
+    ]);
+    const printed = child.output();
+    expect(printed).toContain(`DELHIVERY_URL=${url}/couriers/delhivery/api/v1/packages/json/`);
+    expect(printed).toContain(`SLACK_API_URL=${url}/slack/api/`);
+    expect(printed).toMatch(/SMTP_URL=smtp:\/\/\S+@127\.0\.0\.1:\d+$/m);
+    expect(await get('couriers')).toMatchObject({
+      'delhivery-b2c': { parcels: 10, settings: { limit: { max: 750, perSeconds: 2.5 } } },
+      'delhivery-b2b': { parcels: 8, settings: { limit: null } },
+      velocity: { parcels: 7 },
+    });
+    expect(await get('mails')).toEqual([]);
+    expect(await child.kill('SIGTERM')).toMatchObject({ code: 0 });
+  });
+
   it('ships by itself or by the API alone, as the command line says at each start', async () => {
     const state = path.join(await folder(), 'state');
     const shipping = async (args: string[]): Promise<unknown[]> => {
@@ -74,6 +92,9 @@ describe('npm run sandbox', () => {
     const wrong = startProcess('sandbox/main.ts', { args: ['--qps', 'many'] });
     expect(await wrong.exited).toMatchObject({ code: 2 });
     expect(wrong.output()).toContain('--qps holds "many" and wants a number of at least 1');
+    const limit = startProcess('sandbox/main.ts', { args: ['--limit', 'ups=1/1'] });
+    expect(await limit.exited).toMatchObject({ code: 2 });
+    expect(limit.output()).toContain('--limit holds "ups=1/1" and wants API=MAX/SECONDS');
   });
 });
 
