@@ -2,6 +2,7 @@ import { createRandom, type Random, seedOf } from '../random.ts';
 import type { SandboxClock } from '../temu/world.ts';
 import { defaultMix, scansOf } from './lives.ts';
 import type { Canonical, CourierName, LifeName, Parcel, Word } from './model.ts';
+import { pushOf } from './pushes.ts';
 import { canonicalOf } from './words.ts';
 
 export interface ParcelSpec {
@@ -60,6 +61,8 @@ export interface Parcels {
   size(api?: CourierName): number;
   /** At the sandbox's time unless told. Words that were set with `status` or `raw` have no meaning here. */
   truth(number: string, now?: number): ParcelTruth;
+  /** The body that the courier would push of its newest scan (C14); see pushes.ts. */
+  push(number: string, api?: CourierName): unknown;
   clear(): void;
 }
 
@@ -117,6 +120,7 @@ export function createParcels(clock: SandboxClock, speed: number): Parcels {
     list,
     size: (api) => (api ? room(api).size : [...rooms.values()].reduce((sum, { size }) => sum + size, 0)),
     truth: (number, now = clock.now()) => truthOf(get(number), now),
+    push: (number, api) => pushOf(get(number, api), clock.now()),
     clear: () => rooms.clear(),
   };
 }
