@@ -13,13 +13,12 @@ const WAIT_403_MS = 8 * 60_000;
 export interface Asked {
   /**
    * What the answer says of each number; a missing one was not found. Failures: `rejected` the whole batch was refused;
-   * `throttled` with a time: the tracker is to wait (`tooFast`), or this batch alone; `credentials`; `transient`;
-   * `malformed`.
+   * `throttled` and `notReady` with a time: the batch comes back then; `credentials`; `transient`; `malformed`.
    */
   result: Result<Map<string, Item>>;
   /** Requests that left. */
   requests: number;
-  /** The API said "too fast" (C10). */
+  /** The API said "too fast": the whole tracker is to wait (C10). */
   tooFast: boolean;
 }
 
@@ -27,6 +26,7 @@ export interface Asked {
 export async function ask(
   deps: TrackingDeps,
   tracker: Tracker,
+  runId: string,
   numbers: readonly string[],
   signal: AbortSignal,
 ): Promise<Asked> {
@@ -36,7 +36,7 @@ export async function ask(
   if (!connection) return done(fail('credentials', tracker.off ?? 'switched off'));
   let refused: string | undefined;
   for (;;) {
-    const secret = await secretOf(deps, tracker, signal, refused);
+    const secret = await secretOf(deps, tracker, runId, signal, refused);
     if (!secret.ok) return done(secret);
     const { value, scheme: remembered } = secret.value;
     let failure: Failure | undefined;

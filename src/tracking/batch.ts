@@ -1,5 +1,5 @@
 import type { TransactionSql } from 'postgres';
-import { type Failure, ok } from '../errors.ts';
+import { type Failure, isInfrastructureFault, messageOf, ok } from '../errors.ts';
 import { backoffMs, minutes, seconds } from '../queue/define.ts';
 import { type JobContext, type Outcome, Wait } from '../queue/handle.ts';
 import { applyAnswer, lockParcels } from './apply.ts';
@@ -17,8 +17,14 @@ const ATTEMPTS = 5;
 const BACKOFF = { baseMs: seconds(2), maxMs: minutes(1) };
 /** A batch that ends its worker this often is given up. */
 const POISON_ATTEMPTS = 20;
+/** Batches of a run that are halved one after the other without any answer between: then it is not the parcels. */
+const HALVED_IN_VAIN = 60;
 /** What couriers give as numbers; a comma would make two of one (R3). */
 const NUMBER = /^[\w./-]{1,60}$/;
+
+export interface BatchTimes {
+  leaseMs: number;
+}
 
 interface Claim {
   runId: string;
@@ -35,21 +41,48 @@ class ClaimLost extends Error {
 
 /** Handler of a tracker's queue (C3): asks for a batch of parcels and writes what the courier says of them. */
 export const createBatchHandler =
-  (deps: TrackingDeps, tracker: Tracker, waits: Waits) =>
+  (deps: TrackingDeps, tracker: Tracker, waits: Waits, { leaseMs }: BatchTimes = { leaseMs: LEASE_MS }) =>
   async (job: BatchJob, context: JobContext): Promise<Outcome> => {
-    const signal = AbortSignal.any([context.signal, await waits.signal(tracker.name)]);
-    const claim = await claimBatch(deps, tracker, job, context.redelivered);
-    if (!claim) return await whyNot(deps, tracker, job);
+    const wait = await waits.join(tracker.name);
+    const signal = AbortSignal.any([context.signal, wait.signal]);
+    let renewing: NodeJS.Timeout | undefined;
     try {
-      return await track(deps, tracker, claim, signal);
-    } catch (error) {
-      if (error instanceof ClaimLost) return { outcome: 'taken over by another worker' };
-      const told = error instanceof TrackerWaits || signal.reason instanceof TrackerWaits;
-      await giveBack(deps, claim, { spent: false }).catch(() => {}); // with Postgres away the lease runs out instead
-      if (told && !context.signal.aborted) return await whyNot(deps, tracker, job);
-      throw error;
+      const claim = await claimBatch(deps, tracker, job, context.redelivered, leaseMs);
+      if (!claim) return await whyNot(deps, tracker, job);
+      renewing = setInterval(() => renew(deps, claim, leaseMs).catch(() => {}), leaseMs / 3);
+      try {
+        return await track(deps, tracker, claim, signal);
+      } catch (error) {
+        return await onThrown(deps, tracker, job, claim, error, signal, context.signal);
+      }
+    } finally {
+      clearInterval(renewing);
+      wait.leave();
     }
   };
+
+/** What was thrown is a cut, a wait, the infrastructure's fault, which spend no attempt (R2), or our own mistake. */
+async function onThrown(
+  deps: TrackingDeps,
+  tracker: Tracker,
+  job: BatchJob,
+  claim: Claim,
+  error: unknown,
+  signal: AbortSignal,
+  jobSignal: AbortSignal,
+): Promise<Outcome> {
+  if (error instanceof ClaimLost) return { outcome: 'taken over by another worker' };
+  if (error instanceof Wait) throw error;
+  if (signal.aborted || isInfrastructureFault(error)) {
+    await giveBack(deps, claim, { spent: false }).catch(() => {}); // with Postgres away the lease runs out instead
+    if (signal.reason instanceof TrackerWaits && !jobSignal.aborted) return await whyNot(deps, tracker, job);
+    throw error;
+  }
+  // R3: a parcel that cannot be written must not hold up its batch for ever
+  const message = `our own mistake: ${messageOf(error)}`;
+  deps.log.error({ tracker: tracker.name, run: claim.runId, no: claim.no, err: message }, 'batch');
+  return await onFailure(deps, tracker, claim, { requests: 0, tooFast: false }, { kind: 'bug', message });
+}
 
 /** Takes a due batch of a run that goes on; not while its tracker waits (C10) or has been stopped since (C11). */
 async function claimBatch(
@@ -57,12 +90,13 @@ async function claimBatch(
   { name }: Tracker,
   { runId, no }: BatchJob,
   redelivered: boolean,
+  leaseMs: number,
 ): Promise<Claim | undefined> {
   const now = new Date(clock());
   const token = crypto.randomUUID();
   const [row] = await db.$client<{ attempts: number; shipmentIds: string[] }[]>`
     update tracking_batches b set state = 'working', claim = ${token}, attempts = b.attempts + 1,
-      due_at = ${new Date(clock() + LEASE_MS)}
+      due_at = ${new Date(clock() + leaseMs)}
     from tracking_runs r join trackers t on t.name = r.tracker
     where r.id = b.run_id and r.id = ${runId} and r.tracker = ${name} and r.state = 'running' and b.no = ${no}
       and (b.due_at <= ${now} or ${redelivered}) and b.state in ('pending', 'working')
@@ -72,21 +106,31 @@ async function claimBatch(
   return row && { runId, no, token, ...row };
 }
 
+/** A batch that waits for the quota, or for others to log in, stays its worker's. */
+const renew = ({ db, clock }: TrackingDeps, { runId, no, token }: Claim, leaseMs: number) =>
+  db.$client`
+    update tracking_batches set due_at = ${new Date(clock() + leaseMs)}
+    where run_id = ${runId} and no = ${no} and claim = ${token} and state = 'working'`;
+
 /** Clocks of two machines differ by less than this: a job that comes that early is early, not needless. */
 const EARLY_MS = seconds(2);
+const MOMENT_MS = 100;
 
 /** @throws Wait when the batch's turn is yet to come */
 async function whyNot({ db, clock }: TrackingDeps, { name }: Tracker, job: BatchJob): Promise<Outcome> {
   const now = clock();
   const [row] = await db.$client<{ waitingUntil: Date | null; dueAt: Date; state: string }[]>`
     select t.waiting_until as "waitingUntil", b.due_at as "dueAt", b.state
-    from trackers t, tracking_batches b where t.name = ${name} and b.run_id = ${job.runId} and b.no = ${job.no}`;
-  if (row?.state === 'pending' || row?.state === 'working') {
+    from tracking_batches b join tracking_runs r on r.id = b.run_id join trackers t on t.name = r.tracker
+    where t.name = ${name} and b.run_id = ${job.runId} and b.no = ${job.no} and r.state = 'running'
+      and b.state in ('pending', 'working') and (t.stopped_at is null or t.stopped_at <= r.started_at)`;
+  if (row) {
     const waitMs = (row.waitingUntil?.getTime() ?? 0) - now;
     if (waitMs > 0) throw new Wait(waitMs, 'the courier told us to wait');
     const earlyMs = row.dueAt.getTime() - now;
-    if (row.state === 'pending' && earlyMs > 0 && earlyMs <= EARLY_MS)
-      throw new Wait(earlyMs, 'due in a moment');
+    // not early at all: the wait ended between two looks, or it was handed back this very moment
+    if (row.state === 'pending' && earlyMs <= EARLY_MS)
+      throw new Wait(Math.max(MOMENT_MS, earlyMs), 'due in a moment');
   }
   return { outcome: 'nothing to do' };
 }
@@ -115,11 +159,11 @@ async function track(
     return await fail(deps, claim, `given up: ${POISON_ATTEMPTS} tries ended without an outcome`, 0);
   const asked: Asked =
     sound.length > 0
-      ? await ask(deps, tracker, sound, signal)
+      ? await ask(deps, tracker, claim.runId, sound, signal)
       : { result: ok(new Map()), requests: 0, tooFast: false };
   return asked.result.ok
     ? await settle(deps, tracker, claim, asked.result.value, asked.requests)
-    : await onFailure(deps, tracker, claim, sound.length, asked, asked.result.failure);
+    : await onFailure(deps, tracker, claim, asked, asked.result.failure);
 }
 
 /** What the parcels of a batch are asked by; '' where there is none any more. */
@@ -148,7 +192,7 @@ async function settle(
     await touch(sql, unsound, now);
     const gone = claim.shipmentIds.length - sound.length; // without a sound number, or deleted meanwhile
     if (items.size > 0) await markWorking(sql, tracker);
-    await endBatch(sql, claim, 'done', null);
+    await endBatch(sql, claim, 'done', null, now);
     const errors = gone > 0 ? { 'its number is none, or has signs that no number has': gone } : {};
     await countInRun(
       sql,
@@ -165,15 +209,16 @@ const touch = (sql: TransactionSql, ids: readonly string[], now: number) =>
   ids.length > 0 &&
   sql`update shipments set last_tracked_at = ${new Date(now)} where id = any(${ids as string[]}::uuid[])`;
 
-/** @throws ClaimLost */
+/** From now on its due_at is the time of its end. @throws ClaimLost */
 async function endBatch(
   sql: TransactionSql,
   { runId, no, token }: Claim,
   state: 'done' | 'failed' | 'split',
   error: string | null,
+  now: number,
 ): Promise<void> {
   const ended = await sql`
-    update tracking_batches set state = ${state}, error = ${error}, claim = null
+    update tracking_batches set state = ${state}, error = ${error}, claim = null, due_at = ${new Date(now)}
     where run_id = ${runId} and no = ${no} and claim = ${token} and state = 'working' returning 1`;
   if (ended.length === 0) throw new ClaimLost();
 }
@@ -183,12 +228,12 @@ async function onFailure(
   deps: TrackingDeps,
   tracker: Tracker,
   claim: Claim,
-  numbers: number,
-  { requests, tooFast }: Asked,
+  { requests, tooFast }: Pick<Asked, 'requests' | 'tooFast'>,
   failure: Failure,
 ): Promise<Outcome> {
   const { message, retryAfterMs } = failure;
   switch (failure.kind) {
+    case 'notReady':
     case 'throttled': {
       const ms = retryAfterMs ?? minutes(5);
       await count(deps, claim, requests);
@@ -204,9 +249,7 @@ async function onFailure(
       return { outcome: 'tracker stopped', why: message };
     }
     case 'rejected':
-      return numbers > 1
-        ? await split(deps, tracker, claim, message, requests)
-        : await fail(deps, claim, message, requests);
+      return await halve(deps, tracker, claim, message, requests, 0);
     default: {
       if (claim.attempts < ATTEMPTS) {
         const ms = retryAfterMs ?? backoffMs(BACKOFF, claim.attempts);
@@ -214,10 +257,8 @@ async function onFailure(
         await count(deps, claim, requests);
         throw new Wait(ms, message);
       }
-      // an answer that can never be read may be one parcel's fault
-      return failure.kind === 'malformed' && numbers > 1
-        ? await split(deps, tracker, claim, message, requests)
-        : await fail(deps, claim, message, requests);
+      // what fails again and again, while others are answered, may be one parcel's fault; its halves get one try each
+      return await halve(deps, tracker, claim, message, requests, ATTEMPTS - 1);
     }
   }
 }
@@ -225,28 +266,43 @@ async function onFailure(
 const count = ({ db }: TrackingDeps, { runId }: Claim, requests: number) =>
   db.$client`update tracking_runs set requests = requests + ${requests} where id = ${runId}`;
 
-/** C9: halves a batch that the API refuses whole, until the parcel at fault is alone. */
-async function split(
+/**
+ * C9: halves a batch that fails whole, until the parcel at fault is alone. When nothing at all is answered any more, the
+ * fault is the API's, and asking for each parcel by itself would take the run hours.
+ * @param attempts tries that the halves have behind them
+ */
+async function halve(
   deps: TrackingDeps,
   tracker: Tracker,
   claim: Claim,
   message: string,
   requests: number,
+  attempts: number,
 ): Promise<Outcome> {
   const { runId, shipmentIds } = claim;
+  if (shipmentIds.length === 1 || (await halvedInVain(deps, runId)) >= HALVED_IN_VAIN)
+    return await fail(deps, claim, message, requests);
+  const now = deps.clock();
   const middle = Math.ceil(shipmentIds.length / 2);
   await deps.db.$client.begin(async (sql) => {
-    await endBatch(sql, claim, 'split', message);
+    await endBatch(sql, claim, 'split', message, now);
     // locks the run: of two batches that are halved at once each gets numbers of its own
     await sql`update tracking_runs set requests = requests + ${requests} where id = ${runId}`;
-    const now = new Date(deps.clock());
     for (const half of [shipmentIds.slice(0, middle), shipmentIds.slice(middle)])
       await sql`
-        insert into tracking_batches (run_id, no, shipment_ids, due_at)
-        select ${runId}, max(no) + 1, ${half}::uuid[], ${now} from tracking_batches where run_id = ${runId}`;
+        insert into tracking_batches (run_id, no, shipment_ids, attempts, due_at)
+        select ${runId}, max(no) + 1, ${half}::uuid[], ${attempts}, ${new Date(now)} from tracking_batches where run_id = ${runId}`;
   });
   await offerBatches(deps, tracker);
   return { outcome: 'halved', parcels: shipmentIds.length, why: message };
+}
+
+/** Batches of a run that were halved since one was answered. */
+async function halvedInVain({ db }: TrackingDeps, runId: string): Promise<number> {
+  const [row] = await db.$client<{ n: number }[]>`
+    select count(*)::int as n from tracking_batches where run_id = ${runId} and state = 'split' and due_at > coalesce(
+      (select max(due_at) from tracking_batches where run_id = ${runId} and state = 'done'), '-infinity')`;
+  return row?.n ?? 0;
 }
 
 /** Given up. A single parcel counts as asked for, lest it stands in front of all others for ever. */
@@ -260,7 +316,7 @@ async function fail(
   const failed = claim.shipmentIds.length;
   await db.$client.begin(async (sql) => {
     if (failed === 1) await touch(sql, claim.shipmentIds, now);
-    await endBatch(sql, claim, 'failed', message);
+    await endBatch(sql, claim, 'failed', message, now.getTime());
     await countInRun(
       sql,
       claim.runId,

@@ -43,7 +43,7 @@ export interface Courier<S extends z.ZodRawShape = z.ZodRawShape> {
    */
   read(response: HttpResponse, asked: readonly string[], now: number): Result<Map<string, Item>>;
   /** What a word of `Scan.word` means by itself, for parcels that showed it before the tables had it (C6). */
-  meaning?(word: string): Status | 'unchanged' | undefined;
+  meaning(word: string): Status | 'unchanged' | undefined;
 }
 
 export interface Limit {

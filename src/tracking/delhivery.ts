@@ -36,6 +36,9 @@ const B2C_WORDS = wordTable({
     DL-DTO`,
 });
 
+/** What a word of the B2C API means by itself, without code and time. */
+export const b2cTable = (word: string): Meaning | undefined => B2C_WORDS.get(word);
+
 /** The seller called it off; DTUP-203 is its sibling. */
 const CANCELLED_CODES = ['DTUP-210', 'DTUP-203'];
 /** End of a delivery day without delivery: all of EOD but delivered (38), and the reverse pickups' 777 and 21. */

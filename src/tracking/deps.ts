@@ -26,5 +26,8 @@ export interface TrackingDeps extends TrackingBase {
   quotas: ReadonlyMap<string, Quota>;
 }
 
-/** A batch has one request at a time; longer than any request, its wait for the quota aside, which renews it. */
-export const LEASE_MS = 120_000;
+/**
+ * How long a batch stays a dead worker's before another may take it: with the sweep's 15 seconds well within the two
+ * minutes of R1. A worker that lives renews it.
+ */
+export const LEASE_MS = 60_000;

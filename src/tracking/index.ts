@@ -1,6 +1,6 @@
 import { type Handler, handle } from '../queue/handle.ts';
 import { createQuota, type Ledger, type Quota } from '../quota.ts';
-import { createBatchHandler } from './batch.ts';
+import { type BatchTimes, createBatchHandler } from './batch.ts';
 import type { Tracker } from './catalogue.ts';
 import type { TrackingDeps } from './deps.ts';
 import { queueOf } from './queues.ts';
@@ -14,9 +14,11 @@ export { trackingTasks } from './tasks.ts';
 export { reconcileTrackers } from './trackers.ts';
 
 /** The handlers of all trackers' queues, also of those that are off: what is left of their runs is ended. */
-export function trackingHandlers(deps: TrackingDeps): Handler[] {
+export function trackingHandlers(deps: TrackingDeps, times?: BatchTimes): Handler[] {
   const waits = createWaits(deps);
-  return deps.trackers.map((tracker) => handle(queueOf(tracker), createBatchHandler(deps, tracker, waits)));
+  return deps.trackers.map((tracker) =>
+    handle(queueOf(tracker), createBatchHandler(deps, tracker, waits, times)),
+  );
 }
 
 /** The account of each tracker that has a limit. Couriers' limits are used below what they allow: no more tolerance. */

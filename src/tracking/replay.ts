@@ -16,7 +16,7 @@ export async function replayWords(base: TrackingBase): Promise<number> {
     if (open.length === 0) continue;
     const rulings = await rulingsOf(base.db.$client, tracker.name);
     for (const { word } of open) {
-      const means = rulings.get(word) ?? tracker.courier.meaning?.(word);
+      const means = rulings.get(word) ?? tracker.courier.meaning(word);
       if (means !== undefined) replayed += await replay(base, tracker, word, means);
     }
   }

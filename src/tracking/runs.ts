@@ -34,9 +34,12 @@ export async function startRun(base: TrackingBase, tracker: Tracker): Promise<St
         (select id from tracking_runs where tracker = ${tracker.name} and state = 'running') as running
       from trackers where name = ${tracker.name} for update`;
     if (!row || !tracker.connection) return await skip(tracker.off ?? 'not set up yet');
-    if (row.running) return await skip('its last run is still going on', row.running);
     if (row.waitingUntil && row.waitingUntil > now)
-      return await skip(`told to wait until ${row.waitingUntil.toISOString()} (${row.waitingReason})`);
+      return await skip(
+        `told to wait until ${row.waitingUntil.toISOString()} (${row.waitingReason})`,
+        row.running ?? undefined,
+      );
+    if (row.running) return await skip('its last run is still going on', row.running);
     const { runId, planned } = await plan(sql, tracker, base, now);
     await sql`
       update trackers set next_run_at = ${nextTurn(tracker, now)}, skipped_at = null, skipped_reason = null

@@ -1,14 +1,19 @@
 import type { TransactionSql } from 'postgres';
 import { fail, messageOf, ok, type Result } from '../errors.ts';
 import type { Tracker } from './catalogue.ts';
-import type { Login } from './courier.ts';
+import type { Login, Token } from './courier.ts';
 import type { TrackingDeps } from './deps.ts';
-import { askedFor } from './retry-after.ts';
+import { askedFor, MAX_WAIT_MS } from './retry-after.ts';
 import { markStopped } from './stop.ts';
+import { noteWait } from './waits.ts';
 
 /** C11: a refused token is fetched anew at most this often. */
 const RENEW_EVERY_MS = 30_000;
 const LOGIN_TIMEOUT_MS = 15_000;
+/** A login that fails for the moment is tried again after this long, doubled each time. */
+const LOGIN_AGAIN_MS = 30_000;
+/** A login that says "too fast" and not for how long. */
+const LOGIN_429_MS = 5 * 60_000;
 
 /** What a request is authorised with, and which of the courier's ways to send it works. */
 export interface Secret {
@@ -24,6 +29,9 @@ interface Stored {
   same: boolean;
   stoppedReason: string | null;
   stoppedAt: Date | null;
+  waitingUntil: Date | null;
+  waitingReason: string | null;
+  waits: number;
 }
 
 const context = (name: string) => `trackers.token of ${name}`;
@@ -32,12 +40,14 @@ const context = (name: string) => `trackers.token of ${name}`;
  * The secret of a tracker (C11): its key, or the token that the fleet shares. A token that is missing, about to expire
  * or refused is fetched by one worker of the fleet, while the others wait for it.
  * @param refused the token that the API has just refused
- * @returns failures: `credentials` when the login is refused; `throttled` with a time when it is too early to log in
- * again or the login asks us to wait; `transient`, `malformed`
+ * @param runId the run that counts the waits
+ * @returns failures: `credentials` when the login is refused; `notReady` with a time when it is too early to log in
+ * again; `throttled` with a time when the login failed for the moment: then the whole tracker waits
  */
 export async function secretOf(
   deps: TrackingDeps,
   tracker: Tracker,
+  runId: string,
   signal: AbortSignal,
   refused?: string,
 ): Promise<Result<Secret>> {
@@ -59,17 +69,29 @@ export async function secretOf(
     // refused to another worker meanwhile: logging in again would only bring the account nearer to its lock
     if (now.stoppedAt && now.stoppedAt.getTime() >= askedAt)
       return fail('credentials', now.stoppedReason ?? 'refused');
+    const waitMs = (now.waitingUntil?.getTime() ?? 0) - deps.clock();
+    if (waitMs > 0) return fail('throttled', now.waitingReason ?? 'waits', { retryAfterMs: waitMs });
     const age = now.fetchedAt && now.same ? deps.clock() - now.fetchedAt.getTime() : Number.POSITIVE_INFINITY;
     if (refused !== undefined && age < RENEW_EVERY_MS)
-      return fail('throttled', 'its token was renewed a moment ago', { retryAfterMs: RENEW_EVERY_MS - age });
-    return await logIn(deps, tracker, login, scheme, signal, sql);
+      return fail('notReady', 'its token was renewed a moment ago', { retryAfterMs: RENEW_EVERY_MS - age });
+    const token = await logIn(deps, tracker, login, signal, now.waits);
+    if (token.ok) {
+      await keep(deps, tracker, token.value, sql);
+      return ok({ value: token.value.value, scheme });
+    }
+    const { kind, message, retryAfterMs } = token.failure;
+    if (kind === 'credentials') await markStopped(sql, tracker, message, deps.clock());
+    // all of the tracker's batches would try the same: nobody does before that time
+    else await noteWait(sql, deps, tracker, runId, retryAfterMs ?? LOGIN_AGAIN_MS, message);
+    return token;
   });
 }
 
 async function read({ db }: TrackingDeps, tracker: Tracker, sql = db.$client as unknown as TransactionSql) {
   const [row] = await sql<Stored[]>`
     select token, token_expires_at as "expiresAt", token_fetched_at as "fetchedAt", scheme,
-      stopped_reason as "stoppedReason", stopped_at as "stoppedAt",
+      stopped_reason as "stoppedReason", stopped_at as "stoppedAt", waiting_until as "waitingUntil",
+      waiting_reason as "waitingReason", waits,
       credentials is not distinct from ${tracker.credentials} as same
     from trackers where name = ${tracker.name}`;
   return (
@@ -81,6 +103,9 @@ async function read({ db }: TrackingDeps, tracker: Tracker, sql = db.$client as 
       same: false,
       stoppedReason: null,
       stoppedAt: null,
+      waitingUntil: null,
+      waitingReason: null,
+      waits: 0,
     }
   );
 }
@@ -100,33 +125,35 @@ function usable(
   return value === refused ? undefined : value;
 }
 
+/** @param waits how often in a row the tracker has been made to wait */
 async function logIn(
-  { http, secrets, clock, log }: TrackingDeps,
+  { http, clock }: TrackingDeps,
   tracker: Tracker,
   login: Login,
-  scheme: number,
   signal: AbortSignal,
-  sql: TransactionSql,
-): Promise<Result<Secret>> {
+  waits: number,
+): Promise<Result<Token>> {
   const answer = await http.request({ ...login.request, timeoutMs: LOGIN_TIMEOUT_MS, signal });
-  if (!answer.ok) return fail('transient', `login: ${answer.failure.message}`);
+  const againMs = Math.min(MAX_WAIT_MS, LOGIN_AGAIN_MS * 2 ** waits);
+  const later = (why: string, ms = againMs) => fail('throttled', `login: ${why}`, { retryAfterMs: ms });
+  if (!answer.ok) return later(answer.failure.message);
   const { status } = answer.value;
-  if (status === 429)
-    return fail('throttled', 'the login answered HTTP 429', {
-      retryAfterMs: askedFor(answer.value, clock()) ?? 5 * 60_000,
-    });
-  if (status >= 500) return fail('transient', `the login answered HTTP ${status}`);
+  if (status === 429) return later('HTTP 429', askedFor(answer.value, clock()) ?? LOGIN_429_MS);
+  if (status >= 500) return later(`HTTP ${status}`, askedFor(answer.value, clock()));
   const token = readSafely(() => login.read(answer.value));
-  if (!token.ok) {
-    if (token.failure.kind === 'credentials') await markStopped(sql, tracker, token.failure.message, clock());
-    return token;
-  }
-  const { name, credentials } = tracker;
+  return token.ok || token.failure.kind === 'credentials' ? token : later(token.failure.message);
+}
+
+async function keep(
+  { secrets, clock, log }: TrackingDeps,
+  { name, credentials }: Tracker,
+  { value, expiresAt }: Token,
+  sql: TransactionSql,
+): Promise<void> {
   await sql`
-    update trackers set token = ${secrets.encrypt(token.value.value, context(name))}, credentials = ${credentials},
-      token_expires_at = ${token.value.expiresAt}, token_fetched_at = ${new Date(clock())} where name = ${name}`;
-  log.info({ tracker: name, expiresAt: token.value.expiresAt }, 'logged in');
-  return ok({ value: token.value.value, scheme });
+    update trackers set token = ${secrets.encrypt(value, context(name))}, credentials = ${credentials},
+      token_expires_at = ${expiresAt}, token_fetched_at = ${new Date(clock())} where name = ${name}`;
+  log.info({ tracker: name, expiresAt }, 'logged in');
 }
 
 /** An answer that a courier's file cannot read is a fault of that answer, never of the process (R4). */

@@ -37,11 +37,12 @@ export async function reconcileTrackers(
       update trackers set enabled = false where enabled and name <> all(${rows.map(({ name }) => name)}::text[]) returning name`;
     // other credentials: what the former ones were refused is over, and so is their token
     await sql`
-      update trackers t set credentials = n.credentials, stopped_reason = null, stopped_at = null, token = null, scheme = 0
+      update trackers t set credentials = n.credentials, stopped_reason = null, stopped_at = null, token = null, scheme = 0,
+        next_run_at = ${now}
       from jsonb_to_recordset(${sql.json(rows as never)}) as n(name text, credentials text)
       where t.name = n.name and t.credentials is distinct from n.credentials`;
     await sql`
-      update trackers t set next_run_at = ${now} where enabled and not exists (
+      update trackers t set next_run_at = ${now} where enabled and stopped_at is null and not exists (
         select from tracking_runs r where r.tracker = t.name and r.started_at > ${new Date(clock() - JUST_RUN_MS)})`;
     const codes = trackableCodes
       ? await sql`
@@ -72,13 +73,16 @@ export async function startDueRuns(base: TrackingBase): Promise<Record<string, n
 const trackersNamed = ({ trackers }: TrackingBase, names: readonly { name: string }[]): Tracker[] =>
   trackers.filter((tracker) => names.some(({ name }) => name === tracker.name));
 
-/** Ends runs of trackers that are switched off. @returns how many */
+/** Ends runs of trackers that are switched off, or were stopped by a worker that died over it. @returns how many */
 export async function endOrphanedRuns({ db, clock }: TrackingBase): Promise<number> {
-  const orphans = await db.$client<{ id: string }[]>`
-    select r.id from tracking_runs r left join trackers t on t.name = r.tracker
-    where r.state = 'running' and t.enabled is not true`;
-  for (const { id } of orphans)
-    await db.$client.begin((sql) => giveUpRun(sql, id, 'its tracker was switched off', new Date(clock())));
+  const orphans = await db.$client<{ id: string; why: string | null }[]>`
+    select r.id, case when t.enabled then t.stopped_reason end as why
+    from tracking_runs r left join trackers t on t.name = r.tracker
+    where r.state = 'running' and (t.enabled is not true or t.stopped_at > r.started_at)`;
+  for (const { id, why } of orphans)
+    await db.$client.begin((sql) =>
+      giveUpRun(sql, id, why ?? 'its tracker was switched off', new Date(clock())),
+    );
   return orphans.length;
 }
 

@@ -1,10 +1,11 @@
+import type { TransactionSql } from 'postgres';
 import { messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Tracker } from './catalogue.ts';
 import type { TrackingDeps } from './deps.ts';
 
 const CHANNEL = 'orderfleet_tracker_waits';
-/** So many waits in a row with HTTP 403, and it is no limit: the key or our address is refused. */
+/** So many waits in a row with HTTP 403, or for its login, and it is no limit: people hear of it. */
 const SUSPICIOUS_WAITS = 3;
 
 /** Why requests in flight are cut off: their tracker has been told to wait (C10). */
@@ -24,59 +25,69 @@ export async function startWait(
   ms: number,
   why: string,
 ): Promise<void> {
-  const { db, clock, quotas, log } = deps;
+  await deps.db.$client.begin((sql) => noteWait(sql, deps, tracker, runId, ms, why));
+  await deps.quotas.get(tracker.name)?.hold(`tracker ${tracker.name}`, ms);
+}
+
+/** The same as part of a transaction; the account is not held. */
+export async function noteWait(
+  sql: TransactionSql,
+  { clock, log }: Pick<TrackingDeps, 'clock' | 'log'>,
+  tracker: Tracker,
+  runId: string,
+  ms: number,
+  why: string,
+): Promise<void> {
   const now = clock();
   const until = new Date(now + ms);
-  const sql = db.$client;
-  await sql.begin(async (sql) => {
-    const [row] = await sql<{ waits: number; moreMs: number }[]>`
+  const [row] = await sql<{ waits: number; moreMs: number }[]>`
       with before as (select waiting_until from trackers where name = ${tracker.name} for update)
       update trackers t set waiting_reason = ${why}, waiting_until = ${until},
         waits = t.waits + case when before.waiting_until > ${new Date(now)} then 0 else 1 end
       from before
       where t.name = ${tracker.name} and (before.waiting_until is null or before.waiting_until < ${until})
       returning t.waits, extract(epoch from ${until}::timestamptz - greatest(before.waiting_until, ${new Date(now)})) * 1000 as "moreMs"`;
-    if (!row) return; // it waits longer already
-    const news = Number(row.moreMs) > ms - 1;
-    await sql`
+  if (!row) return; // it waits longer already
+  const news = Number(row.moreMs) > ms - 1;
+  await sql`
       update tracking_runs set waits = waits + ${news ? 1 : 0}, waited_ms = waited_ms + ${Math.round(Number(row.moreMs))}
       where id = ${runId}`;
-    if (row.waits === SUSPICIOUS_WAITS && why.includes('403'))
-      await sql`
+  if (news && row.waits === SUSPICIOUS_WAITS && /403|login/.test(why))
+    await sql`
         insert into notices (kind, key, payload) values ('tracker-stopped', ${`tracker-403 ${tracker.name} ${now}`},
           ${sql.json({
             tracker: tracker.name,
-            text: `${tracker.courier.title} has answered HTTP 403 ${row.waits} times in a row, with eight minutes between: its key or our address may be refused`,
+            text: `${tracker.courier.title} has made us wait ${row.waits} times in a row (${why}): its key or our address may be refused`,
           })}) on conflict (key) do nothing`;
-    await sql`select pg_notify(${CHANNEL}, ${tracker.name})`;
-  });
-  await quotas.get(tracker.name)?.hold(`tracker ${tracker.name}`, ms);
+  await sql`select pg_notify(${CHANNEL}, ${tracker.name})`;
   log.warn({ tracker: tracker.name, why, until }, 'told to wait');
 }
 
 export interface Waits {
-  /** Aborts with TrackerWaits when the tracker is told to wait, by whichever process. */
-  signal(name: string): Promise<AbortSignal>;
+  /** A signal that aborts with TrackerWaits when the tracker is told to wait, by whichever process, until `leave`. */
+  join(name: string): Promise<{ signal: AbortSignal; leave(): void }>;
 }
 
 /** Listens for waits that other processes were told of. Without the database nobody hears; nobody could ask either. */
 export function createWaits({ db, log }: { db: TrackingDeps['db']; log: Log }): Waits {
-  const controllers = new Map<string, AbortController>();
+  // one for each batch: AbortSignal.any never forgets the signals that were made from one that lives on
+  const joined = new Map<string, Set<AbortController>>();
   let listening: Promise<unknown> | undefined;
   const heard = (name: string) => {
-    controllers.get(name)?.abort(new TrackerWaits(`${name} was told to wait`));
-    controllers.delete(name);
+    for (const controller of joined.get(name) ?? [])
+      controller.abort(new TrackerWaits(`${name} was told to wait`));
   };
   return {
-    async signal(name) {
+    async join(name) {
       listening ??= db.$client.listen(CHANNEL, heard).catch((error) => {
         listening = undefined;
         log.warn({ err: messageOf(error) }, 'cannot listen for waits of trackers');
       });
       await listening;
-      const controller = controllers.get(name) ?? new AbortController();
-      controllers.set(name, controller);
-      return controller.signal;
+      const controller = new AbortController();
+      const together = joined.get(name) ?? new Set();
+      joined.set(name, together.add(controller));
+      return { signal: controller.signal, leave: () => together.delete(controller) };
     },
   };
 }

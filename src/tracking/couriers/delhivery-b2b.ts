@@ -50,6 +50,7 @@ export default defineCourier({
       }),
     };
   },
+  meaning: (word) => WORDS.get(word),
   read(response, asked, now) {
     const body = jsonOf(response);
     const data = isObject(body) && body.success !== false ? consignment.parse(body.data) : null;

@@ -4,6 +4,7 @@ import { address, withQuery } from '../connecting.ts';
 import { defineCourier, type Item } from '../courier.ts';
 import {
   b2cMeaning,
+  b2cTable,
   b2cWord,
   bareToken,
   DELHIVERY_COMPLAINTS,
@@ -45,6 +46,7 @@ export default defineCourier({
       }),
     };
   },
+  meaning: b2cTable,
   read(response, asked, now) {
     const body = jsonOf(response);
     const list = isObject(body) && Array.isArray(body.ShipmentData) ? body.ShipmentData : undefined;

@@ -17,6 +17,7 @@ import { address, withQuery } from '../connecting.ts';
 import { defineCourier, type Item, type Scheme } from '../courier.ts';
 import {
   b2cMeaning,
+  b2cTable,
   b2cWord,
   bareToken,
   DELHIVERY_COMPLAINTS,
@@ -70,6 +71,7 @@ export default defineCourier({
       }),
     };
   },
+  meaning: b2cTable,
   read(response, asked, now) {
     const body = jsonOf(response);
     const parcels = listOf(body).map((parcel) => [parcel.awb, itemOf(parcel, now)] as const);

@@ -47,6 +47,7 @@ export default defineCourier({
       request: (numbers) => post(below(SHIPROCKET_URL, '/courier/track/awbs'), { awbs: numbers }),
     };
   },
+  meaning: (word) => WORDS.get(word),
   read(response, asked, now) {
     const body = jsonOf(response);
     const found = trackingDataOf(body).map(([number, data]) => [number, itemOf(data, now)] as const);

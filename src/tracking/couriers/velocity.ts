@@ -54,6 +54,7 @@ export default defineCourier({
       request: (numbers) => post(below(VELOCITY_URL, '/order-tracking'), { awbs: numbers }),
     };
   },
+  meaning: (word) => WORDS.get(word),
   read(response, asked, now) {
     const body = jsonOf(response);
     const result = isObject(body) ? body.result : undefined;
