@@ -316,7 +316,7 @@ async function fail(
   const failed = claim.shipmentIds.length;
   await db.$client.begin(async (sql) => {
     if (failed === 1) await touch(sql, claim.shipmentIds, now);
-    await endBatch(sql, claim, 'failed', message, now.getTime());
+    await endBatch(sql, claim, 'failed', message, now);
     await countInRun(
       sql,
       claim.runId,

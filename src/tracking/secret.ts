@@ -74,7 +74,7 @@ export async function secretOf(
     const age = now.fetchedAt && now.same ? deps.clock() - now.fetchedAt.getTime() : Number.POSITIVE_INFINITY;
     if (refused !== undefined && age < RENEW_EVERY_MS)
       return fail('notReady', 'its token was renewed a moment ago', { retryAfterMs: RENEW_EVERY_MS - age });
-    const token = await logIn(deps, tracker, login, signal, now.waits);
+    const token = await logIn(deps, login, signal, now.waits);
     if (token.ok) {
       await keep(deps, tracker, token.value, sql);
       return ok({ value: token.value.value, scheme });
@@ -128,7 +128,6 @@ function usable(
 /** @param waits how often in a row the tracker has been made to wait */
 async function logIn(
   { http, clock }: TrackingDeps,
-  tracker: Tracker,
   login: Login,
   signal: AbortSignal,
   waits: number,
