@@ -9,6 +9,7 @@ import {
   type Claimed,
   claim,
   giveBack,
+  leaveToLease,
   postponeDue,
   settleFailed,
   settleSent,
@@ -148,8 +149,7 @@ async function sendMessage(
     );
     return answer.ok ? undefined : answer.failure;
   } catch (error) {
-    // it may have left: due again only when the lease is over
-    if (signal.aborted) await giveBack(deps, claimed, claimed[0]?.lease ?? new Date());
+    if (signal.aborted) await leaveToLease(deps, claimed);
     throw error;
   }
 }

@@ -154,6 +154,15 @@ export async function giveBack(
   );
 }
 
+/**
+ * Cut off while they were on their way, by a shutdown for instance: they may have arrived, so they are due again only
+ * when their lease is over; the attempt is given back (O2).
+ */
+export async function leaveToLease(deps: Pick<AlertsBase, 'db'>, claimed: readonly Claimed[]): Promise<void> {
+  const [first] = claimed;
+  if (first) await giveBack(deps, claimed, first.lease);
+}
+
 /** Ended without delivery, with the reason. */
 export const withdraw = ({ db }: Pick<AlertsBase, 'db'>, claimed: readonly Claimed[], why: string) =>
   persist(

@@ -21,9 +21,6 @@ export type WebhookEvent = (typeof WEBHOOK_EVENTS)[number];
 /** Everything that is not for people; besides, whatever names an endpoint is for that endpoint. */
 export const MACHINE_KINDS: readonly string[] = [...PARCEL_KINDS, REPORT_KIND, ...WEBHOOK_EVENTS];
 
-/** `people`, `webhook`, or the kind itself. */
-export type Lane = ParcelKind | typeof REPORT_KIND | 'people' | 'webhook';
-
 /** Notices of one destination, as a condition on the rows. */
 export type Which =
   | { kinds: readonly string[]; people: boolean }
@@ -40,6 +37,7 @@ export type Destination =
 
 const isParcelKind = (lane: string): lane is ParcelKind => lane in CHANNEL_OF;
 
+/** @param lane `people`, `webhook`, or the kind itself */
 export function destinationOf(lane: string, endpointId: string | undefined, config: Config): Destination {
   if (lane === 'webhook')
     return {

@@ -106,6 +106,7 @@ export async function startAlertStand(
     },
     rows: () => sql<NoticeRow[]>`${select} order by created_at`,
     async clear() {
+      offsetMs = 0;
       await sql`delete from notices`;
       await sql`delete from webhook_endpoints`;
       deliver = start();

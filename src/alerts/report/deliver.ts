@@ -3,7 +3,16 @@ import { minutes, seconds } from '../../queue/define.ts';
 import type { Outcome } from '../../queue/handle.ts';
 import type { AlertsDeps, AlertTimings, RetryPolicy } from '../deps.ts';
 import { createMailer, type Mailer } from '../mail.ts';
-import { type Claimed, claim, giveBack, postponeDue, settleFailed, settleSent, withdraw } from '../outbox.ts';
+import {
+  type Claimed,
+  claim,
+  giveBack,
+  leaveToLease,
+  postponeDue,
+  settleFailed,
+  settleSent,
+  withdraw,
+} from '../outbox.ts';
 import type { Destination } from '../routes.ts';
 import type { Rests } from '../turns.ts';
 import { digestTime } from './digest-time.ts';
@@ -122,8 +131,7 @@ async function sendOne(
     );
     return undefined;
   } catch (error) {
-    // it may have left: due again only when the lease is over
-    if (signal.aborted) await giveBack(deps, claimed, claimed[0]?.lease ?? new Date());
+    if (signal.aborted) await leaveToLease(deps, claimed);
     throw error;
   }
 }

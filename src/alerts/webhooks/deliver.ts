@@ -5,6 +5,7 @@ import {
   type Claimed,
   claim,
   giveBack,
+  leaveToLease,
   postponeDue,
   settleFailed,
   settleSent,
@@ -113,6 +114,9 @@ async function deliverOne(round: Round, notice: Claimed): Promise<void> {
     nowMs: deps.clock(),
     timeoutMs: timings.callMs,
     signal,
+  }).catch(async (error) => {
+    if (signal.aborted) await leaveToLease(deps, [notice]);
+    throw error;
   });
   if (answer.ok) {
     rests.ok(key);
