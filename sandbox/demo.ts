@@ -7,13 +7,24 @@ import { openFleet } from '../src/fleet.ts';
 import { createLog } from '../src/log.ts';
 import { addStore } from '../src/temu/stores.ts';
 import { demoShops } from './demo-shops.ts';
+import { type OtherChannels, startOtherChannels } from './other-channels.ts';
 import { type ShippingApp, startShippingApp } from './shipping-app.ts';
 import type { Product, Region, ShopSpec } from './temu/model.ts';
 
 // `npm start`: the sandbox beside `orderfleet up`, and the demo shops as stores of the fleet. The fleet knows nothing of
-// it: a stand-in for the shipping app speaks to it through orderfleet/client, and it is told Temu's addresses by its ordinary settings, and whichever of them is set already stays as it is.
+// it: a stand-in for the shipping app speaks to it through orderfleet/client, one for the other sales channels writes
+// parcels into its tables, and it is told all addresses by its ordinary settings. What is set already stays as it is: so
+// real accounts replace the stand-ins one by one.
 
 const VARIABLE: Record<Region, string> = { EU: 'TEMU_EU_URL', US: 'TEMU_US_URL', GLOBAL: 'TEMU_GLOBAL_URL' };
+/** Variables that belong together: when one of a group is set, the stand-in leaves the whole group alone. */
+const GROUPS = [
+  /^DELHIVERY_(URL|AUTH_TOKEN_B2C)$/,
+  /^DELHIVERY_B2B_/,
+  /^DELHIVERY_(FALLBACK_URL|ORIGIN)$/,
+].concat([/^SHIPROCKET_/, /^VELOCITY_/, /^(SLACK_|.*_CHANNEL_ID$)/, /^(SMTP_|EMAIL_)/]);
+/** A round of parcels a minute, in which the stand-in's parcels live twenty. */
+const ROUNDS = ['DELHIVERY_B2C', 'DELHIVERY_B2B', 'SHIPROCKET', 'VELOCITY', 'DELHIVERY_FALLBACK'];
 const root = join(import.meta.dirname, '..');
 const TSX = ['--import', import.meta.resolve('tsx')];
 
@@ -24,19 +35,28 @@ let sandbox: ChildProcess | undefined;
 let up: ChildProcess | undefined;
 let stopping = false;
 let shipping: { app: ShippingApp; client: OrderfleetClient } | undefined;
+let channels: OtherChannels | undefined;
 
 async function stop(): Promise<void> {
   stopping = true;
   await shipping?.app.stop();
   await shipping?.client.close();
   shipping = undefined;
+  await channels?.stop();
+  channels = undefined;
   if (up && up.exitCode === null) up.kill('SIGTERM');
   else sandbox?.kill('SIGTERM');
 }
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void stop());
 
-/** Starts the sandbox and returns its address. Its orders live on between starts, like the database. */
-async function startSandbox(): Promise<string> {
+interface StandIn {
+  url: string;
+  /** The fleet's variables that lead to it. */
+  env: Record<string, string>;
+}
+
+/** Starts the sandbox. Its orders and parcels live on between starts, like the database. */
+async function startSandbox(): Promise<StandIn> {
   const home = homeDirectory();
   mkdirSync(home, { recursive: true });
   const args = [
@@ -44,6 +64,10 @@ async function startSandbox(): Promise<string> {
     '0',
     '--orders',
     '250',
+    '--parcels',
+    '60',
+    '--smtp-port',
+    '0',
     '--live',
     '--speed',
     '20',
@@ -59,7 +83,9 @@ async function startSandbox(): Promise<string> {
     sandbox?.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
       printed += chunk;
       const url = /Sandbox for Temu at (\S+)/.exec(printed)?.[1];
-      if (url) resolve(url);
+      if (!url || !printed.includes('Control:')) return;
+      const lines = [...printed.matchAll(/^ +([A-Z][A-Z0-9_]+)=(\S+)$/gm)];
+      resolve({ url, env: Object.fromEntries(lines.map(([, name, value]) => [name, value])) });
     });
     sandbox?.once('exit', (code, signal) =>
       reject(new Error(`the sandbox ended (${signal ?? code})\n${printed}`)),
@@ -92,8 +118,11 @@ async function addDemoStore(
     select ${id}, * from unnest(${products.map((one) => one.temu_sku_id)}::text[], ${products.map((one) => one.sku)}::text[])`;
 }
 
-/** The seller's shipping app: makes parcels for orders that are ready and tells the fleet of each (A1). */
-function startShipping(): void {
+/**
+ * The seller's other programs: a shipping app that makes parcels for orders that are ready and tells the fleet of each
+ * (A1), and sales channels whose parcels couriers have already.
+ */
+function startOthers(url: string): void {
   const { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl } = loadConfig();
   const client = createClient(redisUrl ? { redisUrl } : { databaseUrl });
   const stateFile = join(homeDirectory(), 'shipping-app.jsonl');
@@ -101,25 +130,41 @@ function startShipping(): void {
     client,
     app: startShippingApp({ databaseUrl, send: client.awbCreated, everyMs: 2000, perTurn: 2, stateFile }),
   };
+  channels = startOtherChannels({ databaseUrl, url, everyMs: 5000 });
+}
+
+/** The stand-in's variables without those of services that are set up already. */
+function playedBy(standIn: StandIn): Record<string, string> {
+  const taken = Object.keys(env).filter((name) => env[name]);
+  const real = (name: string) =>
+    taken.includes(name) ||
+    GROUPS.some((group) => group.test(name) && taken.some((other) => group.test(other)));
+  return {
+    ...Object.fromEntries(ROUNDS.map((name) => [`${name}_EVERY`, env[`${name}_EVERY`] || '60'])),
+    ...Object.fromEntries(Object.entries(standIn.env).filter(([name]) => !real(name))),
+  };
 }
 
 async function main(): Promise<void> {
-  const url = playing.length > 0 ? await startSandbox() : undefined;
-  const temu = Object.fromEntries(
-    playing.map((region) => [VARIABLE[region], `${url}/${region.toLowerCase()}/openapi/router`]),
+  const standIn = await startSandbox();
+  const { url } = standIn;
+  const played = playedBy(standIn);
+  const services = ['Temu', 'DELHIVERY', 'SHIPROCKET', 'VELOCITY', 'SLACK', 'SMTP'].filter(
+    (name) => name === 'Temu' || Object.keys(played).some((variable) => variable.startsWith(name)),
   );
-  if (url) process.stdout.write(`A stand-in for Temu runs at ${url} for: ${playing.join(', ')}\n`);
+  process.stdout.write(`Stand-ins run at ${url} for: ${services.join(', ')}\n`);
+  process.stdout.write(`  mails it was sent: ${url}/_sandbox/mails   Slack: ${url}/_sandbox/slack\n`);
   if (stopping) return await stop();
   up = spawn(process.execPath, [...TSX, join(root, 'src/cli/main.ts'), 'up', '--database', 'demo'], {
-    env: { ...env, ...temu },
+    env: { ...env, ...played },
     detached: true,
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
   up.on('message', (message) => {
-    if (message !== 'ready' || !url) return;
+    if (message !== 'ready') return;
     addDemoStores(url)
       .then(() => {
-        if (!stopping) startShipping();
+        if (!stopping) startOthers(url);
       })
       .catch((error) => {
         console.error('The demo stores could not be added:', error);

@@ -4,6 +4,7 @@ import { parseEnv } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { parseConfig, settings } from '../src/config.ts';
+import { trackingSettings } from '../src/tracking/index.ts';
 import { ROOT } from './support/process.ts';
 
 const read = (file: string) => readFileSync(path.join(ROOT, file), 'utf8');
@@ -11,11 +12,13 @@ const workers = readdirSync(path.join(ROOT, 'workers'))
   .map((file) => path.basename(file, '.ts'))
   .filter((name) => name !== 'index');
 
+const names = [...Object.keys(settings.shape), ...Object.keys(trackingSettings)];
+
 describe('.env.example (O7)', () => {
   const example = parseEnv(read('.env.example')) as Record<string, string>;
 
   test('names every setting of the schema, and nothing else but ORDERFLEET_HOME', () => {
-    expect(Object.keys(example).sort()).toEqual([...Object.keys(settings.shape), 'ORDERFLEET_HOME'].sort());
+    expect(Object.keys(example).sort()).toEqual([...names, 'ORDERFLEET_HOME'].sort());
   });
 
   test('is a right environment once a key is filled in, and shows the defaults', () => {
@@ -24,7 +27,10 @@ describe('.env.example (O7)', () => {
       DATABASE_URL: example.DATABASE_URL,
       CREDENTIALS_KEY: Buffer.alloc(32, 7).toString('base64'),
     });
-    expect(filled).toEqual(least);
+    const { read: _one, ...own } = filled;
+    const { read: _other, ...defaults } = least;
+    expect(own).toEqual(defaults);
+    expect(filled.read(trackingSettings)).toEqual(least.read(trackingSettings));
   });
 });
 
@@ -45,7 +51,7 @@ describe('Procfile and docker-compose.yml are true to what is there (O2)', () =>
   test('every variable that compose sets is a setting', () => {
     for (const { build, environment } of Object.values(compose.services)) {
       if (!build) continue;
-      for (const name of Object.keys(environment ?? {})) expect(Object.keys(settings.shape)).toContain(name);
+      for (const name of Object.keys(environment ?? {})) expect(names).toContain(name);
     }
   });
 

@@ -17,7 +17,7 @@ import { ordersLine, storesTable } from './status.ts';
 import { type Supervisor, supervise } from './supervisor.ts';
 
 /** One of each: what a single machine needs. More of one kind: npm run worker -- NAME beside it. */
-const WORKERS = ['scheduler', 'temu', 'awb', 'alerts', 'web'];
+const WORKERS = ['scheduler', 'temu', 'awb', 'tracking', 'alerts', 'web'];
 
 /** The web process's usual port. */
 const WEB_PORT = 8080;

@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
-import type { Config } from '../config.ts';
+import { type Config, count } from '../config.ts';
 import { UserError } from '../errors.ts';
 import type { Connection, Courier, Limit } from './courier.ts';
 
@@ -28,15 +28,18 @@ export interface Tracker {
   off: string | undefined;
   limit: Limit | undefined;
   atOnce: number;
+  /** From the start of one run to the start of the next. */
+  everyMs: number;
   /** A digest of its settings: tells other credentials from the same ones. */
   credentials: string;
 }
 
-const limitName = ({ name }: Courier) => `${name.toUpperCase().replaceAll('-', '_')}_LIMIT`;
+const variable = ({ name }: Courier, what: 'LIMIT' | 'EVERY') =>
+  `${name.toUpperCase().replaceAll('-', '_')}_${what}`;
 
 const limit = z
   .string()
-  .regex(/^(off|[1-9]\d{0,5}\/(\d+(\.\d+)?))$/, {
+  .regex(/^(off|[1-9]\d{0,5}\/(?=[\d.]*[1-9])\d{1,5}(\.\d{1,3})?)$/, {
     error: 'requests/seconds, as 7/3 for seven in any three seconds, or off',
   })
   .transform((text): Limit | 'off' => {
@@ -49,10 +52,18 @@ export const trackingSettings: z.ZodRawShape = Object.fromEntries(
   couriers.flatMap((courier) => [
     ...Object.entries(courier.settings),
     [
-      limitName(courier),
+      variable(courier, 'LIMIT'),
       limit
         .optional()
         .describe(`${courier.title}: requests/seconds that may leave, instead of its own limit`),
+    ],
+    [
+      variable(courier, 'EVERY'),
+      count(10, 86_400)
+        .optional()
+        .describe(
+          `${courier.title}: seconds from one round of its parcels to the next (${courier.everyMs / 1000})`,
+        ),
     ],
   ]),
 );
@@ -74,7 +85,8 @@ export function createTrackers(config: Config): Tracker[] {
       throw new UserError(
         `TRACKERS switches on ${courier.name}, which has no credentials: ${Object.keys(courier.settings).join(', ')}`,
       );
-    const set = given[limitName(courier)] as Limit | 'off' | undefined;
+    const every = given[variable(courier, 'EVERY')] as number | undefined;
+    const set = given[variable(courier, 'LIMIT')] as Limit | 'off' | undefined;
     return {
       name: courier.name,
       courier,
@@ -82,6 +94,7 @@ export function createTrackers(config: Config): Tracker[] {
       off: !chosen ? 'not in TRACKERS' : connection ? undefined : 'no credentials',
       limit: set === 'off' ? undefined : (set ?? courier.limit?.(own)),
       atOnce: courier.atOnce(own),
+      everyMs: (every ?? courier.everyMs / 1000) * 1000,
       credentials: createHash('sha256').update(JSON.stringify(own)).digest('hex').slice(0, 16),
     };
   });

@@ -50,7 +50,7 @@ export async function startRun(base: TrackingBase, tracker: Tracker): Promise<St
   return started;
 }
 
-const nextTurn = ({ courier }: Tracker, now: Date) => new Date(now.getTime() + courier.everyMs);
+const nextTurn = ({ everyMs }: Tracker, now: Date) => new Date(now.getTime() + everyMs);
 
 /** P3: the index of what can be due holds nothing else, in the order in which it is asked for. */
 export const dueParcels = (

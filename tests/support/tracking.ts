@@ -1,21 +1,20 @@
 import type { CourierOptions } from '../../sandbox/couriers/couriers.ts';
 import { COURIERS, type CourierName, type Parcel } from '../../sandbox/couriers/model.ts';
 import type { ParcelSpec } from '../../sandbox/couriers/parcels.ts';
+import { bookParcels } from '../../sandbox/other-channels.ts';
 import { type Sandbox, startSandbox } from '../../sandbox/server.ts';
 import { type RunningWorkers, runWorkers } from '../../src/queue/run.ts';
-import { reconcileTrackers, startRun, trackingHandlers, trackingTasks } from '../../src/tracking/index.ts';
+import {
+  reconcileTrackers,
+  startRun,
+  type Tracker,
+  type TrackingDeps,
+  trackingHandlers,
+  trackingTasks,
+} from '../../src/tracking/index.ts';
 import { startTestFleet, type TestFleet } from './fleet.ts';
 import type { Backend } from './redis.ts';
 import { until } from './until.ts';
-
-/** What each tracker's parcels are booked with and where their orders come from (C2). */
-const BOOKING: Record<CourierName, { courier: string; source: string }> = {
-  'delhivery-b2c': { courier: 'Delhivery Surface', source: 'shopify' },
-  'delhivery-b2b': { courier: 'delhivery b2b', source: 'Retailer' },
-  shiprocket: { courier: 'Shiprocket', source: 'woocommerce' },
-  velocity: { courier: 'VELOCITY', source: 'Outbound' },
-  'delhivery-fallback': { courier: 'Delhivery', source: 'temu' },
-};
 
 export interface RunRow {
   id: string;
@@ -54,10 +53,17 @@ export interface ShipmentRow {
 export interface TrackingStand {
   sandbox: Sandbox;
   stack: TestFleet;
+  /** What the handlers get, with the clock of the stand. */
+  deps: TrackingDeps;
+  tracker(name: CourierName): Tracker;
   /** A parcel at the courier with its order and shipment in the database. */
   parcel(api: CourierName, spec?: Partial<ParcelSpec>): Promise<Parcel>;
   /** Orders and shipments of parcels that the sandbox has. */
   book(parcels: readonly Parcel[]): Promise<void>;
+  /** Begins a run. Throws when it is skipped. */
+  start(tracker: CourierName): Promise<void>;
+  /** Waits for the end of the run that was begun last. */
+  ended(tracker: CourierName): Promise<RunRow>;
   /** One run from beginning to end. */
   run(tracker: CourierName): Promise<RunRow>;
   lastRun(tracker: CourierName): Promise<RunRow>;
@@ -91,37 +97,27 @@ export async function startTrackingStand(
   const stand: TrackingStand = {
     sandbox,
     stack,
+    deps,
+    tracker(name) {
+      const tracker = fleet.trackers.find((one) => one.name === name);
+      if (!tracker) throw new Error(`no tracker ${name}`);
+      return tracker;
+    },
     async parcel(api, spec = {}) {
       const parcel = sandbox.couriers.parcels.add({ api, ...spec });
       await stand.book([parcel]);
       return parcel;
     },
-    async book(parcels) {
-      const rows = parcels.map(({ api, number, reference, bookedAt }) => ({
-        reference,
-        ...BOOKING[api],
-        awb: api === 'delhivery-b2b' ? null : number,
-        lr: api === 'delhivery-b2b' ? number : null,
-        booked_at: new Date(bookedAt),
-      }));
-      await sql`
-        with given as (
-          select *, gen_random_uuid() as order_id from jsonb_to_recordset(${sql.json(rows as never)}) as g(reference text,
-            courier text, source text, awb text, lr text, booked_at timestamptz)),
-        made as (insert into orders (id, source, marketplace_order_id) select order_id, source, reference from given returning id)
-        select count(*) from made`;
-      await sql`
-        insert into shipments (order_id, booking_courier, booked_at, awb_number, lr_number)
-        select o.id, g.courier, g.booked_at, g.awb, g.lr
-        from jsonb_to_recordset(${sql.json(rows as never)}) as g(reference text, courier text, source text, awb text, lr text, booked_at timestamptz)
-          join orders o on o.marketplace_order_id = g.reference and o.source = g.source
-        on conflict do nothing`;
+    book: (parcels) => bookParcels(sql, parcels),
+    async start(name) {
+      const started = await startRun(deps, stand.tracker(name));
+      if (started.is === 'skipped') throw new Error(`skipped: ${started.reason}`);
     },
     async run(name) {
-      const tracker = fleet.trackers.find((one) => one.name === name);
-      if (!tracker) throw new Error(`no tracker ${name}`);
-      const started = await startRun(deps, tracker);
-      if (started.is === 'skipped') throw new Error(`skipped: ${started.reason}`);
+      await stand.start(name);
+      return await stand.ended(name);
+    },
+    async ended(name) {
       return await until(
         async () => {
           const run = await stand.lastRun(name);
