@@ -8,6 +8,7 @@ import { carriersCommand } from './carriers.ts';
 import { explainCommand } from './explain.ts';
 import { remedyOf } from './faults.ts';
 import { migrateCommand } from './migrate.ts';
+import { shipmentsCommand } from './shipments.ts';
 import { statusCommand } from './status.ts';
 import { storeCommand } from './store.ts';
 import { syncCommand } from './sync.ts';
@@ -43,6 +44,7 @@ for (const command of [
   syncCommand,
   awbCommand,
   carriersCommand,
+  shipmentsCommand,
   webhooksCommand,
   statusCommand,
   explainCommand,

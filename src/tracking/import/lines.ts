@@ -121,7 +121,9 @@ function csvParser(delimiter: string, faults: Faults) {
       const end = Number((error as { lines?: number } | undefined)?.lines ?? line);
       if (error?.code === 'CSV_QUOTE_NOT_CLOSED' || error?.code === 'CSV_MAX_RECORD_SIZE')
         faults.open ??= { line };
-      else faults.refused.push({ line: end, values: {}, refused: 'a quote stands where none may stand' });
+      else if (faults.refused.at(-1)?.line !== end)
+        // once for each line
+        faults.refused.push({ line: end, values: {}, refused: 'a quote stands where none may stand' });
       faults.end = end;
       return undefined;
     },
@@ -190,10 +192,10 @@ function headerOf(names: readonly string[], ignored: Set<string>): (Column | und
 function csvLine(record: readonly string[], header: readonly (Column | undefined)[], line: number): Given {
   const values: Values = {};
   for (const [at, column] of header.entries()) if (column) values[column] = record[at] ?? '';
-  const more = record.slice(header.length).some((field) => field.trim() !== '');
-  return more || record.length < header.length
-    ? { line, values, refused: `it has ${record.length} fields, the first line has ${header.length}` }
-    : { line, values };
+  // a field too many may have moved all that follow it: no guess which one it is
+  return record.length === header.length
+    ? { line, values }
+    : { line, values, refused: `it has ${record.length} fields, the first line has ${header.length}` };
 }
 
 // --- NDJSON ---

@@ -49,9 +49,9 @@ function whyNoOrder(rows: readonly Row[], line: number, orders: number): string 
     : `${order} is not known: Temu’s orders come in by themselves (orderfleet sync), with all that belongs to them`;
 }
 
-const given = (sql: TransactionSql, rows: readonly Row[]) => sql`
+const given = (sql: TransactionSql, rows: readonly (Row & { shipmentId?: string })[]) => sql`
   jsonb_to_recordset(${sql.json(rows as never)}) as g(line int, source text, number text, courier text,
-    "bookedAt" timestamptz, awb text, lr text, carrier text, status text, "orderStatus" int)`;
+    "bookedAt" timestamptz, awb text, lr text, carrier text, status text, "orderStatus" int, "shipmentId" uuid)`;
 
 /** The code that a line gives its order: as it says, else what follows from the parcel's status; null: neither. */
 const code = (sql: TransactionSql) =>
@@ -75,35 +75,49 @@ interface Line {
   /** How many orders have this source and number. */
   orders: number;
   made: boolean;
-  shipmentId: string | null;
+  shipmentId: string;
   orderId: string | null;
   trackedBy: string | null;
   code: number | null;
 }
 
 /** C2: triggers set tracked_by. A parcel is known by its AWB, one without an AWB by its LR number. */
-const makeShipments = (sql: TransactionSql, rows: readonly Row[]) => sql<Line[]>`
-  with line as materialized (
-    select g.*, ${code(sql)} as code, o.n, o.id as order_id
-    from ${given(sql, rows)} cross join lateral (
-      select count(*)::int as n, (array_agg(o.id))[1] as id from orders o
-      where o.marketplace_order_id = g.number and o.source = g.source) o),
-  fresh as materialized (
-    select distinct on (order_id, awb, case when awb is null then lr end) gen_random_uuid() as id, line.*
-    from line
-    where n = 1 and not exists (
-      select from shipments s where s.order_id = line.order_id and (
-        s.awb_number = line.awb or s.lr_number = line.lr and (s.awb_number is null or line.awb is null)))
-    order by order_id, awb, case when awb is null then lr end, line),
-  made as (
-    insert into shipments (id, order_id, awb_number, lr_number, booking_courier, booked_at, carrier, status)
-    select id, order_id, awb, lr, courier, "bookedAt", carrier, coalesce(status, 'pending') from fresh
-    order by order_id, awb
-    on conflict (order_id, awb_number) do nothing
-    returning id, tracked_by)
-  select l.line, l.n as orders, m.id is not null as made, m.id as "shipmentId", l.order_id as "orderId",
-    m.tracked_by as "trackedBy", l.code
-  from line l left join fresh f on f.line = l.line left join made m on m.id = f.id`;
+async function makeShipments(sql: TransactionSql, rows: readonly Row[]): Promise<Line[]> {
+  const named = rows.map((row) => ({ ...row, shipmentId: crypto.randomUUID() }));
+  // what was made comes as rows of its own: Postgres cannot estimate a join of the two, and takes quadratic time
+  const found = await sql<Line[]>`
+    with line as materialized (
+      select g.*, ${code(sql)} as code, o.n, o.id as order_id
+      from ${given(sql, named)} cross join lateral (
+        select count(*)::int as n, (array_agg(o.id))[1] as id from orders o
+        where o.marketplace_order_id = g.number and o.source = g.source) o),
+    fresh as materialized (
+      select distinct on (order_id, awb, case when awb is null then lr end) *
+      from line
+      where n = 1 and not exists (
+        select from shipments s where s.order_id = line.order_id and (
+          s.awb_number = line.awb or s.lr_number = line.lr and (s.awb_number is null or line.awb is null)))
+      order by order_id, awb, case when awb is null then lr end, line),
+    made as (
+      insert into shipments (id, order_id, awb_number, lr_number, booking_courier, booked_at, carrier, status)
+      select "shipmentId", order_id, awb, lr, courier, "bookedAt", carrier, coalesce(status, 'pending') from fresh
+      order by order_id, awb
+      on conflict (order_id, awb_number) do nothing
+      returning id, tracked_by)
+    select false as made, line, n as orders, "shipmentId", order_id as "orderId", null as "trackedBy", code from line
+    union all
+    select true, null, null, id, null, tracked_by, null from made`;
+  const made = new Map(
+    found.filter((row) => row.made).map(({ shipmentId, trackedBy }) => [shipmentId, trackedBy]),
+  );
+  return found
+    .filter((row) => !row.made)
+    .map((row) => ({
+      ...row,
+      made: made.has(row.shipmentId),
+      trackedBy: made.get(row.shipmentId) ?? null,
+    }));
+}
 
 /** An order that was there before and has no other parcel takes its first parcel's status, unless it has one. */
 async function setOrderCodes(sql: TransactionSql, made: readonly Line[]): Promise<void> {

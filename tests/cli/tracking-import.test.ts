@@ -1,0 +1,131 @@
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { startTestFleet, type TestFleet } from '../support/fleet.ts';
+import { orderfleet, startOrderfleet } from './orderfleet.ts';
+
+// every command is a process of its own: a second each, more where others share the machine
+vi.setConfig({ testTimeout: 120_000 });
+const HEADER = 'source,marketplace_order_id,booking_courier,booked_at,awb_number,lr_number';
+const NOWHERE = 'http://127.0.0.1:9/';
+let stack: TestFleet;
+let folder: string;
+const run = (...args: string[]) => orderfleet(['shipments', 'import', ...args], stack.env);
+
+beforeAll(async () => {
+  stack = await startTestFleet('postgres', { eu: NOWHERE, us: NOWHERE, global: NOWHERE });
+  folder = await mkdtemp(path.join(os.tmpdir(), 'orderfleet-import-'));
+});
+afterAll(async () => {
+  await stack.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+test('O6: shipments import says what came in, what was known, and what was refused', async () => {
+  const file = path.join(folder, 'parcels.csv');
+  const refused = path.join(folder, 'refused.csv');
+  const wrong = Array.from({ length: 25 }, (_, n) => `shopify,2${n},"Delhi, very",2026-04-01,,`);
+  await writeFile(
+    file,
+    [`${HEADER},buyer`, 'shopify,1,Delhivery,2026-04-01,A1,,x', ...wrong.map((line) => `${line},x`)].join(
+      '\n',
+    ),
+  );
+  const text = await run(file, '--refused', refused);
+  expect(text.code).toBe(1); // lines were refused
+  expect(text.stdout).toMatch(/^ line +refused because\n 3 +it has neither an awb_number nor a lr_number\n/);
+  expect(text.stdout).toMatch(/\n 22 .*\nAll refused lines, to be mended and imported: .*refused\.csv\n/);
+  expect(text.stdout).toContain(
+    'Columns left alone: buyer\n26 lines: 1 new, 0 known already, 25 refused; 1 orders made\n',
+  );
+  expect(text.stdout).toContain('1 is followed by no tracker: orderfleet explain AWB says why');
+  const written = await readFile(refused, 'utf8');
+  expect(written.split('\n')).toHaveLength(27);
+  expect(written).toContain(
+    '\n3,it has neither an awb_number nor a lr_number,shopify,20,"Delhi, very",2026-04-01,,,,,\n',
+  );
+
+  // mended, that file can be imported itself
+  await writeFile(
+    refused,
+    written.replaceAll(/2026-04-01,,/g, () => `2026-04-01,M${Math.random()},`),
+  );
+  const mended = await run(refused, '--json');
+  expect(mended.code).toBe(0);
+  expect(JSON.parse(mended.stdout)).toMatchObject({
+    ...{ format: 'csv', lines: 25, imported: 25, known: 0, orders: 25, refused: 0, refusedLines: [] },
+    ignored: ['line', 'reason'],
+  });
+  const again = await run(file, '--json');
+  expect(again.code).toBe(1);
+  const data = JSON.parse(again.stdout);
+  expect(data).toMatchObject({ imported: 0, known: 1, refused: 25 });
+  expect(data.refusedLines).toHaveLength(25);
+});
+
+test('O6: a file that is none ends with 2 and a line that says what to do', async () => {
+  const binary = path.join(folder, 'parcels.xlsx');
+  await writeFile(binary, Buffer.from('PK\u0003\u0004and so on'));
+  const [workbook, missing, directory, zone] = await Promise.all([
+    run(binary),
+    run(path.join(folder, 'none.csv')),
+    run(folder),
+    run(binary, '--zone', 'Bucharest'),
+  ]);
+  expect(workbook).toMatchObject({
+    code: 2,
+    output: 'The file is a zip file or an Excel workbook: save the sheet as "CSV UTF-8".\n',
+  });
+  expect(missing).toMatchObject({ code: 2, output: expect.stringMatching(/^There is no file /) });
+  expect(directory).toMatchObject({ code: 2, output: expect.stringMatching(/ is a directory\n$/) });
+  expect(zone).toMatchObject({ code: 2, output: expect.stringContaining('an offset like +05:30, or Z.') });
+});
+
+/** Peak of a process's memory, megabytes, looked at five times a second. */
+async function importing(lines: number): Promise<{ peakMb: number; seconds: number; imported: number }> {
+  const file = path.join(folder, `${lines}.csv`);
+  const out = createWriteStream(file);
+  out.write(`${HEADER}\n`);
+  for (let n = 0; n < lines; n++)
+    if (!out.write(`shopify,${lines}-${n},Delhivery Surface,2026-04-01T10:00:00Z,W${lines}-${n},\n`))
+      await once(out, 'drain');
+  out.end();
+  await once(out, 'close');
+  const startedAt = performance.now();
+  const process = startOrderfleet(['shipments', 'import', file, '--json'], {
+    ...stack.env,
+    NODE_OPTIONS: '--max-old-space-size=80', // what is no longer used is collected soon
+  });
+  let peakMb = 0;
+  let ended = false;
+  const done = process.exited.then((exit) => {
+    ended = true;
+    return exit;
+  });
+  while (!ended) {
+    const { stdout } = await promisify(execFile)('ps', ['-o', 'rss=', '-p', String(process.pid)]).catch(
+      () => ({
+        stdout: '',
+      }),
+    );
+    peakMb = Math.max(peakMb, Number(stdout) / 1024);
+    await Promise.race([done, new Promise((resolve) => setTimeout(resolve, 200))]);
+  }
+  expect(await done).toMatchObject({ code: 0 });
+  const { imported } = JSON.parse(process.stdout());
+  return { peakMb, imported, seconds: (performance.now() - startedAt) / 1000 };
+}
+
+test('O6: a hundred thousand lines take no more memory than ten thousand', async () => {
+  const few = await importing(10_000);
+  const many = await importing(100_000);
+  console.info('import:', few, many);
+  expect([few.imported, many.imported]).toEqual([10_000, 100_000]);
+  // the lines of the larger one together would not even fit
+  expect(many.peakMb - few.peakMb).toBeLessThan(50);
+});

@@ -1,0 +1,323 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { closeDb, createDb, type Db } from '../../src/db/client.ts';
+import { type Imported, importParcels, type RefusedLine } from '../../src/tracking/import/index.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+
+const NOW = Date.UTC(2026, 3, 10);
+const HEADER = 'source,marketplace_order_id,booking_courier,booked_at,awb_number,lr_number';
+let database: TestDatabase;
+let db: Db;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  db = createDb(database.url, { max: 3 });
+  // as the scheduler writes them from the couriers' files
+  await db.$client`
+    insert into trackers (name, enabled, courier, sources, number, precedence) values
+      ('delhivery-b2c', true, 'delhivery', 'primary', 'awb', 20), ('delhivery-b2b', true, 'delhivery', 'primary', 'lr', 20)`;
+});
+beforeEach(() => db.$client`truncate orders cascade`);
+afterAll(async () => {
+  await closeDb(db);
+  await database.drop();
+});
+
+interface Parcel {
+  source: string;
+  order: string;
+  courier: string;
+  booked: Date;
+  awb: string | null;
+  lr: string | null;
+  carrier: string | null;
+  status: string;
+  code: number;
+  trackedBy: string | null;
+}
+const parcels = () => db.$client<Parcel[]>`
+  select o.source, o.marketplace_order_id as order, s.booking_courier as courier, s.booked_at as booked,
+    s.awb_number as awb, s.lr_number as lr, s.carrier, s.status, o.order_status as code, s.tracked_by as "trackedBy"
+  from shipments s join orders o on o.id = s.order_id order by 2, 5, 6`;
+
+/** In small pieces: no line end, quote or letter may depend on where the pieces end. */
+async function* pieces(text: string | Buffer): AsyncGenerator<Buffer> {
+  const bytes = Buffer.from(text as string);
+  const size = bytes.length > 10_000 ? 60_000 : 7;
+  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+}
+
+async function importText(
+  text: string | Buffer,
+  { name = 'parcels.csv', zone }: { name?: string; zone?: string } = {},
+): Promise<Imported & { why: string[] }> {
+  const refused: RefusedLine[] = [];
+  const result = await importParcels({ db, clock: () => NOW }, pieces(text), {
+    name,
+    ...(zone ? { zone } : {}),
+    onRefused: (line) => void refused.push(line),
+  });
+  return { ...result, why: refused.map(({ line, reason }) => `${line}: ${reason}`) };
+}
+
+test('O6: parcels come in with their orders, and the same file again changes nothing', async () => {
+  const file = `${HEADER}
+shopify,1001,Delhivery Surface,2026-04-01T10:00:00+05:30,AWB1,
+Shopify,1001,Delhivery Surface,2026-04-02T10:00:00Z,AWB2,
+retailer,2001,DELHIVERY,2026-04-01,,LR1
+amazon,3001,BlueDart,2026-04-01T10:00:00+00,AWB3,
+`;
+  expect(await importText(file)).toMatchObject({
+    ...{ format: 'csv', lines: 4, imported: 4, known: 0, refused: 0, orders: 3, ignored: [] },
+    followed: { 'delhivery-b2c': 2, 'delhivery-b2b': 1, none: 1 },
+  });
+  const rows = await parcels();
+  expect(rows).toMatchObject([
+    // C2: sources are compared letter by letter, so their spelling is mended
+    { source: 'shopify', order: '1001', awb: 'AWB1', status: 'pending', code: 4, trackedBy: 'delhivery-b2c' },
+    { source: 'shopify', order: '1001', awb: 'AWB2' },
+    { source: 'Retailer', order: '2001', awb: null, lr: 'LR1', trackedBy: 'delhivery-b2b' },
+    { source: 'amazon', order: '3001', awb: 'AWB3', lr: null, trackedBy: null },
+  ]);
+  expect(await importText(file)).toMatchObject({
+    imported: 0,
+    known: 4,
+    refused: 0,
+    orders: 0,
+    followed: {},
+  });
+  expect(await parcels()).toEqual(rows);
+  // twice in one file is once, too
+  await db.$client`truncate orders cascade`;
+  const [header, ...lines] = file.trim().split('\n');
+  expect(await importText([header, ...lines, ...lines].join('\n'))).toMatchObject({ imported: 4, known: 4 });
+});
+
+test.each([
+  ['a zone', '2026-04-01T10:00:00+02:00', '2026-04-01T08:00:00.000Z'],
+  ['Z', '2026-04-01T10:00:00Z', '2026-04-01T10:00:00.000Z'],
+  ['as Postgres writes it', '2026-04-01 10:00:00.123456+00', '2026-04-01T10:00:00.123Z'],
+  ['with a blank before the zone', '2026-04-01 10:00 +0530', '2026-04-01T04:30:00.000Z'],
+  ['no zone: India (C4)', '2026-04-01 10:00', '2026-04-01T04:30:00.000Z'],
+  ['a day alone: its midnight in India', '2026-04-01', '2026-03-31T18:30:00.000Z'],
+])('times: %s', async (_, written, meant) => {
+  await importText(`${HEADER}\nshopify,1,Delhivery,${written},A1,`);
+  expect((await parcels())[0]?.booked.toISOString()).toBe(meant);
+});
+
+test('times: --zone says whose those without one are', async () => {
+  await importText(
+    `${HEADER}\nshopify,1,Delhivery,2026-04-01 10:00,A1,\nshopify,2,Delhivery,2026-04-01,A2,`,
+    {
+      zone: '+02:00',
+    },
+  );
+  expect((await parcels()).map(({ booked }) => booked.toISOString())).toEqual([
+    '2026-04-01T08:00:00.000Z',
+    '2026-03-31T22:00:00.000Z',
+  ]);
+});
+
+const LINE = ['shopify', '1', 'Delhivery', '2026-04-01T10:00:00Z', 'A1', ''];
+test.each([
+  ['semicolons', [HEADER.replaceAll(',', ';'), LINE.join(';')].join('\n')],
+  ['tabs', [HEADER.replaceAll(',', '\t'), LINE.join('\t')].join('\n')],
+  ['CRLF and a BOM', `\uFEFF${HEADER}\r\n${LINE.join(',')}\r\n`],
+  ['empty lines', `\n${HEADER}\n\n,,,,,\n${LINE.join(',')}\n\n`],
+  ['quotes', `"source",${HEADER.slice(7)}\n${LINE.map((field) => `"${field}"`).join(',')}`],
+  ['other names', ['Source;Marketplace Order ID;Courier;bookedAt;AWB;LR No', LINE.join(';')].join('\n')],
+  [
+    'another order',
+    [
+      'awb_number,booked_at,booking_courier,marketplace_order_id,source',
+      'A1,2026-04-01T10:00:00Z,Delhivery,1,shopify',
+    ].join('\n'),
+  ],
+  ['a line break in a column that is not ours', `${HEADER},note\n${LINE.join(',')},"at the\r\nback door"`],
+])('O6: CSV with %s', async (_, text) => {
+  expect(await importText(text)).toMatchObject({ format: 'csv', imported: 1, refused: 0 });
+  expect(await parcels()).toMatchObject([
+    { source: 'shopify', order: '1', courier: 'Delhivery', awb: 'A1', lr: null },
+  ]);
+});
+
+test('O6: NDJSON by its content and by its name; columns that are not ours are named', async () => {
+  const object = {
+    ...{ source: 'other', marketplaceOrderId: 77, bookingCourier: 'Delhivery', bookedAt: '2026-04-01' },
+    ...{ awbNumber: 12345678901234, carrier: 'dhl', status: 'in_transit', buyer: { name: 'x' } },
+  };
+  const text = `${JSON.stringify(object)}\n\n{"source": \n`;
+  const result = await importText(text, { name: '-' });
+  expect(result).toMatchObject({ format: 'ndjson', imported: 1, ignored: ['buyer'] });
+  expect(result.why).toEqual(['3: it is no JSON']);
+  expect(await parcels()).toMatchObject([
+    { order: '77', awb: '12345678901234', carrier: 'dhl', status: 'in_transit', code: 8 },
+  ]);
+  expect((await importText('what\n{}', { name: 'parcels.ndjson' })).why).toEqual([
+    '1: it is no JSON',
+    '2: it has neither an awb_number nor a lr_number',
+  ]);
+  const more = [
+    '{"awb": 123456789012345678901, "source": "other", "order_number": "1"}',
+    '{"awb": ["A"]}',
+    '[1]',
+    '{"awb": "A", "AWB Number": "B"}',
+    `{"awb": "${'A'.repeat(300_000)}"}`,
+  ];
+  expect((await importText(`{}\n${more.join('\n')}`)).why.slice(1)).toEqual([
+    '2: awb_number is too long for a number: put it in quotes',
+    '3: awb_number is no text',
+    '4: it is no JSON object',
+    '5: it has awb_number twice',
+    '6: it is longer than 256 KB',
+  ]);
+});
+
+describe('R3: a wrong line is refused by itself, with its number and the reason', () => {
+  const wrong = (change: Record<number, string>) => LINE.map((field, at) => change[at] ?? field).join(',');
+  test.each([
+    [wrong({ 0: '' }), 'source is missing'],
+    [wrong({ 1: ' ' }), 'marketplace_order_id is missing'],
+    [wrong({ 2: '' }), 'booking_courier is missing'],
+    [wrong({ 2: 'x'.repeat(201) }), 'booking_courier is longer than 200 characters'],
+    [wrong({ 2: '"a\nb"' }), 'booking_courier holds a line break or another control character'],
+    [wrong({ 3: '' }), 'booked_at is missing'],
+    [wrong({ 3: '01/04/2026' }), 'booked_at "01/04/2026" is no time like 2026-03-31T18:05:00+05:30'],
+    [wrong({ 3: '2026-02-30' }), 'booked_at "2026-02-30" is no time like 2026-03-31T18:05:00+05:30'],
+    [wrong({ 3: '2026-04-12T00:00:00Z' }), 'booked_at 2026-04-12T00:00:00Z lies in the future'],
+    [wrong({ 4: '' }), 'it has neither an awb_number nor a lr_number'],
+    [wrong({ 4: 'A,1' }), 'it has 7 fields, the first line has 6'],
+    [wrong({ 4: 'A 1' }), 'awb_number "A 1" has signs that no number has'],
+    [
+      wrong({ 4: '1.23457E+13' }),
+      'awb_number 1.23457E+13 was rounded by a spreadsheet: make its column text, and export again',
+    ],
+    ['shopify,1', 'it has 2 fields, the first line has 6'],
+    [
+      wrong({ 0: 'temu' }),
+      'order 1 of temu is not known: Temu’s orders come in by themselves (orderfleet sync), with all that belongs to them',
+    ],
+    [wrong({ 4: 'A"1"' }), 'a quote stands where none may stand'],
+  ])('%j', async (line, reason) => {
+    const result = await importText(
+      `${HEADER}\n${LINE.join(',')}\n${line}\nother,2,Delhivery,2026-04-01,A2,\n`,
+    );
+    expect(result).toMatchObject({ imported: 2, refused: 1, why: [`3: ${reason}`] });
+    expect(await parcels()).toMatchObject([
+      { order: '1', awb: 'A1' },
+      { order: '2', awb: 'A2' },
+    ]);
+  });
+
+  test('statuses that do not exist', async () => {
+    const { why } = await importText(`${HEADER},status,order_status
+${LINE.join(',')},gone,
+${LINE.join(',')},,99
+${LINE.join(',')},Out for Delivery,ndr`);
+    expect(why).toEqual([
+      expect.stringMatching(/^2: status "gone" is none of pending, in_transit, /),
+      expect.stringMatching(/^3: order_status "99" is none of table order_statuses \(4, booked, /),
+    ]);
+    expect(await parcels()).toMatchObject([
+      { status: 'out_for_delivery', code: 11, trackedBy: 'delhivery-b2c' },
+    ]);
+  });
+
+  test('letters that are not UTF-8, in our columns alone', async () => {
+    const latin = Buffer.from(
+      `${HEADER},note\nshopify,1,Posta Română,2026-04-01,A1,,x\nshopify,2,Delhivery,2026-04-01,A2,,né\n`.replace(
+        'ă',
+        'â',
+      ),
+      'latin1',
+    );
+    const result = await importText(latin);
+    expect(result.why).toEqual(['2: booking_courier is not UTF-8: save the file as UTF-8']);
+    expect(await parcels()).toMatchObject([{ awb: 'A2' }]);
+  });
+
+  test('an open quote: what stands before it is in, and the rest is said to be unread', async () => {
+    const rest = Array.from({ length: 20_000 }, (_, n) => `other,${n},Delhivery,2026-04-01,B${n},`).join(
+      '\n',
+    );
+    for (const text of [`${HEADER}\n${LINE.join(',')}\nshopify,2,"Delhi,2026-04-01,A2,\n`, '']) {
+      await db.$client`truncate orders cascade`;
+      const open = text || `${HEADER}\n${LINE.join(',')}\nshopify,2,"Delhi,2026-04-01,A2,\n${rest}`;
+      const result = await importText(open);
+      expect(result).toMatchObject({ imported: 1, refused: 1 });
+      expect(result.why).toEqual([
+        expect.stringMatching(/^3: a quote is opened here, or soon after, and not closed/),
+      ]);
+    }
+  });
+});
+
+test.each([
+  ['nothing', '', 'The file is empty.'],
+  ['blanks', ' \n\n', 'The file is empty.'],
+  [
+    'a JSON array',
+    '[{"source":"other"}]',
+    'This is a JSON array; one object a line is wanted: jq -c ".[]" FILE',
+  ],
+  [
+    'zeros',
+    Buffer.from([65, 66, 0, 67]),
+    'The file is no text (byte 3 is zero): CSV or NDJSON in UTF-8 is wanted.',
+  ],
+  [
+    'a workbook',
+    Buffer.from('PK\u0003\u0004rest'),
+    'The file is a zip file or an Excel workbook: save the sheet as "CSV UTF-8".',
+  ],
+  ['UTF-16', Buffer.from(`\uFEFF${HEADER}`, 'utf16le'), 'The file is UTF-16: save it as UTF-8.'],
+  [
+    'gzip',
+    Buffer.from([0x1f, 0x8b, 8, 0]),
+    'The file is compressed: gunzip -c FILE | orderfleet shipments import -.',
+  ],
+  [
+    'no columns',
+    LINE.join(','),
+    /^The first line must name the columns; missing: source, .*awb_number or lr_number\. It names shopify, 1, /,
+  ],
+  ['a column twice', `${HEADER},AWB\n`, 'The columns awb_number and AWB are all awb_number: leave one.'],
+])('O6: a file of %s is refused whole, with what to do', async (_, content, message) => {
+  await expect(importText(content)).rejects.toThrow(message);
+});
+
+test('T: parcels of Temu orders join their order; two stores with one number are told apart by a person', async () => {
+  await db.$client`insert into orders (source, marketplace_order_id) values ('temu', 'PO-1')`;
+  const line = 'temu,PO-1,Delhivery,2026-04-01,A1,';
+  expect(await importText(`${HEADER}\n${line}`)).toMatchObject({ imported: 1, orders: 0 });
+  const [store] = await db.$client`
+    insert into temu_stores (name, region, country, app_key, app_secret, access_token)
+    values ('a', 'EU', 'RO', 'k', 's', 't') returning id`;
+  await db.$client`insert into orders (source, store_id, marketplace_order_id) values ('temu', ${store?.id}, 'PO-1')`;
+  expect((await importText(`${HEADER}\n${line.replace('A1', 'A2')}`)).why).toEqual([
+    '2: order PO-1 of temu is known 2 times, in several stores',
+  ]);
+});
+
+test('an order that is known takes the status of its first parcel, and keeps one that it has', async () => {
+  const file = (number: string, status: string) =>
+    `${HEADER},status\nother,${number},Delhivery,2026-04-01,A${number}${status},,${status}`;
+  await db.$client`insert into orders (source, marketplace_order_id, order_status) values ('other', '1', 4), ('other', '2', 9)`;
+  await importText(file('1', 'delivered'));
+  await importText(file('2', 'delivered'));
+  // C2: parcels of an order that is not trackable are asked for by nobody
+  expect(await parcels()).toMatchObject([
+    { order: '1', code: 10, trackedBy: null },
+    { order: '2', code: 9, trackedBy: 'delhivery-b2c' },
+  ]);
+  await importText(file('1', 'lost'));
+  expect((await parcels()).map(({ code }) => code)).toEqual([10, 10, 9]);
+});
+
+test('O6: two imports of one file at once bring each parcel in once', async () => {
+  const lines = Array.from({ length: 1_500 }, (_, n) => `Retailer,${n},Delhivery,2026-04-01,,LR${n}`);
+  const file = [HEADER, ...lines].join('\n');
+  const [one, other] = await Promise.all([importText(file), importText(file)]);
+  expect(one.imported + other.imported).toBe(1_500);
+  expect(one.known + other.known).toBe(1_500);
+  expect(await parcels()).toHaveLength(1_500);
+});
