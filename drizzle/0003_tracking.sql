@@ -111,6 +111,8 @@ CREATE UNIQUE INDEX "tracking_runs_one" ON "tracking_runs" USING btree ("tracker
 CREATE INDEX "tracking_runs_by_tracker" ON "tracking_runs" USING btree ("tracker","started_at");--> statement-breakpoint
 CREATE INDEX "notices_due" ON "notices" USING btree ("due_at") WHERE state = 'pending';--> statement-breakpoint
 CREATE INDEX "notices_created" ON "notices" USING btree ("created_at");--> statement-breakpoint
-CREATE INDEX "shipments_due" ON "shipments" USING btree ("tracked_by","last_tracked_at" NULLS FIRST,"id") WHERE tracked_by is not null;--> statement-breakpoint
+CREATE INDEX "notices_failed" ON "notices" USING btree ("created_at") WHERE state = 'failed';--> statement-breakpoint
+CREATE INDEX "notices_endpoint" ON "notices" USING btree ((payload->>'endpointId'),"created_at") WHERE state = 'pending';--> statement-breakpoint
+CREATE INDEX "shipments_due" ON "shipments" USING btree ("tracked_by","last_tracked_at" NULLS FIRST,"id","booked_at") WHERE tracked_by is not null;--> statement-breakpoint
 CREATE INDEX "shipments_lr" ON "shipments" USING btree ("lr_number") WHERE lr_number is not null;--> statement-breakpoint
 CREATE INDEX "shipments_unmapped" ON "shipments" USING btree ("unmapped_word") WHERE unmapped_word is not null;

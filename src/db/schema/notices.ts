@@ -29,6 +29,8 @@ export const notices = pgTable(
     index('notices_pending').on(table.createdAt).where(sql`state = 'pending'`),
     index('notices_due').on(table.dueAt).where(sql`state = 'pending'`),
     index('notices_created').on(table.createdAt),
+    index('notices_failed').on(table.createdAt).where(sql`state = 'failed'`),
+    index('notices_endpoint').on(sql`(payload->>'endpointId')`, table.createdAt).where(sql`state = 'pending'`),
   ],
 );
 

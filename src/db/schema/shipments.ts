@@ -67,7 +67,7 @@ export const shipments = pgTable(
     index('shipments_created').on(table.createdAt),
     // P3: holds what can be due and nothing else, in the order in which it is asked for
     index('shipments_due')
-      .on(table.trackedBy, table.lastTrackedAt.asc().nullsFirst(), table.id)
+      .on(table.trackedBy, table.lastTrackedAt.asc().nullsFirst(), table.id, table.bookedAt)
       .where(sql`tracked_by is not null`),
     index('shipments_lr').on(table.lrNumber).where(sql`lr_number is not null`),
     index('shipments_unmapped').on(table.unmappedWord).where(sql`unmapped_word is not null`),
