@@ -39,7 +39,11 @@ export const shipmentEvents = pgTable(
     occurredAt: time('occurred_at').notNull(),
     recordedAt: time('recorded_at').notNull().defaultNow(),
   },
-  (table) => [index('shipment_events_shipment').on(table.shipmentId, table.occurredAt)],
+  (table) => [
+    index('shipment_events_shipment').on(table.shipmentId, table.occurredAt),
+    // a few pages for any number of rows, which are written in this order: what changed in the last day
+    index('shipment_events_recorded').using('brin', table.recordedAt),
+  ],
 );
 
 /** One row per tracker: when it runs, why it waits or stands still, and its token (C1, C10, C11). */

@@ -1,0 +1,1 @@
+CREATE INDEX "shipment_events_recorded" ON "shipment_events" USING brin ("recorded_at");
