@@ -28,8 +28,8 @@ export interface Law {
 /** Leave for one request. */
 export interface Slot {
   /**
-   * To be told when the request's answer is there. One that took unusually long may have arrived late, too: its cell
-   * rests that much longer, so that it and its successor do not meet in one span at the server.
+   * To be told when the request's answer is there. One that took longer than usual, beyond the tolerance, may have
+   * arrived late, too: its cell rests that much longer, so that it and its successor do not meet in one span over there.
    */
   answered(): void;
 }
@@ -63,8 +63,8 @@ const HORIZON_MS = 50;
 const SPACING = 0.8;
 /** A slot used later than this is reported, so that its cell rests from its real use on. */
 const LATE_MS = 4;
-/** An answer that takes longer than so many usual ones, and longer than the tolerance, may be a request held up. */
-const UNUSUAL = 2;
+/** What counts for the usual time of an answer is at most so many times what was usual. */
+const OUTLIER = 2;
 /** How fast the usual time of an answer follows what is seen. */
 const FOLLOW = 0.05;
 
@@ -198,10 +198,11 @@ export function createQuota({ sql }: Ledger, law: Law): Quota {
       answered() {
         const took = performance.now() - leftAt;
         const usual = account.usualMs ?? took;
-        account.usualMs = usual + (Math.min(took, usual * UNUSUAL) - usual) * FOLLOW;
+        account.usualMs = usual + (Math.min(took, usual * OUTLIER) - usual) * FOLLOW;
+        const late = took - usual - law.toleranceMs;
         // after a whole span the cell is another request's
-        if (took < usual * UNUSUAL || took < law.toleranceMs || took >= law.perMs) return;
-        account.late.set(position, (account.late.get(position) ?? 0) + took - usual);
+        if (late <= 0 || took >= law.perMs) return;
+        account.late.set(position, (account.late.get(position) ?? 0) + late);
         if (!account.pumping) reportLate(name, account).catch(() => {});
       },
     };
