@@ -236,9 +236,9 @@ async function onFailure(
     case 'notReady':
     case 'throttled': {
       const ms = retryAfterMs ?? minutes(5);
-      await count(deps, claim, requests);
+      if (tooFast) await startWait(deps, tracker, claim.runId, ms, message); // first: others are asking still
       await giveBack(deps, claim, { spent: false, ms });
-      if (tooFast) await startWait(deps, tracker, claim.runId, ms, message);
+      await count(deps, claim, requests);
       throw new Wait(ms, message);
     }
     case 'credentials': {

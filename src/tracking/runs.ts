@@ -28,9 +28,14 @@ export async function startRun(base: TrackingBase, tracker: Tracker): Promise<St
       return { is: 'skipped', reason, ...(runId ? { runId } : {}) };
     };
     const [row] = await sql<
-      { waitingUntil: Date | null; waitingReason: string | null; running: string | null }[]
+      {
+        waitingUntil: Date | null;
+        waitingReason: string | null;
+        stoppedAt: Date | null;
+        running: string | null;
+      }[]
     >`
-      select waiting_until as "waitingUntil", waiting_reason as "waitingReason",
+      select waiting_until as "waitingUntil", waiting_reason as "waitingReason", stopped_at as "stoppedAt",
         (select id from tracking_runs where tracker = ${tracker.name} and state = 'running') as running
       from trackers where name = ${tracker.name} for update`;
     if (!row || !tracker.connection) return await skip(tracker.off ?? 'not set up yet');
@@ -40,7 +45,9 @@ export async function startRun(base: TrackingBase, tracker: Tracker): Promise<St
         row.running ?? undefined,
       );
     if (row.running) return await skip('its last run is still going on', row.running);
-    const { runId, planned } = await plan(sql, tracker, base, now);
+    // a new try after a stop, whichever machine's clock told the time of that (C11)
+    const startedAt = new Date(Math.max(now.getTime(), (row.stoppedAt?.getTime() ?? 0) + 1));
+    const { runId, planned } = await plan(sql, tracker, base, now, startedAt);
     await sql`
       update trackers set next_run_at = ${nextTurn(tracker, now)}, skipped_at = null, skipped_reason = null
       where name = ${tracker.name}`;
@@ -71,6 +78,7 @@ async function plan(
   { name, courier, limit }: Tracker,
   { bufferDays }: TrackingBase,
   now: Date,
+  startedAt: Date,
 ): Promise<{ runId: string; planned: number }> {
   const since = new Date(now.getTime() - bufferDays * DAY_MS);
   const runId = crypto.randomUUID();
@@ -78,7 +86,7 @@ async function plan(
     with due as materialized (${dueParcels(sql, name, since, courier.mostPerRun ?? null)}),
     run as (
       insert into tracking_runs (id, tracker, planned, request_limit, started_at, state, finished_at)
-      select ${runId}::uuid, ${name}, count(*), ${limit ? `${limit.max}/${limit.seconds}` : null}, ${now},
+      select ${runId}::uuid, ${name}, count(*), ${limit ? `${limit.max}/${limit.seconds}` : null}, ${startedAt},
         case when count(*) = 0 then 'finished' else 'running' end, case when count(*) = 0 then ${now}::timestamptz end
       from due returning planned),
     batches as (

@@ -28,7 +28,8 @@ interface Stored {
   scheme: number;
   same: boolean;
   stoppedReason: string | null;
-  stoppedAt: Date | null;
+  /** Refused since the run began: logging in again would only bring the account nearer to its lock. */
+  stopped: boolean;
   waitingUntil: Date | null;
   waitingReason: string | null;
   waits: number;
@@ -53,22 +54,19 @@ export async function secretOf(
 ): Promise<Result<Secret>> {
   const { access } = tracker.connection ?? {};
   if (!access) return fail('credentials', tracker.off ?? 'switched off');
-  const stored = await read(deps, tracker);
+  const stored = await read(deps, tracker, runId);
   const scheme = Math.min(stored.scheme, access.schemes.length - 1);
   if (!access.login) return ok({ value: access.key ?? '', scheme });
   const { login } = access;
-  const askedAt = deps.clock();
   const valid = usable(deps, tracker, stored, login, refused);
   if (valid !== undefined) return ok({ value: valid, scheme });
   return await deps.db.$client.begin(async (sql) => {
     // one login at a time in the whole fleet; who waited here finds the other's token
     await sql`select pg_advisory_xact_lock(hashtextextended(${context(tracker.name)}, 0))`;
-    const now = await read(deps, tracker, sql);
+    const now = await read(deps, tracker, runId, sql);
     const others = usable(deps, tracker, now, login, refused);
     if (others !== undefined) return ok({ value: others, scheme });
-    // refused to another worker meanwhile: logging in again would only bring the account nearer to its lock
-    if (now.stoppedAt && now.stoppedAt.getTime() >= askedAt)
-      return fail('credentials', now.stoppedReason ?? 'refused');
+    if (now.stopped) return fail('credentials', now.stoppedReason ?? 'refused');
     const waitMs = (now.waitingUntil?.getTime() ?? 0) - deps.clock();
     if (waitMs > 0) return fail('throttled', now.waitingReason ?? 'waits', { retryAfterMs: waitMs });
     const age = now.fetchedAt && now.same ? deps.clock() - now.fetchedAt.getTime() : Number.POSITIVE_INFINITY;
@@ -87,12 +85,18 @@ export async function secretOf(
   });
 }
 
-async function read({ db }: TrackingDeps, tracker: Tracker, sql = db.$client as unknown as TransactionSql) {
+async function read(
+  { db }: TrackingDeps,
+  tracker: Tracker,
+  runId: string,
+  sql = db.$client as unknown as TransactionSql,
+) {
   const [row] = await sql<Stored[]>`
     select token, token_expires_at as "expiresAt", token_fetched_at as "fetchedAt", scheme,
-      stopped_reason as "stoppedReason", stopped_at as "stoppedAt", waiting_until as "waitingUntil",
+      stopped_reason as "stoppedReason", waiting_until as "waitingUntil",
       waiting_reason as "waitingReason", waits,
-      credentials is not distinct from ${tracker.credentials} as same
+      credentials is not distinct from ${tracker.credentials} as same,
+      exists (select from tracking_runs r where r.id = ${runId} and r.started_at < stopped_at) as stopped
     from trackers where name = ${tracker.name}`;
   return (
     row ?? {
@@ -102,7 +106,7 @@ async function read({ db }: TrackingDeps, tracker: Tracker, sql = db.$client as 
       scheme: 0,
       same: false,
       stoppedReason: null,
-      stoppedAt: null,
+      stopped: false,
       waitingUntil: null,
       waitingReason: null,
       waits: 0,

@@ -17,7 +17,9 @@ export async function markStopped(
   await sql`
     with before as (select stopped_reason from trackers where name = ${name} for update),
     stopped as (
-      update trackers t set stopped_reason = ${reason}, stopped_at = ${new Date(now)}, next_run_at = ${new Date(now + RETRY_MS)}
+      update trackers t set stopped_reason = ${reason}, next_run_at = ${new Date(now + RETRY_MS)},
+        stopped_at = greatest(${new Date(now)}, (select started_at + interval '1 millisecond' from tracking_runs
+          where tracker = ${name} and state = 'running')) -- clocks differ: it is after the run's beginning anyway
       from before where t.name = ${name} returning before.stopped_reason is null as news)
     insert into notices (kind, key, payload)
     select 'tracker-stopped', ${`tracker-stopped ${name} ${now}`}, ${sql.json({ tracker: name, text })} from stopped where news

@@ -36,11 +36,14 @@ export async function reconcileTrackers(
     const gone = await sql`
       update trackers set enabled = false where enabled and name <> all(${rows.map(({ name }) => name)}::text[]) returning name`;
     // other credentials: what the former ones were refused is over, and so is their token
-    await sql`
+    const renewed = await sql<{ name: string }[]>`
       update trackers t set credentials = n.credentials, stopped_reason = null, stopped_at = null, token = null, scheme = 0,
         next_run_at = ${now}
       from jsonb_to_recordset(${sql.json(rows as never)}) as n(name text, credentials text)
-      where t.name = n.name and t.credentials is distinct from n.credentials`;
+      where t.name = n.name and t.credentials is distinct from n.credentials returning t.name`;
+    await sql`
+      update notices set state = 'withdrawn'
+      where kind = 'tracker-stopped' and payload->>'tracker' = any(${renewed.map(({ name }) => name)}::text[])`;
     await sql`
       update trackers t set next_run_at = ${now} where enabled and stopped_at is null and not exists (
         select from tracking_runs r where r.tracker = t.name and r.started_at > ${new Date(clock() - JUST_RUN_MS)})`;

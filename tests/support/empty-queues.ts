@@ -1,5 +1,6 @@
 import { Redis } from 'ioredis';
 import type { TestFleet } from './fleet.ts';
+import { until } from './until.ts';
 
 /** R1: everything that the queues hold is gone, wherever they live; workers stay connected. */
 export async function emptyQueues({ env, fleet }: TestFleet): Promise<void> {
@@ -13,5 +14,7 @@ export async function emptyQueues({ env, fleet }: TestFleet): Promise<void> {
   const tables = await sql<{ name: string }[]>`
     select format('%I.%I', schemaname, tablename) as name from pg_tables
     where schemaname = 'bullmq' and tablename <> 'migration'`;
-  await sql.unsafe(`truncate ${tables.map(({ name }) => name).join(', ')}`);
+  const truncate = () => sql.unsafe(`truncate ${tables.map(({ name }) => name).join(', ')}`);
+  // workers take the same locks in another order: of two that wait for each other Postgres ends one
+  await until(() => truncate(), { what: 'the queues to be emptied' });
 }

@@ -12,6 +12,7 @@ import {
   trackingHandlers,
   trackingTasks,
 } from '../../src/tracking/index.ts';
+import { emptyQueues } from './empty-queues.ts';
 import { startTestFleet, type TestFleet } from './fleet.ts';
 import type { Backend } from './redis.ts';
 import { until } from './until.ts';
@@ -72,6 +73,8 @@ export interface TrackingStand {
   /** Does once what the scheduler does all the time. */
   tick(): Promise<void>;
   advance(ms: number): void;
+  /** Some time later, with batches at rest: their jobs are made anew, since jobs wait by the real clock. */
+  later(ms: number): Promise<void>;
   now(): number;
   close(): Promise<void>;
 }
@@ -149,6 +152,13 @@ export async function startTrackingStand(
     },
     advance(ms) {
       offsetMs += ms;
+    },
+    async later(ms) {
+      await until(async () => (await sql`select from tracking_batches where state = 'working'`).length === 0);
+      offsetMs += ms;
+      await emptyQueues(stack);
+      await sql`update tracking_batches set offered_at = null`;
+      await stand.tick();
     },
     now: deps.clock,
     async close() {

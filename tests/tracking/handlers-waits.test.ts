@@ -1,0 +1,201 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import type { CourierEntry } from '../../sandbox/couriers/ledger.ts';
+import { startRun } from '../../src/tracking/index.ts';
+import { emptyQueues } from '../support/empty-queues.ts';
+import { type RunningProcess, startProcess } from '../support/process.ts';
+import { backends } from '../support/redis.ts';
+import { startTrackingStand, type TrackingStand } from '../support/tracking.ts';
+import { until } from '../support/until.ts';
+
+const API = 'delhivery-b2b';
+/** A request that left before the answer was read may still arrive. */
+const ON_ITS_WAY_MS = 300;
+
+let stand: TrackingStand;
+const desk = () => stand.sandbox.couriers.api[API];
+const arrivals = () => desk().ledger.entries({ kind: 'track' });
+
+async function startWorkers(): Promise<RunningProcess[]> {
+  const start = async () => {
+    const worker = startProcess('tests/support/tracking-worker.ts', { env: stand.stack.env });
+    await worker.waitForLine(/started/);
+    return worker;
+  };
+  return await Promise.all([start(), start()]);
+}
+
+async function parcels(count: number): Promise<void> {
+  const { parcels } = stand.sandbox.couriers;
+  await stand.book(parcels.addMany({ api: API, count, mix: { ndr: 1 }, days: 0.5, seed: parcels.size() }));
+}
+
+/** When that answer had left, and the next request that was not on its way already. */
+function pauseAfter(entry: CourierEntry) {
+  const from = entry.at + (entry.ms ?? 0);
+  const next = arrivals().find(({ at }) => at > from + ON_ITS_WAY_MS);
+  return next && next.at - from;
+}
+const toldToWait = () => until(() => arrivals().find(({ outcome }) => outcome.startsWith('fault:')));
+
+afterEach(async () => {
+  await stand?.close();
+});
+
+describe.each(backends())('C10: HTTP 429, queues on %s', (backend) => {
+  test('stops the queue in all processes for that long, cuts requests off, and outlives workers and queue store', async () => {
+    stand = await startTrackingStand(backend, { [API]: { latencyMs: 60 } });
+    const sql = stand.deps.db.$client;
+    await parcels(120);
+    const workers = await startWorkers();
+    desk().faults.add({
+      on: 'track',
+      after: 30,
+      times: 1,
+      do: { kind: 'limited', status: 429, headers: { 'Retry-After': '5' } },
+    });
+    await stand.start(API);
+    const told = await toldToWait();
+
+    // a scheduled run meanwhile is skipped, and says why
+    await until(async () => (await sql`select from trackers where waiting_until > now()`).length === 1);
+    await sql`update trackers set next_run_at = now() where name = ${API}`;
+    await stand.tick();
+    const [tracker] = await sql<
+      { skipped: string; reason: string; turn: boolean }[]
+    >`select skipped_reason as skipped, waiting_reason as reason, next_run_at > now() as turn from trackers where name = ${API}`;
+    expect(tracker).toEqual({
+      skipped: expect.stringMatching(/^told to wait until .*\(HTTP 429\)$/),
+      reason: 'HTTP 429',
+      turn: true,
+    });
+
+    // no worker and no queue remembers it: the database does
+    await Promise.all(workers.map((worker) => worker.kill()));
+    await emptyQueues(stand.stack);
+    await sql`update tracking_batches set offered_at = offered_at - interval '2 minutes'`;
+    await startWorkers();
+    const startedMs = Date.now() - told.at - (told.ms ?? 0);
+    const ended = await until(
+      async () => {
+        await stand.tick();
+        const run = await stand.lastRun(API);
+        return run.state === 'finished' && run;
+      },
+      { timeoutMs: 20_000, what: 'the run to end' },
+    );
+
+    const pause = pauseAfter(told) ?? 0;
+    expect(pause).toBeGreaterThan(5_000);
+    expect(pause).toBeLessThan(Math.max(5_500, startedMs) + 1_000);
+    // six at once: the others were cut in the middle
+    expect(arrivals().filter(({ outcome }) => outcome === 'late').length).toBeGreaterThan(0);
+    expect(ended).toMatchObject({ planned: 120, failed: 0, waits: 1 });
+    expect(ended.updated + ended.unchanged + ended.not_found).toBe(120);
+    const attempts =
+      await sql`select state, attempts, count(*)::int as n from tracking_batches group by 1, 2`;
+    expect(attempts).toEqual([{ state: 'done', attempts: 1, n: 120 }]);
+  }, 40_000);
+});
+
+describe('C10: what the answer says', () => {
+  const http = (ms: number) => new Date(ms).toUTCString();
+  type Told = { status?: number; headers?: Record<string, string>; body?: string };
+  const forms: [form: string, told: () => Told, leastMs: number, mostMs: number][] = [
+    ['Retry-After in seconds', () => ({ headers: { 'Retry-After': '1' } }), 1_000, 1_100],
+    ['Retry-After as a date', () => ({ headers: { 'Retry-After': http(Date.now() + 2_000) } }), 1_000, 2_200],
+    ['Retry-After-Ms', () => ({ headers: { 'Retry-After-Ms': '1200' } }), 2_000, 2_200],
+    [
+      'a Unix time',
+      () => ({ headers: { 'X-RateLimit-Reset': String(Math.ceil(Date.now() / 1000) + 1) } }),
+      1_000,
+      2_200,
+    ],
+    ['a structured field', () => ({ headers: { RateLimit: '"default";r=0;t=1' } }), 1_000, 1_100],
+    ['a sentence', () => ({ body: '{"detail":"Throttled, wait 1 second."}' }), 1_000, 1_100],
+    ['403 that says how long', () => ({ status: 403, headers: { 'Retry-After': '1' } }), 1_000, 1_100],
+  ];
+
+  test('is kept in each of its forms, by all workers', async () => {
+    stand = await startTrackingStand('postgres', { [API]: { latencyMs: 20 } });
+    await parcels(150);
+    stand.work();
+    stand.work();
+    await stand.start(API);
+    for (const [form, told, leastMs, mostMs] of forms) {
+      desk().ledger.reset();
+      desk().faults.clear();
+      desk().faults.add({ on: 'track', after: 6, times: 1, do: { kind: 'limited', status: 429, ...told() } });
+      const entry = await toldToWait();
+      const pause = await until(() => pauseAfter(entry), { what: `the pause after ${form} to end` });
+      expect([form, pause > leastMs, Math.max(pause, mostMs + 800)]).toEqual([form, true, mostMs + 800]);
+    }
+    desk().settings.latencyMs = 0;
+    const ended = await stand.ended(API);
+    expect(ended).toMatchObject({ planned: 150, failed: 0, waits: forms.length });
+  }, 40_000);
+
+  test.each([
+    [429, 5],
+    [403, 8],
+  ])('HTTP %i without a word of it: %i minutes', async (status, minutes) => {
+    stand = await startTrackingStand('postgres');
+    const sql = stand.deps.db.$client;
+    await parcels(5);
+    stand.work();
+    desk().faults.add({ on: 'track', times: 1, do: { kind: 'limited', status } });
+    await stand.start(API);
+    await until(async () => (await sql`select from trackers where waiting_until is not null`).length === 1);
+    const [wait] = await sql<{ s: number }[]>`
+      select extract(epoch from waiting_until - now())::int as s from trackers where name = ${API}`;
+    expect(wait?.s).toBeGreaterThan(minutes * 60 - 5);
+    expect(wait?.s).toBeLessThanOrEqual(minutes * 66);
+    const runs = startRun(stand.deps, stand.tracker(API));
+    expect(await runs).toMatchObject({ is: 'skipped', reason: expect.stringContaining(`HTTP ${status}`) });
+
+    await stand.later((minutes * 66 + 1) * 1000);
+    expect(await stand.ended(API)).toMatchObject({ planned: 5, failed: 0, waits: 1 });
+  });
+
+  test('three waits for HTTP 403 in a row: a person hears of it, once, until it works again', async () => {
+    stand = await startTrackingStand('postgres');
+    const sql = stand.deps.db.$client;
+    await parcels(5);
+    stand.work();
+    const fault = desk().faults.add({ on: 'track', do: { kind: 'limited', status: 403 } });
+    await stand.start(API);
+    const stopped = () => sql<{ state: string }[]>`select state from notices where kind = 'tracker-stopped'`;
+    for (const waits of [1, 2, 3, 4]) {
+      await until(async () => (await stand.lastRun(API)).waits === waits);
+      expect((await stopped()).length).toBe(waits < 3 ? 0 : 1);
+      if (waits === 4) fault.remove();
+      await stand.later(31 * 60_000);
+    }
+    await stand.ended(API);
+    expect(await stopped()).toEqual([{ state: 'withdrawn' }]);
+  });
+});
+
+test('C1: two processes at a small limit: the sliding window refuses nothing, and the limit is used', async () => {
+  stand = await startTrackingStand(
+    'postgres',
+    { [API]: { limit: { max: 20, perSeconds: 1 } } },
+    { DELHIVERY_B2B_LIMIT: '18/1' },
+  );
+  await parcels(90);
+  await startWorkers();
+  const begun = performance.now();
+  await stand.start(API);
+  const run = await stand.ended(API);
+  const ms = performance.now() - begun;
+  const { limited, tracking } = desk().ledger.summary();
+  expect({ limited, tracking, failed: run.failed, waits: run.waits, requests: run.requests }).toEqual({
+    limited: 0,
+    tracking: 90,
+    failed: 0,
+    waits: 0,
+    requests: 90,
+  });
+  expect(desk().ledger.peak(1000)).toBeLessThanOrEqual(20);
+  // four seconds by the limit
+  expect(ms).toBeLessThan(6_500);
+}, 40_000);
