@@ -1,8 +1,10 @@
 import { Command } from 'commander';
+import type { Fleet } from '../fleet.ts';
 import { type ParcelStory, parcelStories } from '../temu/awb/index.ts';
 import { type OrderStory, orderStories } from '../temu/orders/story.ts';
+import { type TrackingStory, trackingStories } from '../tracking/index.ts';
 import { type JsonOption, withFleet } from './context.ts';
-import { bold, print, red, table } from './output.ts';
+import { bold, print, red, relative, table, yellow } from './output.ts';
 
 const tell = (story: OrderStory) =>
   [
@@ -34,29 +36,115 @@ const tellParcel = (parcel: ParcelStory) =>
   `${bold(`AWB ${parcel.awbNumber ?? '(none)'}`)}  ${parcel.order ? `order ${parcel.order}` : 'order not known'}  ${parcel.carrier ?? ''}
 ${parcel.because}`;
 
+const SIBLINGS: Record<TrackingStory['siblings'][number]['is'], string> = {
+  split: 'another parcel of the order',
+  after: 'the order was booked again as',
+  before: 'the order was booked before as',
+};
+
+const tellTracking = (story: TrackingStory) => {
+  const number = [
+    ...(story.awbNumber ? [`AWB ${story.awbNumber}`] : []),
+    ...(story.lrNumber ? [`LR ${story.lrNumber}`] : []),
+  ].join(', ');
+  const facts: [string, string | null][] = [
+    ['booked', `${story.bookedAt.toISOString()} with ${story.bookingCourier}`],
+    [
+      'courier',
+      story.courierStatus &&
+        `${story.courierStatus}${story.statusAt ? ` since ${story.statusAt.toISOString()}` : ''}`,
+    ],
+    ['last asked', story.lastAskedAt ? relative(story.lastAskedAt) : 'never'],
+    ['next run', story.nextRunAt && relative(story.nextRunAt)],
+    [
+      'not known',
+      story.unmapped &&
+        yellow(
+          `"${story.unmapped.word}"${story.unmapped.at ? `, said of ${story.unmapped.at.toISOString()}` : ''}`,
+        ),
+    ],
+  ];
+  return [
+    `${bold(`Tracking of ${number}`)}  order ${story.order} from ${story.source}  ${bold(story.status)}`,
+    story.because,
+    ...facts.map(([name, value]) => `  ${name.padEnd(10)} ${value ?? '–'}`),
+    ...story.siblings.map((one) => `  ${SIBLINGS[one.is]} ${one.number}, ${one.status}`),
+    ...(story.events.length > 0
+      ? [
+          table(
+            ['happened', 'status', 'the courier’s word', 'heard'],
+            story.events.map((event) => [
+              event.occurredAt.toISOString(),
+              event.status,
+              event.courierStatus,
+              event.recordedAt.toISOString(),
+            ]),
+          ),
+        ]
+      : ['  no change of status yet']),
+  ].join('\n');
+};
+
+/** All that is known under a number. */
+async function read({ db, trackers, bufferDays, clock }: Fleet, number: string) {
+  const rules = { trackers, bufferDays, now: clock() };
+  const [found, tracking] = await Promise.all([
+    parcelStories(db, number),
+    trackingStories(db, number, rules),
+  ]);
+  const numbers = new Set([
+    number,
+    ...found.flatMap(({ order }) => order ?? []),
+    ...tracking.map(({ order }) => order),
+  ]);
+  const orders = (await Promise.all([...numbers].map((one) => orderStories(db, one)))).flat();
+  // an LR number is nothing that Temu knows
+  const parcels =
+    found.length > 0
+      ? found
+      : (
+          await Promise.all(
+            tracking.flatMap(({ awbNumber }) => (awbNumber ? [parcelStories(db, awbNumber)] : [])),
+          )
+        ).flat();
+  return { orders, parcels, tracking };
+}
+
+/** What Temu has to do with an order of another source: nothing. */
+const ofTemu = ({ orders, parcels, tracking }: Awaited<ReturnType<typeof read>>) => {
+  const foreign = new Set(tracking.flatMap(({ order, source }) => (source === 'temu' ? [] : [order])));
+  return {
+    orders: orders.filter(({ marketplaceOrderId: id, store }) => store !== null || !foreign.has(id)),
+    parcels: parcels.filter(({ order, push }) => push !== null || order === null || !foreign.has(order)),
+  };
+};
+
 export const explainCommand = () =>
   new Command('explain')
     .description('the whole story of an order or a parcel, with the reasons')
-    .argument('<number>', 'an order number, e.g. PO-076-13925293151271879, or an AWB number')
+    .argument('<number>', 'an order number, e.g. PO-076-13925293151271879, an AWB or an LR number')
     .option('--json', 'print one JSON document')
     .action((given: string, options: JsonOption) =>
-      withFleet(async ({ db }) => {
+      withFleet(async (fleet) => {
         const number = given.trim();
-        const parcels = await parcelStories(db, number);
-        const numbers = new Set([number, ...parcels.flatMap(({ order }) => (order ? [order] : []))]);
-        const orders = (await Promise.all([...numbers].map((one) => orderStories(db, one)))).flat();
-        if (orders.length === 0 && parcels.length === 0) {
+        const stories = await read(fleet, number);
+        if (Object.values(stories).every((list) => list.length === 0)) {
           print(
             options,
-            { orders, parcels },
+            stories,
             () =>
-              `Neither an order nor an AWB ${number} is known. Is its store added and synced (orderfleet status)?`,
+              `Neither an order nor a parcel ${number} is known. Is its store added and synced (orderfleet status), or its file imported (orderfleet shipments import)?`,
           );
           process.exitCode = 1;
           return;
         }
-        print(options, { orders, parcels }, () =>
-          [...orders.map(tell), ...parcels.map(tellParcel)].join('\n\n'),
-        );
+        print(options, stories, () => {
+          const { orders, parcels } = ofTemu(stories);
+          return [
+            ...orders.map(tell),
+            ...parcels.map(tellParcel),
+            ...stories.tracking.map(tellTracking),
+          ].join('\n\n');
+        });
       }),
     );

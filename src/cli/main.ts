@@ -12,8 +12,10 @@ import { shipmentsCommand } from './shipments.ts';
 import { statusCommand } from './status.ts';
 import { storeCommand } from './store.ts';
 import { syncCommand } from './sync.ts';
+import { trackCommand } from './track.ts';
 import { upCommand } from './up.ts';
 import { webhooksCommand } from './webhooks.ts';
+import { wordsCommand } from './words.ts';
 
 const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as {
   version: string;
@@ -34,6 +36,7 @@ Examples:
   orderfleet up
   orderfleet store add --name my-shop --region EU --country RO --app-key K --app-secret S --access-token T
   orderfleet sync --store my-shop --wait
+  orderfleet track delhivery-b2c --wait
   orderfleet status
   orderfleet explain PO-076-13925293151271879`,
   );
@@ -44,7 +47,9 @@ for (const command of [
   syncCommand,
   awbCommand,
   carriersCommand,
+  trackCommand,
   shipmentsCommand,
+  wordsCommand,
   webhooksCommand,
   statusCommand,
   explainCommand,

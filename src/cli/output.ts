@@ -46,3 +46,13 @@ export function relative(time: Date | string | null, nowMs = Date.now()): string
           : `${Math.round(size / 86_400)} days`;
   return seconds > 0 ? `in ${text}` : `${text} ago`;
 }
+
+/** "4 min 12 s", "3 h 5 min". */
+export function duration(ms: number): string {
+  const seconds = Math.round(ms / 1000);
+  if (seconds < 90) return `${seconds} s`;
+  const minutes = Math.floor(seconds / 60);
+  return minutes < 90
+    ? `${minutes} min ${seconds % 60} s`
+    : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}

@@ -5,20 +5,28 @@ import { maintenance } from '../queue/maintenance.ts';
 import { awbCreated, awbPush } from '../temu/awb/index.ts';
 import { temuOrders, temuPages } from '../temu/orders/index.ts';
 import { openOrderErrors, type StoreOverview, storeOverviews } from '../temu/overview.ts';
+import { queueOf, trackingOverview } from '../tracking/index.ts';
 import { type JsonOption, withQueues } from './context.ts';
 import { bold, dim, print, red, relative, table, yellow } from './output.ts';
+import { countsLine, trackersTable, wordsLine } from './trackers.ts';
 
-const QUEUES = [temuPages, temuOrders, awbCreated, awbPush, notices, maintenance];
+const queuesOf = ({ trackers }: Fleet) => [
+  ...[temuPages, temuOrders, awbCreated, awbPush],
+  ...trackers.map(queueOf),
+  ...[notices, maintenance],
+];
 
-async function readStatus({ db, queues }: Fleet) {
-  const [stores, needsAPerson, orderErrors, delivery, ...counts] = await Promise.all([
+async function readStatus(fleet: Fleet) {
+  const { db, queues, trackers } = fleet;
+  const [stores, needsAPerson, orderErrors, delivery, tracking, ...counts] = await Promise.all([
     storeOverviews(db),
     openNotices(db),
     openOrderErrors(db),
     deliveryOverview(db),
-    ...QUEUES.map(async (queue) => ({ queue: queue.name, ...(await queues.counts(queue)) })),
+    trackingOverview(db, trackers, fleet.clock()),
+    ...queuesOf(fleet).map(async (queue) => ({ queue: queue.name, ...(await queues.counts(queue)) })),
   ]);
-  return { stores, needsAPerson, delivery, orderErrors, queues: counts };
+  return { stores, needsAPerson, delivery, orderErrors, tracking, queues: counts };
 }
 
 const sum = (counts: Record<string, number>) =>
@@ -91,6 +99,11 @@ export const statusCommand = () =>
           [
             storesTable(status.stores),
             `\n${bold('Orders')}  ${ordersLine(status.stores)}`,
+            `\n${bold('Trackers')}`,
+            trackersTable(status.tracking.trackers),
+            `\n${bold('Parcels on their way')}  ${countsLine(status.tracking.parcels.followed)}`,
+            `${bold('Changes of the last day')}  ${countsLine(status.tracking.parcels.changes)}`,
+            ...wordsLine(status.tracking.openWords),
             `\n${bold('Queues')} ${dim(`(${fleet.queues.backend.kind})`)}`,
             table(
               ['queue', 'waiting', 'in work', 'delayed', 'failed'],

@@ -8,8 +8,23 @@ import { createWaits } from './waits.ts';
 
 export { createTrackers, type Tracker, trackingSettings } from './catalogue.ts';
 export type { TrackingBase, TrackingDeps } from './deps.ts';
+export {
+  runOverviews,
+  type TrackerOverview,
+  type TrackingOverview,
+  trackingOverview,
+} from './overview.ts';
 export { queueOf } from './queues.ts';
+export {
+  mapWord,
+  type StrangeWord,
+  strangeWords,
+  trackerNamed,
+  unmapWord,
+} from './rulings.ts';
 export { startRun } from './runs.ts';
+export { STATUSES } from './status.ts';
+export { type TrackingStory, trackingStories } from './story.ts';
 export { trackingTasks } from './tasks.ts';
 export { reconcileTrackers } from './trackers.ts';
 
