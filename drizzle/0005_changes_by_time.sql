@@ -1,1 +1,1 @@
-CREATE INDEX "shipment_events_recorded" ON "shipment_events" USING brin ("recorded_at");
+CREATE INDEX "shipment_events_recorded" ON "shipment_events" USING brin ("recorded_at") WITH (autosummarize=true);

@@ -42,7 +42,7 @@ export const shipmentEvents = pgTable(
   (table) => [
     index('shipment_events_shipment').on(table.shipmentId, table.occurredAt),
     // a few pages for any number of rows, which are written in this order: what changed in the last day
-    index('shipment_events_recorded').using('brin', table.recordedAt),
+    index('shipment_events_recorded').using('brin', table.recordedAt).with({ autosummarize: true }),
   ],
 );
 
