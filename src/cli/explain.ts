@@ -67,7 +67,7 @@ const tellTracking = (story: TrackingStory) => {
   return [
     `${bold(`Tracking of ${number}`)}  order ${story.order} from ${story.source}  ${bold(story.status)}`,
     story.because,
-    ...facts.map(([name, value]) => `  ${name.padEnd(10)} ${value ?? '–'}`),
+    ...facts.flatMap(([name, value]) => (value ? [`  ${name.padEnd(10)} ${value}`] : [])),
     ...story.siblings.map((one) => `  ${SIBLINGS[one.is]} ${one.number}, ${one.status}`),
     ...(story.events.length > 0
       ? [
