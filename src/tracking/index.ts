@@ -11,7 +11,6 @@ export type { TrackingBase, TrackingDeps } from './deps.ts';
 export {
   runOverviews,
   type TrackerOverview,
-  type TrackingOverview,
   trackingOverview,
 } from './overview.ts';
 export { queueOf } from './queues.ts';

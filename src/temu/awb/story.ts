@@ -34,7 +34,10 @@ export async function parcelStories(db: Db, number: string): Promise<ParcelStory
       coalesce(s.carrier, s.booking_courier) as carrier, p.state, p.error, p.attempts, p.due_at as "dueAt",
       s.booked_at as "bookedAt", p.sent_at as "sentAt", p.parked_order_time is not null as "untilOrderChanges"
     from shipments s join orders o on o.id = s.order_id left join temu_pushes p on p.shipment_id = s.id
-    where s.awb_number = ${number} or o.marketplace_order_id = ${number} order by s.created_at`;
+    where s.id in (
+      select id from shipments where awb_number = ${number}
+      union select p.id from orders m join shipments p on p.order_id = m.id where m.marketplace_order_id = ${number})
+    order by s.created_at`;
   const waiting = await db.$client<
     { key: string; awbNumber: string; state: string; error: string | null; at: Date }[]
   >`
