@@ -97,15 +97,23 @@ async function plan(
   return { runId, planned: made?.planned ?? 0 };
 }
 
-/** Makes jobs of due batches without one (DESIGN idea 1). @returns how many */
-export async function offerBatches({ db, queues, clock }: TrackingBase, tracker: Tracker): Promise<number> {
+/**
+ * Makes jobs of due batches without one (DESIGN idea 1).
+ * @param offerAgainMs after which a job that has not shown up counts as lost
+ * @returns how many
+ */
+export async function offerBatches(
+  { db, queues, clock }: TrackingBase,
+  tracker: Tracker,
+  offerAgainMs = OFFER_AGAIN_MS,
+): Promise<number> {
   const now = new Date(clock());
   const due = await db.$client<{ runId: string; no: number; due: string }[]>`
     with due as (
       select b.run_id, b.no
       from tracking_batches b join tracking_runs r on r.id = b.run_id join trackers t on t.name = r.tracker
       where r.tracker = ${tracker.name} and (t.waiting_until is null or t.waiting_until <= ${now}) and r.state = 'running' and b.state in ('pending', 'working') and b.due_at <= ${now}
-        and (b.offered_at is null or b.offered_at < b.due_at or b.offered_at < ${new Date(clock() - OFFER_AGAIN_MS)})
+        and (b.offered_at is null or b.offered_at < b.due_at or b.offered_at < ${new Date(clock() - offerAgainMs)})
       order by b.no limit ${OFFERED_MOST} for update of b skip locked)
     update tracking_batches b set offered_at = ${now} from due where b.run_id = due.run_id and b.no = due.no
     returning b.run_id as "runId", b.no, floor(extract(epoch from b.due_at) * 1000)::text as due`;

@@ -58,7 +58,7 @@ describe.each(backends())('C10: HTTP 429, queues on %s', (backend) => {
 
     // a scheduled run meanwhile is skipped, and says why
     await until(async () => (await sql`select from trackers where waiting_until > now()`).length === 1);
-    await sql`update trackers set next_run_at = now() where name = ${API}`;
+    await sql`update trackers set next_run_at = now() - interval '1 second' where name = ${API}`;
     await stand.tick();
     const [tracker] = await sql<
       { skipped: string; reason: string; turn: boolean }[]
