@@ -40,8 +40,7 @@ describe.each(backends())('C3, R1, R2: a run ends once, queues on %s', (backend)
     const sql = stand.deps.db.$client;
     const random = createRandom(7);
     let going = true;
-    let stop = () => {};
-    const stopped = new Promise<void>((resolve) => (stop = resolve));
+    const over = new AbortController();
     let kills = 0;
 
     /** A worker that is killed after a while of work, or dies of something, and is started again. */
@@ -49,7 +48,10 @@ describe.each(backends())('C3, R1, R2: a run ends once, queues on %s', (backend)
       while (going) {
         const worker = startProcess('tests/support/tracking-worker.ts', { env: stand.stack.env });
         const up = await worker.waitForLine(/started/, { timeoutMs: 60_000 }).catch(() => undefined);
-        if (up) await Promise.race([worker.exited, sleep(KILL_EVERY_MS * (0.5 + random.next())), stopped]);
+        if (up) {
+          const life = sleep(KILL_EVERY_MS * (0.5 + random.next()), undefined, { signal: over.signal });
+          await Promise.race([worker.exited, life.catch(() => {})]);
+        }
         await worker.kill('SIGKILL');
         kills++;
       }
@@ -84,7 +86,7 @@ describe.each(backends())('C3, R1, R2: a run ends once, queues on %s', (backend)
       });
     } finally {
       going = false;
-      stop();
+      over.abort();
       await chaos;
     }
 
