@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -7,6 +7,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { startTestFleet, type TestFleet } from '../support/fleet.ts';
+import { ROOT } from '../support/process.ts';
 import { orderfleet, startOrderfleet } from './orderfleet.ts';
 
 // every command is a process of its own: a second each, more where others share the machine
@@ -86,6 +87,31 @@ test('O6: a file that is none ends with 2 and a line that says what to do', asyn
   expect(zone).toMatchObject({ code: 2, output: expect.stringContaining('an offset like +05:30, or Z.') });
 });
 
+test('O6: standard input, NDJSON in pieces', async () => {
+  const child = spawn(
+    process.execPath,
+    ['--import', 'tsx', path.join(ROOT, 'src/cli/main.ts'), 'shipments', 'import', '-', '--json'],
+    {
+      cwd: import.meta.dirname,
+      env: { PATH: process.env.PATH, ...stack.env },
+      stdio: ['pipe', 'pipe', 'inherit'],
+    },
+  );
+  const line = (n: number) =>
+    `{"source":"other","order_number":"N${n}","courier":"Velocity","booked_at":"2026-04-01","awb":"N${n}"}`;
+  child.stdin.write(`${line(1)}\n${line(2).slice(0, 30)}`);
+  child.stdin.end(`${line(2).slice(30)}\n${line(2)}`);
+  let stdout = '';
+  for await (const chunk of child.stdout) stdout += chunk;
+  expect(JSON.parse(stdout)).toMatchObject({
+    file: '-',
+    format: 'ndjson',
+    imported: 2,
+    known: 1,
+    refused: 0,
+  });
+});
+
 /** Peak of a process's memory, megabytes, looked at five times a second. */
 async function importing(lines: number): Promise<{ peakMb: number; seconds: number; imported: number }> {
   const file = path.join(folder, `${lines}.csv`);
@@ -124,7 +150,6 @@ async function importing(lines: number): Promise<{ peakMb: number; seconds: numb
 test('O6: a hundred thousand lines take no more memory than ten thousand', async () => {
   const few = await importing(10_000);
   const many = await importing(100_000);
-  console.info('import:', few, many);
   expect([few.imported, many.imported]).toEqual([10_000, 100_000]);
   // the lines of the larger one together would not even fit
   expect(many.peakMb - few.peakMb).toBeLessThan(50);
