@@ -7,7 +7,7 @@ import { queueOf } from './queues.ts';
 import { createWaits } from './waits.ts';
 
 export { createTrackers, type Tracker, trackingSettings } from './catalogue.ts';
-export type { TrackingBase, TrackingDeps } from './deps.ts';
+export type { TrackingDeps } from './deps.ts';
 export {
   runOverviews,
   type TrackerOverview,
