@@ -18,7 +18,7 @@ afterAll(() => stand?.close());
 
 const sql = () => stand.deps.db.$client;
 const notices = (kind: string) =>
-  sql()<{ payload: Record<string, never>; key: string }[]>`
+  sql()<{ payload: Record<string, unknown>; key: string }[]>`
     select payload, key from notices where kind = ${kind} order by created_at, key`;
 async function told(one: Parcel, word: Word): Promise<void> {
   stand.sandbox.couriers.parcels.setWord(one.number, word, one.api);
