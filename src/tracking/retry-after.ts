@@ -38,11 +38,11 @@ interface Answer {
  */
 export function waitFor(answer: Answer, defaultMs: number, now: number, random = Math.random): number {
   const asked = askedFor(answer, now);
-  const ms = Math.min(MAX_WAIT_MS, Math.max(MIN_WAIT_MS, asked ?? defaultMs));
+  const ms = asked ?? Math.min(MAX_WAIT_MS, Math.max(MIN_WAIT_MS, defaultMs));
   return Math.min(MAX_WAIT_MS, Math.ceil(ms * (1 + JITTER * random())));
 }
 
-/** Milliseconds that the answer asks for, whole seconds upward; undefined when it names none that lies ahead. */
+/** Milliseconds that the answer asks for, 1 s to 30 min; undefined when it names no time that lies ahead. */
 export function askedFor({ headers, text }: Answer, now: number): number | undefined {
   const date = Date.parse(headers.date ?? '');
   const reference = Number.isNaN(date) ? now : date;
@@ -59,14 +59,17 @@ export function askedFor({ headers, text }: Answer, now: number): number | undef
 const DURATION =
   /^(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?$/;
 
+/** A header that was sent twice comes as one. */
+const NUMBERS = /^[+-]?\d+(\.\d+)?(\s*,\s*\d+(\.\d+)?)*$/;
+
 /** One value of such a header, in milliseconds from `reference`; undefined when it is past or no time at all. */
 export function readWait(value: string, reference: number, unit?: 'ms'): number | undefined {
   if (value === '') return undefined;
-  const ms = /^[+-]?\d+(\.\d+)?$/.test(value)
-    ? fromNumber(Number(value), reference, unit)
+  const ms = NUMBERS.test(value)
+    ? Math.max(...value.split(',').map((number) => fromNumber(Number(number), reference, unit)))
     : (structured(value) ?? duration(value) ?? fromDate(value, reference));
   if (ms === undefined || !Number.isFinite(ms) || ms < 0) return undefined;
-  return Math.max(MIN_WAIT_MS, Math.ceil(ms / 1000) * 1000);
+  return Math.min(MAX_WAIT_MS, Math.max(MIN_WAIT_MS, Math.ceil(ms / 1000) * 1000));
 }
 
 /** A count of seconds, or a Unix time in seconds or milliseconds: nobody asks for thirty years. */
@@ -96,37 +99,55 @@ function structured(value: string): number | undefined {
   return reset === undefined ? undefined : Number(reset) * 1000;
 }
 
-/** ISO 8601, IMF-fixdate, RFC 850, asctime; without a zone UTC is meant. */
+const ISO =
+  /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?) ?(?:Z|UTC|GMT|([+-]\d\d):?(\d\d))?)?$/i;
+const IMF = /^[a-z]{3,9}, (\d\d? [a-z]{3} \d{4} \d\d:\d\d:\d\d)(?: (?:GMT|UTC))?$/i;
+const RFC_850 = /^[a-z]{6,9}, (\d\d)-([a-z]{3})-(\d\d) (\d\d:\d\d:\d\d) GMT$/i;
+const ASCTIME = /^[a-z]{3} ([a-z]{3}) +(\d{1,2}) (\d\d:\d\d:\d\d) (\d{4})$/i;
+
+/** Milliseconds to a date; without a zone UTC is meant, never the host's. */
 function fromDate(value: string, reference: number): number | undefined {
-  if (!/[-:]/.test(value)) return undefined;
-  const iso = /^\d{4}-\d\d-\d\d[T ][\d:.]+$/.test(value) ? `${value.replace(' ', 'T')}Z` : value;
-  // RFC 850 with its year of two digits; asctime, which names no zone
-  const rfc850 = /^\w+, (\d\d)-(\w{3})-(\d\d) ([\d:]+) GMT$/.exec(value);
-  const asctime = /^\w{3} (\w{3}) +(\d{1,2}) ([\d:]+) (\d{4})$/.exec(value);
-  const time = Date.parse(
-    rfc850
-      ? `${rfc850[1]} ${rfc850[2]} 20${rfc850[3]} ${rfc850[4]} GMT`
-      : asctime
-        ? `${asctime[2]} ${asctime[1]} ${asctime[4]} ${asctime[3]} GMT`
-        : iso,
-  );
+  const date = isoDate(value) ?? httpDate(value, reference);
+  const time = date === undefined ? Number.NaN : Date.parse(date);
   return Number.isNaN(time) ? undefined : time - reference;
+}
+
+function isoDate(value: string): string | undefined {
+  const [, day, time = '00:00', hours, minutes] = ISO.exec(value) ?? [];
+  return day && `${day}T${time}${hours ? `${hours}:${minutes}` : 'Z'}`;
+}
+
+/** The three forms of RFC 9110, section 5.6.7. */
+function httpDate(value: string, reference: number): string | undefined {
+  const imf = IMF.exec(value)?.[1];
+  if (imf) return `${imf} GMT`;
+  const [, month, dayOfMonth, clock, fullYear] = ASCTIME.exec(value) ?? [];
+  if (month) return `${dayOfMonth} ${month} ${fullYear} ${clock} GMT`;
+  const [, day, name, digits, time] = RFC_850.exec(value) ?? [];
+  if (!day) return undefined;
+  const year = 2000 + Number(digits);
+  // more than fifty years ahead: it is the century before
+  const past = year > new Date(reference).getUTCFullYear() + 50;
+  return `${day} ${name} ${past ? year - 100 : year} ${time} GMT`;
 }
 
 /** What bodies say: "wait 8 seconds", retryAfter, retry_after. */
 function fromText(text: string, reference: number): number | undefined {
   const head = text.slice(0, 2_000);
   const words =
-    /(?:wait|retry|try again|available)\D{0,20}(\d+(?:\.\d+)?)\s*(ms|milliseconds?|s|sec|seconds?|m|min|minutes?)\b/i.exec(
+    /(?:wait|retry|try again|available)\D{0,20}(\d+(?:\.\d+)?)\s*(ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hours?)\b/i.exec(
       head,
     );
   if (words) {
     const unit = (words[2] ?? '').toLowerCase();
-    const factor = unit.startsWith('ms') || unit.startsWith('mil') ? 1 : unit.startsWith('m') ? 60_000 : 1000;
-    return readWait(String((Number(words[1]) * factor) / 1000), reference);
+    return readWait(String(Number(words[1]) * factorOf(unit)), reference, 'ms');
   }
-  const field = /"?retry[_-]?after"?\s*[:=]\s*"?([^",}\s]+)/i.exec(head)?.[1];
-  if (field !== undefined) return readWait(field, reference);
+  const [, ms, field] = /"?retry[_-]?after([_-]?ms)?"?\s*[:=]\s*"?([^",}\s]+)/i.exec(head) ?? [];
+  if (field !== undefined) return readWait(field, reference, ms ? 'ms' : undefined);
   const until = /reset(?:s)? at\s*"?([^",}<]+)/i.exec(head)?.[1];
   return until === undefined ? undefined : readWait(until.trim(), reference);
 }
+
+/** Milliseconds of a unit, by its beginning. */
+const factorOf = (unit: string): number =>
+  /^(ms|mil)/.test(unit) ? 1 : unit.startsWith('h') ? 3_600_000 : unit.startsWith('m') ? 60_000 : 1_000;
