@@ -1,0 +1,146 @@
+import { describe, expect, test } from 'vitest';
+import type { Item, Scan } from '../../src/tracking/courier.ts';
+import { judge, type Parcel, type Rulings } from '../../src/tracking/judge.ts';
+import type { Status } from '../../src/tracking/status.ts';
+
+const HOUR = 3_600_000;
+const NOW = Date.UTC(2026, 10, 22, 12);
+const NONE: Rulings = new Map();
+
+const parcel = (change: Partial<Parcel> = {}): Parcel => ({
+  id: 'a',
+  orderId: 'o',
+  number: '1234',
+  orderNumber: 'ORD-1',
+  source: 'shopify',
+  bookedAt: NOW - 72 * HOUR,
+  status: 'pending',
+  statusAt: null,
+  statusSeen: {},
+  courierStatus: null,
+  unmappedWord: null,
+  ...change,
+});
+/** A parcel with a status since then. */
+const standing = (status: Status, at: number) =>
+  parcel({ status, statusAt: at, statusSeen: { [status]: at }, courierStatus: 'before' });
+const scan = (means: Scan['means'], change: Partial<Scan> = {}): Scan => ({
+  is: 'scan',
+  word: 'WORD',
+  courierStatus: 'word',
+  means,
+  at: new Date(NOW - HOUR),
+  ...change,
+});
+const verdict = (item: Item | undefined, of = parcel(), rulings = NONE) => judge(of, item, NOW, rulings);
+
+describe('C9: no such parcel', () => {
+  test.each<[string, Item | undefined]>([
+    ['the answer is silent about it', undefined],
+    ['the answer says so', { is: 'notFound' }],
+  ])('%s', (_, item) => {
+    expect(verdict(item)).toEqual({ is: 'notFound' });
+  });
+
+  const ended = (onlyAfterMs?: number): Item => ({
+    is: 'ended',
+    why: 'gone',
+    ...(onlyAfterMs === undefined ? {} : { onlyAfterMs }),
+  });
+  test.each<[string, number, number | undefined, string]>([
+    ['an end is an end for a young one, too', 1, undefined, 'ended'],
+    ['what old ones alone can be: not for one of 47 hours', 47, 48 * HOUR, 'notFound'],
+    ['nor of 48 hours', 48, 48 * HOUR, 'notFound'],
+    ['but of 49 hours', 49, 48 * HOUR, 'ended'],
+  ])('%s', (_, hours, onlyAfterMs, is) => {
+    expect(verdict(ended(onlyAfterMs), parcel({ bookedAt: NOW - hours * HOUR })).is).toBe(is);
+  });
+});
+
+describe('C8: the reference', () => {
+  test.each<[string | null | undefined, string]>([
+    [undefined, 'updated'],
+    ['ORD-1', 'updated'],
+    ['ord-1-C2', 'updated'],
+    ['ORD-2', 'mismatched'],
+    ['', 'mismatched'],
+    [null, 'mismatched'],
+  ])('%s: %s', (reference, is) => {
+    expect(verdict(scan('in_transit', reference === undefined ? {} : { reference })).is).toBe(is);
+  });
+  test('goes before everything: of another order’s parcel no word is kept', () => {
+    expect(verdict(scan(undefined, { reference: 'ORD-2' }))).toEqual({ is: 'mismatched' });
+    expect(verdict(scan('unchanged', { reference: 'ORD-2' }))).toEqual({ is: 'mismatched' });
+  });
+});
+
+describe('C6: words', () => {
+  test('one that changes nothing', () => {
+    expect(verdict(scan('unchanged'), standing('in_transit', NOW - 9 * HOUR))).toEqual({ is: 'unchanged' });
+  });
+  test('one that no table has', () => {
+    expect(verdict(scan(undefined))).toMatchObject({ is: 'unmapped', word: 'WORD', at: NOW - HOUR });
+    expect(verdict(scan(undefined, { at: null }))).toMatchObject({ is: 'unmapped', at: NOW });
+  });
+  test('one that a person has settled', () => {
+    expect(verdict(scan(undefined), parcel(), new Map([['WORD', 'ndr']]))).toMatchObject({
+      is: 'updated',
+      news: { status: 'ndr' },
+    });
+    expect(verdict(scan(undefined), parcel(), new Map([['WORD', 'unchanged']]))).toEqual({ is: 'unchanged' });
+    expect(verdict(scan(undefined), parcel(), new Map([['OTHER', 'ndr']])).is).toBe('unmapped');
+  });
+  test('the table counts before a person’s ruling', () => {
+    expect(verdict(scan('lost'), parcel(), new Map([['WORD', 'ndr']]))).toMatchObject({
+      news: { status: 'lost' },
+    });
+  });
+});
+
+describe('C7: forward only', () => {
+  const at = NOW - 10 * HOUR;
+  test.each<[Status, Status, number, 'updated' | 'unchanged', Status]>([
+    ['pending', 'in_transit', 1, 'updated', 'in_transit'],
+    ['in_transit', 'delivered', 1, 'updated', 'delivered'],
+    ['in_transit', 'out_for_delivery', -1, 'unchanged', 'in_transit'],
+    ['in_transit', 'in_transit', 1, 'unchanged', 'in_transit'],
+    ['in_transit', 'pending', 1, 'unchanged', 'in_transit'],
+    ['out_for_delivery', 'in_transit', 1, 'updated', 'in_transit'],
+    ['out_for_delivery', 'ndr', 1, 'updated', 'ndr'],
+    ['ndr', 'out_for_delivery', 1, 'updated', 'out_for_delivery'],
+    ['lost', 'in_transit', 1, 'updated', 'in_transit'],
+    ['lost', 'in_transit', -1, 'unchanged', 'lost'],
+    ['delivered', 'rto_in_transit', 1, 'updated', 'rto_in_transit'],
+    ['delivered', 'rto_in_transit', -1, 'unchanged', 'delivered'],
+    ['delivered', 'out_for_delivery', 1, 'unchanged', 'delivered'],
+    ['rto', 'delivered', 1, 'unchanged', 'rto'],
+    ['booking_cancelled', 'in_transit', 1, 'unchanged', 'booking_cancelled'],
+    ['destroyed', 'in_transit', 1, 'unchanged', 'destroyed'],
+  ])('%s, then %s after %i h: %s, %s', (from, to, hours, is, becomes) => {
+    const result = verdict(scan(to, { at: new Date(at + hours * HOUR) }), standing(from, at));
+    expect(result).toMatchObject({ is, news: { status: becomes, changed: is === 'updated' } });
+    // what is stale is not shown as the courier's word either
+    const shown = becomes === to && hours > 0 ? 'word' : from === to ? 'word' : 'before';
+    expect(result).toMatchObject({ news: { courierStatus: shown } });
+  });
+
+  test('a word without a time counts from now, and repeated it says nothing new', () => {
+    const first = verdict(scan('in_transit', { at: null }));
+    expect(first).toMatchObject({ is: 'updated', news: { at: NOW, changed: true } });
+    const again = verdict(scan('in_transit', { at: null }), standing('in_transit', at));
+    expect(again).toMatchObject({ is: 'unchanged', news: { at, changed: false, seen: { in_transit: at } } });
+  });
+
+  test('milestones: what the courier gives, else the time of the change', () => {
+    const given = new Date(at);
+    expect(verdict(scan('delivered', { pickedUpAt: given, deliveredAt: given }))).toMatchObject({
+      news: { pickedUpAt: at, deliveredAt: at, rtoStartedAt: null },
+    });
+    expect(verdict(scan('delivered'))).toMatchObject({ news: { pickedUpAt: null, deliveredAt: NOW - HOUR } });
+    expect(verdict(scan('in_transit'))).toMatchObject({
+      news: { pickedUpAt: NOW - HOUR, deliveredAt: null },
+    });
+    expect(verdict(scan('rto_in_transit'))).toMatchObject({ news: { rtoStartedAt: NOW - HOUR } });
+    expect(verdict(scan('rto'))).toMatchObject({ news: { rtoStartedAt: NOW - HOUR, deliveredAt: null } });
+  });
+});
