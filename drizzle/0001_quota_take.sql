@@ -35,6 +35,7 @@ DECLARE
   v_contested boolean := false;
   v_most integer := p_want;
   v_slot double precision;
+  v_known double precision[];
 BEGIN
   SELECT * INTO a FROM quota_accounts WHERE account = p_account FOR UPDATE;
   IF NOT FOUND THEN
@@ -42,9 +43,15 @@ BEGIN
     SELECT * INTO a FROM quota_accounts WHERE account = p_account FOR UPDATE;
   END IF;
   v_now := extract(epoch FROM clock_timestamp()) * 1000; -- read after the lock was granted
-  IF coalesce(array_length(a.cells, 1), 0) <> p_cells THEN
-    -- a new account, or another limit: what was used in the last second is not known cell by cell, so it rests once
-    a.cells := array_fill(CASE WHEN a.last_at = 0 THEN 0 ELSE v_now END, ARRAY[p_cells]);
+  IF cardinality(a.cells) = 0 THEN
+    a.cells := array_fill(0::double precision, ARRAY[p_cells]);
+    a.next_cell := 1;
+  ELSIF cardinality(a.cells) <> p_cells THEN
+    -- another limit, for good or by another process for the moment: the newest uses stay known; of older ones that
+    -- were forgotten it is assumed that they are as new as the oldest that is known
+    v_known := ARRAY(SELECT c FROM unnest(a.cells) c ORDER BY c);
+    a.cells := array_fill(v_known[1], ARRAY[greatest(0, p_cells - cardinality(v_known))])
+      || v_known[greatest(0, cardinality(v_known) - p_cells) + 1 :];
     a.next_cell := 1;
   END IF;
 

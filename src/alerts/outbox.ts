@@ -199,6 +199,22 @@ export async function postponeDue(
   return postponed.count;
 }
 
+/** Gives up what has waited for so long. @returns how many */
+export async function failOld(
+  { db, clock }: AlertsBase,
+  which: Which,
+  olderThan: number,
+  why: string,
+): Promise<number> {
+  const sql = db.$client;
+  const failed = await sql`
+    update notices set state = 'failed', error = concat_ws(': ', ${why}::text, error) where id in (
+      select id from notices where state = 'pending' and due_at <= ${new Date(clock())} and ${matching(sql, which)}
+        and created_at < ${new Date(olderThan)}
+      order by due_at limit ${BULK_ROWS} for update skip locked)`;
+  return failed.count;
+}
+
 /** Milliseconds between tries to write an outcome: a Postgres that restarts must not make a double. */
 const PERSIST_PAUSES_MS = [100, 500, 2_000, 5_000, 10_000];
 

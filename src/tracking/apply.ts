@@ -4,7 +4,7 @@ import { tellOfChanges } from './consequences.ts';
 import type { Item } from './courier.ts';
 import { judge, type News, type Parcel, type Rulings, type Verdict } from './judge.ts';
 import { type Counts, NO_COUNTS } from './runs.ts';
-import { STATUSES, type Status } from './status.ts';
+import { isFinal, STATUSES, type Status } from './status.ts';
 import { noteUnmapped, rulingsOf } from './unmapped.ts';
 
 /** The parcels of a batch, locked in the order of their ids until the transaction ends. */
@@ -35,6 +35,8 @@ export interface Applied {
   counts: Counts;
   /** Unmapped words with their counts. */
   words: Record<string, number>;
+  /** Parcels that left a final status by one of C7's exceptions. */
+  reopened: { number: string; from: Status; to: Status }[];
 }
 
 /**
@@ -55,12 +57,17 @@ export async function applyAnswer(
     parcel,
     verdict: judge(parcel, items.get(parcel.number), now, rulings),
   }));
-  await writeParcels(sql, verdicts, now);
+  await writeParcels(sql, tracker, verdicts, now);
   await tellOfChanges(sql, tracker, verdicts.flatMap(changeOf), now);
   const words = await noteUnmapped(sql, tracker, verdicts.flatMap(strangeOf), now);
   const counts = { ...NO_COUNTS };
   for (const { verdict } of verdicts) counts[verdict.is === 'ended' ? 'notFound' : verdict.is]++;
-  return { counts, words };
+  const reopened = verdicts.flatMap(({ parcel, verdict }) =>
+    'news' in verdict && verdict.news?.changed && isFinal(parcel.status)
+      ? [{ number: parcel.number, from: parcel.status, to: verdict.news.status }]
+      : [],
+  );
+  return { counts, words, reopened };
 }
 
 type Judged = { parcel: Parcel; verdict: Verdict };
@@ -71,7 +78,12 @@ const strangeOf = ({ parcel, verdict }: Judged) =>
   verdict.is === 'unmapped' ? [{ parcel, word: verdict.word, scan: verdict.scan }] : [];
 
 /** C6: whatever became of it, a parcel was asked for now: so none starves the others. */
-async function writeParcels(sql: TransactionSql, verdicts: readonly Judged[], now: number): Promise<void> {
+async function writeParcels(
+  sql: TransactionSql,
+  tracker: Tracker,
+  verdicts: readonly Judged[],
+  now: number,
+): Promise<void> {
   const rows = verdicts.map(({ parcel, verdict }) => {
     const news: Partial<News> = ('news' in verdict && verdict.news) || {};
     const strange = verdict.is === 'unmapped' ? verdict : undefined;
@@ -89,6 +101,7 @@ async function writeParcels(sql: TransactionSql, verdicts: readonly Judged[], no
       // a word that is understood ends the wait for a mapping
       unmapped_word: strange?.word ?? (news.status ? null : parcel.unmappedWord),
       unmapped_at: iso(strange?.at),
+      unmapped_by: strange ? tracker.name : null,
       ended: verdict.is === 'ended' ? verdict.why : null,
     };
   });
@@ -98,12 +111,12 @@ async function writeParcels(sql: TransactionSql, verdicts: readonly Judged[], no
       picked_up_at = coalesce(s.picked_up_at, n.picked_up_at),
       delivered_at = coalesce(s.delivered_at, n.delivered_at),
       rto_started_at = coalesce(s.rto_started_at, n.rto_started_at),
-      unmapped_word = n.unmapped_word, unmapped_at = coalesce(n.unmapped_at, case when n.unmapped_word is not null then s.unmapped_at end),
+      unmapped_word = n.unmapped_word, unmapped_by = coalesce(n.unmapped_by, s.unmapped_by), unmapped_at = coalesce(n.unmapped_at, case when n.unmapped_word is not null then s.unmapped_at end),
       being_tracked = case when n.ended is null then s.being_tracked else false end,
       tracking_ended = coalesce(n.ended, s.tracking_ended)
     from jsonb_to_recordset(${sql.json(rows as never)}) as n(id uuid, status text, status_at timestamptz,
       status_seen jsonb, courier_status text, first_time jsonb, picked_up_at timestamptz, delivered_at timestamptz,
-      rto_started_at timestamptz, unmapped_word text, unmapped_at timestamptz, ended text)
+      rto_started_at timestamptz, unmapped_by text, unmapped_word text, unmapped_at timestamptz, ended text)
     where s.id = n.id`;
 }
 

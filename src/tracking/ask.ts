@@ -9,6 +9,8 @@ import { readSafely, secretOf } from './secret.ts';
 /** C10 */
 const WAIT_429_MS = 5 * 60_000;
 const WAIT_403_MS = 8 * 60_000;
+/** A server in trouble holds up one batch, and with it its run, this long at most. */
+const WAIT_5XX_MOST_MS = 5 * 60_000;
 
 export interface Asked {
   /**
@@ -108,8 +110,9 @@ function readAnswer(response: HttpResponse, read: () => Asked['result'], now: nu
     };
   if (status === 401) return read_(fail('credentials', 'HTTP 401: the credentials are refused'));
   if (status >= 500) {
-    const retryAfterMs = askedFor(response, now);
-    return read_(fail('transient', `HTTP ${status}`, retryAfterMs === undefined ? {} : { retryAfterMs }));
+    const asked = askedFor(response, now);
+    const most = asked === undefined ? {} : { retryAfterMs: Math.min(asked, WAIT_5XX_MOST_MS) };
+    return read_(fail('transient', `HTTP ${status}`, most));
   }
   const result = readSafely(read);
   if (!result.ok && result.failure.kind === 'throttled')

@@ -19,6 +19,8 @@ const BACKOFF = { baseMs: seconds(2), maxMs: minutes(1) };
 const POISON_ATTEMPTS = 20;
 /** Batches of a run that are halved one after the other without any answer between: then it is not the parcels. */
 const HALVED_IN_VAIN = 60;
+/** A worker that lacks a tracker's credentials leaves its batches to others for so long. */
+const NOT_OURS_MS = seconds(30);
 /** What couriers give as numbers; a comma would make two of one (R3). */
 const NUMBER = /^[\w./-]{1,60}$/;
 
@@ -43,6 +45,8 @@ class ClaimLost extends Error {
 export const createBatchHandler =
   (deps: TrackingDeps, tracker: Tracker, waits: Waits, { leaseMs }: BatchTimes = { leaseMs: LEASE_MS }) =>
   async (job: BatchJob, context: JobContext): Promise<Outcome> => {
+    // the scheduler has credentials that this worker was not given yet, or not at all: others may have them
+    if (!tracker.connection) throw new Wait(NOT_OURS_MS, `${tracker.off}: left to other workers`);
     const wait = await waits.join(tracker.name);
     const signal = AbortSignal.any([context.signal, wait.signal]);
     let renewing: NodeJS.Timeout | undefined;
@@ -112,8 +116,11 @@ const renew = ({ db, clock }: TrackingDeps, { runId, no, token }: Claim, leaseMs
     update tracking_batches set due_at = ${new Date(clock() + leaseMs)}
     where run_id = ${runId} and no = ${no} and claim = ${token} and state = 'working'`;
 
-/** Clocks of two machines differ by less than this: a job that comes that early is early, not needless. */
-const EARLY_MS = seconds(2);
+/**
+ * Clocks of two machines differ by less than this: a job that comes that early is early, not needless. Were it to end,
+ * its id would be used up, and the batch could not be offered again.
+ */
+const EARLY_MS = minutes(1);
 const MOMENT_MS = 100;
 
 /** @throws Wait when the batch's turn is yet to come */
@@ -177,7 +184,7 @@ async function numbersOf({ db }: TrackingDeps, { courier }: Tracker, claim: Clai
 
 /** Writes what the answer says, and the batch's end, in one transaction. */
 async function settle(
-  { db, clock }: TrackingDeps,
+  { db, clock, log }: TrackingDeps,
   tracker: Tracker,
   claim: Claim,
   items: ReadonlyMap<string, Item>,
@@ -187,7 +194,9 @@ async function settle(
   return await db.$client.begin(async (sql) => {
     const all = await lockParcels(sql, tracker, claim.shipmentIds);
     const sound = all.filter(({ number }) => NUMBER.test(number));
-    const { counts, words } = await applyAnswer(sql, tracker, sound, items, now);
+    const { counts, words, reopened } = await applyAnswer(sql, tracker, sound, items, now);
+    for (const change of reopened)
+      log.warn({ tracker: tracker.name, ...change }, 'a parcel goes on after its end'); // C7
     const unsound = all.filter((parcel) => !sound.includes(parcel)).map(({ id }) => id);
     await touch(sql, unsound, now);
     const gone = claim.shipmentIds.length - sound.length; // without a sound number, or deleted meanwhile

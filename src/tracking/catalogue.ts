@@ -30,7 +30,7 @@ export interface Tracker {
   atOnce: number;
   /** From the start of one run to the start of the next. */
   everyMs: number;
-  /** A digest of its settings: tells other credentials from the same ones. */
+  /** A digest of what authenticates: tells other credentials from the same ones. */
   credentials: string;
 }
 
@@ -68,6 +68,12 @@ export const trackingSettings: z.ZodRawShape = Object.fromEntries(
   ]),
 );
 
+const digestOf = (connection: Connection | undefined): string =>
+  createHash('sha256')
+    .update(JSON.stringify([connection?.access.key, connection?.access.login?.request]))
+    .digest('hex')
+    .slice(0, 16);
+
 /** @throws UserError when TRACKERS names one that does not exist, or one without credentials. */
 export function createTrackers(config: Config): Tracker[] {
   const wanted = config.TRACKERS?.filter((name) => name !== 'none');
@@ -95,7 +101,7 @@ export function createTrackers(config: Config): Tracker[] {
       limit: set === 'off' ? undefined : (set ?? courier.limit?.(own)),
       atOnce: courier.atOnce(own),
       everyMs: (every ?? courier.everyMs / 1000) * 1000,
-      credentials: createHash('sha256').update(JSON.stringify(own)).digest('hex').slice(0, 16),
+      credentials: digestOf(connection),
     };
   });
 }

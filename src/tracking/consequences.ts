@@ -96,6 +96,10 @@ function slackKind({ courier }: Tracker, parcel: Parcel, news: News, now: number
 async function setOrderCodes(sql: TransactionSql, changed: readonly string[]): Promise<void> {
   const codes = Object.entries(CODES).map(([status, code]) => ({ status, code }));
   const finals = STATUSES.filter(isFinal);
+  // two parcels of one order that end at the same moment: the second one sees the first one's end
+  await sql`
+    select 1 from orders where id in (select order_id from shipments where id = any(${changed as string[]}::uuid[]))
+    order by id for update`;
   await sql`
     with counting as (
       select s.* from shipments s

@@ -12,7 +12,7 @@ export async function replayWords(base: TrackingBase): Promise<number> {
   for (const tracker of base.trackers) {
     const open = await base.db.$client<{ word: string }[]>`
       select u.word from unmapped_statuses u where u.tracker = ${tracker.name} and exists (
-        select from shipments s where s.unmapped_word = u.word and s.tracked_by = ${tracker.name})`;
+        select from shipments s where s.unmapped_word = u.word and s.unmapped_by = ${tracker.name})`;
     if (open.length === 0) continue;
     const rulings = await rulingsOf(base.db.$client, tracker.name);
     for (const { word } of open) {
@@ -34,7 +34,7 @@ async function replay(
     const count = await db.$client.begin(async (sql) => {
       const rows = await sql<{ id: string; at: Date | null; askedAt: Date | null }[]>`
         select id, unmapped_at as at, last_tracked_at as "askedAt" from shipments
-        where unmapped_word = ${word} and tracked_by = ${tracker.name} order by id limit ${CHUNK} for update skip locked`;
+        where unmapped_word = ${word} and unmapped_by = ${tracker.name} order by id limit ${CHUNK} for update skip locked`;
       const parcels = await lockParcels(
         sql,
         tracker,
@@ -53,7 +53,7 @@ async function replay(
         await applyAnswer(sql, tracker, [parcel], new Map([[parcel.number, scan]]), clock());
       }
       await sql`
-        update shipments s set unmapped_word = null, unmapped_at = null, last_tracked_at = n.at
+        update shipments s set unmapped_word = null, unmapped_at = null, unmapped_by = null, last_tracked_at = n.at
         from jsonb_to_recordset(${sql.json(rows.map(({ id, askedAt }) => ({ id, at: askedAt })) as never)}) as n(id uuid, at timestamptz)
         where s.id = n.id`;
       return rows.length;

@@ -26,10 +26,10 @@ export interface StrangeWord {
 export const strangeWords = async ({ $client: sql }: Db): Promise<StrangeWord[]> =>
   await sql<StrangeWord[]>`
   with showing as (
-    select tracked_by, unmapped_word, count(*)::int as n from shipments where unmapped_word is not null group by 1, 2)
+    select unmapped_by, unmapped_word, count(*)::int as n from shipments where unmapped_word is not null group by 1, 2)
   select u.tracker, u.word, u.count, coalesce(s.n, 0) as showing, u.first_seen_at as "firstSeenAt",
     u.last_seen_at as "lastSeenAt", u.sample, u.mapped_to as means
-  from unmapped_statuses u left join showing s on s.tracked_by = u.tracker and s.unmapped_word = u.word
+  from unmapped_statuses u left join showing s on s.unmapped_by = u.tracker and s.unmapped_word = u.word
   order by u.mapped_to is not null, u.count desc, u.tracker, u.word`;
 
 /**

@@ -5,7 +5,7 @@ import { queueOf } from './queues.ts';
 
 /** A job that has not shown up after this long is offered again under the same id (R1: within two minutes). */
 const OFFER_AGAIN_MS = 60_000;
-/** Batches that are jobs at one time at most: a run of a hundred thousand single parcels is offered bit by bit. */
+/** Batches that are made jobs by one look at most: a run of a hundred thousand single parcels is offered bit by bit. */
 const OFFERED_MOST = 2_000;
 const DAY_MS = 86_400_000;
 
@@ -24,7 +24,7 @@ export async function startRun(base: TrackingBase, tracker: Tracker): Promise<St
     const skip = async (reason: string, runId?: string): Promise<Started> => {
       await sql`
         update trackers set skipped_at = ${now}, skipped_reason = ${reason}, next_run_at = ${nextTurn(tracker, now)}
-        where name = ${tracker.name}`;
+        where name = ${tracker.name} and next_run_at <= ${now}`; // only a turn that has come can be left out
       return { is: 'skipped', reason, ...(runId ? { runId } : {}) };
     };
     const [row] = await sql<
@@ -112,16 +112,22 @@ export async function offerBatches(
     with due as (
       select b.run_id, b.no
       from tracking_batches b join tracking_runs r on r.id = b.run_id join trackers t on t.name = r.tracker
-      where r.tracker = ${tracker.name} and (t.waiting_until is null or t.waiting_until <= ${now}) and r.state = 'running' and b.state in ('pending', 'working') and b.due_at <= ${now}
+      where r.tracker = ${tracker.name} and (t.waiting_until is null or t.waiting_until <= ${now})
+        and r.state = 'running' and b.state in ('pending', 'working') and b.due_at <= ${now}
         and (b.offered_at is null or b.offered_at < b.due_at or b.offered_at < ${new Date(clock() - offerAgainMs)})
       order by b.no limit ${OFFERED_MOST} for update of b skip locked)
     update tracking_batches b set offered_at = ${now} from due where b.run_id = due.run_id and b.no = due.no
     returning b.run_id as "runId", b.no, floor(extract(epoch from b.due_at) * 1000)::text as due`;
+  // an hour later the id is another one: whatever used this one up, the batch comes back
+  const hour = Math.floor(clock() / 3_600_000);
   await queues.add(
     queueOf(tracker),
     due
       .sort((a, b) => a.no - b.no)
-      .map(({ runId, no, due }) => ({ id: `${runId}-${no}-${due}`, payload: { v: 1 as const, runId, no } })),
+      .map(({ runId, no, due }) => ({
+        id: `${runId}-${no}-${due}-${hour}`,
+        payload: { v: 1 as const, runId, no },
+      })),
   );
   return due.length;
 }

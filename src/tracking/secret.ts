@@ -3,13 +3,16 @@ import { fail, messageOf, ok, type Result } from '../errors.ts';
 import type { Tracker } from './catalogue.ts';
 import type { Login, Token } from './courier.ts';
 import type { TrackingDeps } from './deps.ts';
-import { askedFor, MAX_WAIT_MS } from './retry-after.ts';
+import { MAX_WAIT_MS, waitFor } from './retry-after.ts';
 import { markStopped } from './stop.ts';
 import { noteWait } from './waits.ts';
 
 /** C11: a refused token is fetched anew at most this often. */
 const RENEW_EVERY_MS = 30_000;
 const LOGIN_TIMEOUT_MS = 15_000;
+const ANOTHER_LOGS_IN_MS = 1_000;
+/** While the login fails for the moment, a token that is still good is used on, and renewed this much later. */
+const RENEW_LATER_MS = 5 * 60_000;
 /** A login that fails for the moment is tried again after this long, doubled each time. */
 const LOGIN_AGAIN_MS = 30_000;
 /** A login that says "too fast" and not for how long. */
@@ -25,7 +28,9 @@ interface Stored {
   token: string | null;
   expiresAt: Date | null;
   fetchedAt: Date | null;
+  renewAt: Date | null;
   scheme: number;
+  /** The scheduler has the same credentials as this process. */
   same: boolean;
   stoppedReason: string | null;
   /** Refused since the run began: logging in again would only bring the account nearer to its lock. */
@@ -55,21 +60,28 @@ export async function secretOf(
   const { access } = tracker.connection ?? {};
   if (!access) return fail('credentials', tracker.off ?? 'switched off');
   const stored = await read(deps, tracker, runId);
+  // a worker with other credentials than the scheduler's would end their token, or have good ones called refused
+  if (!stored.same)
+    return fail('notReady', 'this worker has other credentials than the scheduler: restart both', {
+      retryAfterMs: RENEW_EVERY_MS,
+    });
   const scheme = Math.min(stored.scheme, access.schemes.length - 1);
   if (!access.login) return ok({ value: access.key ?? '', scheme });
   const { login } = access;
   const valid = usable(deps, tracker, stored, login, refused);
   if (valid !== undefined) return ok({ value: valid, scheme });
   return await deps.db.$client.begin(async (sql) => {
-    // one login at a time in the whole fleet; who waited here finds the other's token
-    await sql`select pg_advisory_xact_lock(hashtextextended(${context(tracker.name)}, 0))`;
+    // one login at a time in the whole fleet; who comes meanwhile is back in a moment and finds the token
+    const [lock] = await sql<{ ours: boolean }[]>`
+      select pg_try_advisory_xact_lock(hashtextextended(${context(tracker.name)}, 0)) as ours`;
+    if (!lock?.ours) return fail('notReady', 'another worker logs in', { retryAfterMs: ANOTHER_LOGS_IN_MS });
     const now = await read(deps, tracker, runId, sql);
     const others = usable(deps, tracker, now, login, refused);
     if (others !== undefined) return ok({ value: others, scheme });
     if (now.stopped) return fail('credentials', now.stoppedReason ?? 'refused');
     const waitMs = (now.waitingUntil?.getTime() ?? 0) - deps.clock();
     if (waitMs > 0) return fail('throttled', now.waitingReason ?? 'waits', { retryAfterMs: waitMs });
-    const age = now.fetchedAt && now.same ? deps.clock() - now.fetchedAt.getTime() : Number.POSITIVE_INFINITY;
+    const age = now.fetchedAt ? deps.clock() - now.fetchedAt.getTime() : Number.POSITIVE_INFINITY;
     if (refused !== undefined && age < RENEW_EVERY_MS)
       return fail('notReady', 'its token was renewed a moment ago', { retryAfterMs: RENEW_EVERY_MS - age });
     const token = await logIn(deps, login, signal, now.waits);
@@ -78,7 +90,13 @@ export async function secretOf(
       return ok({ value: token.value.value, scheme });
     }
     const { kind, message, retryAfterMs } = token.failure;
+    const still = stillGood(deps, tracker, now, refused);
     if (kind === 'credentials') await markStopped(sql, tracker, message, deps.clock());
+    else if (still !== undefined) {
+      await sql`
+        update trackers set token_renew_at = ${new Date(deps.clock() + RENEW_LATER_MS)} where name = ${tracker.name}`;
+      return ok({ value: still, scheme });
+    }
     // all of the tracker's batches would try the same: nobody does before that time
     else await noteWait(sql, deps, tracker, runId, retryAfterMs ?? LOGIN_AGAIN_MS, message);
     return token;
@@ -92,10 +110,11 @@ async function read(
   sql = db.$client as unknown as TransactionSql,
 ) {
   const [row] = await sql<Stored[]>`
-    select token, token_expires_at as "expiresAt", token_fetched_at as "fetchedAt", scheme,
+    select token, token_expires_at as "expiresAt", token_fetched_at as "fetchedAt",
+      token_renew_at as "renewAt", scheme,
       stopped_reason as "stoppedReason", waiting_until as "waitingUntil",
       waiting_reason as "waitingReason", waits,
-      credentials is not distinct from ${tracker.credentials} as same,
+      coalesce(credentials, ${tracker.credentials}) = ${tracker.credentials} as same,
       exists (select from tracking_runs r where r.id = ${runId} and r.started_at < stopped_at) as stopped
     from trackers where name = ${tracker.name}`;
   return (
@@ -103,8 +122,9 @@ async function read(
       token: null,
       expiresAt: null,
       fetchedAt: null,
+      renewAt: null,
       scheme: 0,
-      same: false,
+      same: true,
       stoppedReason: null,
       stopped: false,
       waitingUntil: null,
@@ -117,14 +137,27 @@ async function read(
 function usable(
   { secrets, clock }: TrackingDeps,
   { name }: Tracker,
-  { token, expiresAt, fetchedAt, same }: Stored,
+  { token, expiresAt, fetchedAt, renewAt }: Stored,
   { renewBeforeMs }: Login,
   refused: string | undefined,
 ): string | undefined {
-  if (!token || !expiresAt || !fetchedAt || !same) return undefined;
+  if (!token || !expiresAt || !fetchedAt) return undefined;
   // one that lives shorter than it is to be renewed early would be fetched for every request
   const early = Math.min(renewBeforeMs, (expiresAt.getTime() - fetchedAt.getTime()) / 2);
-  if (expiresAt.getTime() - early <= clock()) return undefined;
+  const from = Math.max(expiresAt.getTime() - early, renewAt?.getTime() ?? 0);
+  if (Math.min(from, expiresAt.getTime()) <= clock()) return undefined;
+  const value = secrets.decrypt(token, context(name));
+  return value === refused ? undefined : value;
+}
+
+/** A token that was to be renewed, but has not expired. */
+function stillGood(
+  { secrets, clock }: TrackingDeps,
+  { name }: Tracker,
+  { token, expiresAt }: Stored,
+  refused: string | undefined,
+): string | undefined {
+  if (!token || !expiresAt || expiresAt.getTime() <= clock()) return undefined;
   const value = secrets.decrypt(token, context(name));
   return value === refused ? undefined : value;
 }
@@ -141,20 +174,20 @@ async function logIn(
   const later = (why: string, ms = againMs) => fail('throttled', `login: ${why}`, { retryAfterMs: ms });
   if (!answer.ok) return later(answer.failure.message);
   const { status } = answer.value;
-  if (status === 429) return later('HTTP 429', askedFor(answer.value, clock()) ?? LOGIN_429_MS);
-  if (status >= 500) return later(`HTTP ${status}`, askedFor(answer.value, clock()));
+  if (status === 429) return later('HTTP 429', waitFor(answer.value, LOGIN_429_MS, clock()));
+  if (status >= 500) return later(`HTTP ${status}`, waitFor(answer.value, againMs, clock()));
   const token = readSafely(() => login.read(answer.value));
   return token.ok || token.failure.kind === 'credentials' ? token : later(token.failure.message);
 }
 
 async function keep(
   { secrets, clock, log }: TrackingDeps,
-  { name, credentials }: Tracker,
+  { name }: Tracker,
   { value, expiresAt }: Token,
   sql: TransactionSql,
 ): Promise<void> {
   await sql`
-    update trackers set token = ${secrets.encrypt(value, context(name))}, credentials = ${credentials},
+    update trackers set token = ${secrets.encrypt(value, context(name))}, token_renew_at = null,
       token_expires_at = ${expiresAt}, token_fetched_at = ${new Date(clock())} where name = ${name}`;
   log.info({ tracker: name, expiresAt }, 'logged in');
 }

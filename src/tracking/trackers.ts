@@ -22,7 +22,7 @@ export async function reconcileTrackers(
     ...selection,
   }));
   await db.$client.begin(async (sql) => {
-    await sql`lock table trackers in share row exclusive mode`; // schedulers that start together
+    await sql`select pg_advisory_xact_lock(hashtextextended('orderfleet trackers', 0))`; // schedulers that start together
     const changed = await sql`
       insert into trackers (name, enabled, courier, sources, number, precedence, credentials)
       select name, enabled, courier, sources, number, precedence, credentials
@@ -37,7 +37,8 @@ export async function reconcileTrackers(
       update trackers set enabled = false where enabled and name <> all(${rows.map(({ name }) => name)}::text[]) returning name`;
     // other credentials: what the former ones were refused is over, and so is their token
     const renewed = await sql<{ name: string }[]>`
-      update trackers t set credentials = n.credentials, stopped_reason = null, stopped_at = null, token = null, scheme = 0,
+      update trackers t set credentials = n.credentials, stopped_reason = null, stopped_at = null, token = null,
+        token_renew_at = null, scheme = 0,
         next_run_at = ${now}
       from jsonb_to_recordset(${sql.json(rows as never)}) as n(name text, credentials text)
       where t.name = n.name and t.credentials is distinct from n.credentials returning t.name`;

@@ -12,6 +12,7 @@ import {
   trackingHandlers,
   trackingTasks,
 } from '../../src/tracking/index.ts';
+import { offerBatches } from '../../src/tracking/runs.ts';
 import { emptyQueues } from './empty-queues.ts';
 import { startTestFleet, type TestFleet } from './fleet.ts';
 import type { Backend } from './redis.ts';
@@ -96,6 +97,13 @@ export async function startTrackingStand(
   const deps = { ...fleet, clock: () => Date.now() + offsetMs };
   const workers: RunningWorkers[] = [];
   await reconcileTrackers(deps, fleet.config.TRACKING_STATUS);
+  /** As the scheduler does, only sooner: a job that was lost when a test emptied the queues comes back. */
+  let sweeping: Promise<unknown> = Promise.resolve();
+  const sweep = setInterval(() => {
+    sweeping = Promise.all(fleet.trackers.map((tracker) => offerBatches(deps, tracker, 3_000))).catch(
+      () => {},
+    );
+  }, 1_000);
 
   const stand: TrackingStand = {
     sandbox,
@@ -162,6 +170,8 @@ export async function startTrackingStand(
     },
     now: deps.clock,
     async close() {
+      clearInterval(sweep);
+      await sweeping;
       for (const name of COURIERS) sandbox.couriers.api[name].faults.clear();
       await Promise.all(workers.map((running) => running.stop(500)));
       await sandbox.close();

@@ -85,7 +85,8 @@ describe('one token for all', () => {
       const rows = await sql<{ s: number }[]>`
         select extract(epoch from due_at - now())::float as s from tracking_batches
         where state = 'pending' and attempts = 0 and due_at > now()`;
-      return rows.length === 8 && rows;
+      // who came while another looked was back in a second
+      return rows.length === 8 && rows.every(({ s }) => s > 5) && rows;
     });
     for (const { s } of waiting) expect(s).toSatisfy((s: number) => s > 15 && s <= 30);
     expect(logins(api)).toHaveLength(1);

@@ -4,6 +4,7 @@ import type { AlertsDeps, AlertTimings, RetryPolicy } from '../deps.ts';
 import {
   type Claimed,
   claim,
+  failOld,
   giveBack,
   leaveToLease,
   postponeDue,
@@ -23,6 +24,8 @@ export const WEBHOOK_RETRIES: RetryPolicy = {
   tries: 32,
   backoff: { baseMs: seconds(15), maxMs: minutes(60) },
 };
+/** The tries of one notice end within a day; one that was never its turn meanwhile is given up then, too. */
+const A_DAY_MS = minutes(25 * 60);
 /** Notices in hand at once; with the calls at once they must be through well within the lease. */
 const CLAIM = 40;
 const CALLS_AT_ONCE = 8;
@@ -68,6 +71,8 @@ export async function deliverWebhooks(
   for (;;) {
     const restUntil = rests.until(key);
     if (restUntil !== undefined) {
+      // C12: behind an endpoint that is never well nothing may wait for ever
+      counts.failed += await failOld(deps, which, deps.clock() - A_DAY_MS, 'not taken within a day');
       await postponeDue(deps, which, new Date(restUntil));
       return { outcome: 'the endpoint rests', ...counts };
     }

@@ -139,7 +139,8 @@ export const failedDeliveries = (db: Db, limit = 100): Promise<FailedDelivery[]>
 export async function retryDeliveries(db: Db, nowMs: number, id?: string): Promise<number> {
   const sql = db.$client;
   const again = await sql`
-    update notices set state = 'pending', attempts = 0, error = null, offered_at = null, due_at = ${new Date(nowMs)}
+    update notices set state = 'pending', attempts = 0, error = null, offered_at = null, due_at = ${new Date(nowMs)},
+      created_at = ${new Date(nowMs)} -- its day of tries begins anew
     where state = 'failed' and payload ? 'endpointId' ${id === undefined ? sql`` : sql`and id::text = ${id}`}`;
   return again.count;
 }

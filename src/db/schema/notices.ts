@@ -29,8 +29,11 @@ export const notices = pgTable(
     index('notices_pending').on(table.createdAt).where(sql`state = 'pending'`),
     index('notices_due').on(table.dueAt).where(sql`state = 'pending'`),
     index('notices_created').on(table.createdAt),
+    index('notices_tracker').on(sql`(payload->>'tracker')`).where(sql`kind = 'tracker-stopped'`),
     index('notices_failed').on(table.createdAt).where(sql`state = 'failed'`),
-    index('notices_endpoint').on(sql`(payload->>'endpointId')`, table.createdAt).where(sql`state = 'pending'`),
+    index('notices_endpoint')
+      .on(sql`(payload->>'endpointId')`, table.createdAt)
+      .where(sql`state = 'pending'`),
   ],
 );
 

@@ -67,17 +67,21 @@ export const orders = pgTable(
 );
 
 /** What only Temu orders have. */
-export const temuOrders = pgTable('temu_orders', {
-  orderId: uuid('order_id')
-    .primaryKey()
-    .references(() => orders.id, { onDelete: 'cascade' }),
-  regionId: integer('region_id'),
-  temuDiscount: money('temu_discount'),
-  sellerDiscount: money('seller_discount'),
-  trackingSentToTemu: boolean('tracking_sent_to_temu').notNull().default(false),
-  trackingSentAt: time('tracking_sent_at'),
-  trackingSendError: text('tracking_send_error'),
-});
+export const temuOrders = pgTable(
+  'temu_orders',
+  {
+    orderId: uuid('order_id')
+      .primaryKey()
+      .references(() => orders.id, { onDelete: 'cascade' }),
+    regionId: integer('region_id'),
+    temuDiscount: money('temu_discount'),
+    sellerDiscount: money('seller_discount'),
+    trackingSentToTemu: boolean('tracking_sent_to_temu').notNull().default(false),
+    trackingSentAt: time('tracking_sent_at'),
+    trackingSendError: text('tracking_send_error'),
+  },
+  (table) => [index('temu_orders_unsent').on(table.orderId).where(sql`not tracking_sent_to_temu`)],
+);
 
 /** T11: one row per SKU and price. */
 export const productsInOrder = pgTable(

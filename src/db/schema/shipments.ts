@@ -53,6 +53,8 @@ export const shipments = pgTable(
     /** C6: the word it showed last, while no table has it. */
     unmappedWord: text('unmapped_word'),
     unmappedAt: time('unmapped_at'),
+    /** The tracker that said it. */
+    unmappedBy: text('unmapped_by'),
     lastTrackedAt: time('last_tracked_at'),
     pickedUpAt: time('picked_up_at'),
     deliveredAt: time('delivered_at'),

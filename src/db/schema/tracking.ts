@@ -74,6 +74,8 @@ export const trackers = pgTable('trackers', {
   token: text('token'),
   tokenExpiresAt: time('token_expires_at'),
   tokenFetchedAt: time('token_fetched_at'),
+  /** A renewal failed for the moment: it is tried again then. */
+  tokenRenewAt: time('token_renew_at'),
   /** Which of the courier's ways to send the secret works. */
   scheme: integer('scheme').notNull().default(0),
 });

@@ -31,6 +31,20 @@ export async function letGo(deps: AwbDeps, claim: Claim): Promise<void> {
     where claim = ${claim.token} and state = 'sending'`;
 }
 
+/** Our own mistake: seen on the order, tried again ever more seldom, and bounded by the push's attempts (R3). */
+export async function putOff(deps: AwbDeps, claim: Claim, error: string): Promise<void> {
+  const attempts = Math.max(...claim.pushes.map((push) => push.attempts));
+  await deps.db.$client.begin(async (sql) => {
+    const put = await sql`
+      update temu_pushes set claim = null, offered_at = null, error = ${error},
+        due_at = ${new Date(deps.clock() + backoffMs(awbPush.backoff, attempts))},
+        state = case when told_at is null then 'pending' else 'unknown' end
+      where claim = ${claim.token} and state = 'sending' returning 1`;
+    if (put.length > 0)
+      await sql`update temu_orders set tracking_send_error = ${error} where order_id = ${claim.orderId}`;
+  });
+}
+
 export const parked = (error: string, untilOrderChanges = false) => ({
   state: 'parked' as const,
   error,

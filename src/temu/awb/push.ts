@@ -1,4 +1,4 @@
-import { actionOf, type Failure } from '../../errors.ts';
+import { actionOf, type Failure, isInfrastructureFault, messageOf } from '../../errors.ts';
 import { minutes } from '../../queue/define.ts';
 import { type JobContext, type Outcome, Wait } from '../../queue/handle.ts';
 import { activeStore } from '../stores.ts';
@@ -13,7 +13,7 @@ import {
 } from './ledger.ts';
 import { providerOf, warehouseOf } from './logistics.ts';
 import { offerPushes } from './offer.ts';
-import { letGo, onFailure, parked, postpone, settle, type Work } from './outcome.ts';
+import { letGo, onFailure, parked, postpone, putOff, settle, type Work } from './outcome.ts';
 import { compare, type KnownPackage, type Package, planPush } from './plan.ts';
 import { readBack, readOrder } from './read.ts';
 
@@ -64,7 +64,9 @@ async function pushClaimed(
     return await pushOrder(deps, claim, signal, patienceMs);
   } catch (error) {
     if (error instanceof ClaimLost) return { outcome: 'taken over by another worker' };
-    await letGo(deps, claim).catch(() => {}); // with Postgres away the lease runs out instead
+    if (signal.aborted || isInfrastructureFault(error))
+      await letGo(deps, claim).catch(() => {}); // with Postgres away the lease runs out instead
+    else await putOff(deps, claim, `our own mistake: ${messageOf(error)}`).catch(() => {});
     throw error;
   }
 }
