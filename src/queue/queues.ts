@@ -13,6 +13,8 @@ export interface NewJob<P> {
   delayMs?: number;
   /** 1 is first. Either all jobs of a queue carry one or none: plain jobs are served before prioritised ones. */
   priority?: number;
+  /** Before all jobs that wait already. */
+  first?: boolean;
 }
 
 export interface QueueCounts {
@@ -74,6 +76,7 @@ export function createQueues(options: {
             backoff: { type: 'custom' },
             ...(job.delayMs && job.delayMs > 0 ? { delay: Math.ceil(job.delayMs) } : {}),
             ...(job.priority ? { priority: job.priority } : {}),
+            ...(job.first ? { lifo: true } : {}),
           },
         })),
       );

@@ -17,8 +17,10 @@ const ATTEMPTS = 5;
 const BACKOFF = { baseMs: seconds(2), maxMs: minutes(1) };
 /** A batch that ends its worker this often is given up. */
 const POISON_ATTEMPTS = 20;
-/** Batches of a run that are halved one after the other without any answer between: then it is not the parcels. */
-const HALVED_IN_VAIN = 60;
+/** Parcels of a run that fail alone, one after the other without any answer between: then it is not the parcels. */
+const ALONE_IN_VAIN = 20;
+/** The same of batches that are halved; the places of ten processes halve some hundreds before the first answer. */
+const HALVED_IN_VAIN = 1_000;
 /** A worker that lacks a tracker's credentials leaves its batches to others for so long. */
 const NOT_OURS_MS = seconds(30);
 /** What couriers give as numbers; a comma would make two of one (R3). */
@@ -289,7 +291,7 @@ async function halve(
   attempts: number,
 ): Promise<Outcome> {
   const { runId, shipmentIds } = claim;
-  if (shipmentIds.length === 1 || (await halvedInVain(deps, runId)) >= HALVED_IN_VAIN)
+  if (shipmentIds.length === 1 || (await inVain(deps, runId)))
     return await fail(deps, claim, message, requests);
   const now = deps.clock();
   const middle = Math.ceil(shipmentIds.length / 2);
@@ -302,16 +304,18 @@ async function halve(
         insert into tracking_batches (run_id, no, shipment_ids, attempts, due_at)
         select ${runId}, max(no) + 1, ${half}::uuid[], ${attempts}, ${new Date(now)} from tracking_batches where run_id = ${runId}`;
   });
-  await offerBatches(deps, tracker);
+  await offerBatches(deps, tracker, undefined, true); // to the ground first: so it shows soon whose fault it is
   return { outcome: 'halved', parcels: shipmentIds.length, why: message };
 }
 
-/** Batches of a run that were halved since one was answered. */
-async function halvedInVain({ db }: TrackingDeps, runId: string): Promise<number> {
-  const [row] = await db.$client<{ n: number }[]>`
-    select count(*)::int as n from tracking_batches where run_id = ${runId} and state = 'split' and due_at > coalesce(
+/** True when nothing has been answered since so much was tried. An ended batch's due_at is its end. */
+async function inVain({ db }: TrackingDeps, runId: string): Promise<boolean> {
+  const [row] = await db.$client<{ halved: number; alone: number }[]>`
+    select count(*) filter (where state = 'split')::int as halved,
+      count(*) filter (where state = 'failed' and cardinality(shipment_ids) = 1)::int as alone
+    from tracking_batches where run_id = ${runId} and state in ('split', 'failed') and due_at > coalesce(
       (select max(due_at) from tracking_batches where run_id = ${runId} and state = 'done'), '-infinity')`;
-  return row?.n ?? 0;
+  return row !== undefined && (row.halved >= HALVED_IN_VAIN || row.alone >= ALONE_IN_VAIN);
 }
 
 /** Given up. A single parcel counts as asked for, lest it stands in front of all others for ever. */

@@ -100,12 +100,14 @@ async function plan(
 /**
  * Makes jobs of due batches without one (DESIGN idea 1).
  * @param offerAgainMs after which a job that has not shown up counts as lost
+ * @param first before all that are offered already
  * @returns how many
  */
 export async function offerBatches(
   { db, queues, clock }: TrackingBase,
   tracker: Tracker,
   offerAgainMs = OFFER_AGAIN_MS,
+  first = false,
 ): Promise<number> {
   const now = new Date(clock());
   const due = await db.$client<{ runId: string; no: number; due: string }[]>`
@@ -127,6 +129,7 @@ export async function offerBatches(
       .map(({ runId, no, due }) => ({
         id: `${runId}-${no}-${due}-${hour}`,
         payload: { v: 1 as const, runId, no },
+        first,
       })),
   );
   return due.length;

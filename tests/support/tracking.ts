@@ -129,8 +129,13 @@ export async function startTrackingStand(
       return await stand.ended(name);
     },
     async ended(name) {
+      let swept = performance.now();
       return await until(
         async () => {
+          if (performance.now() - swept > 500) {
+            await offerBatches(deps, stand.tracker(name)); // as the scheduler does
+            swept = performance.now();
+          }
           const run = await stand.lastRun(name);
           return run.state === 'finished' && run;
         },
