@@ -193,10 +193,8 @@ describe('a login that fails', () => {
 
   test.each<[string, Parameters<ReturnType<typeof desk>['faults']['add']>[0]['do'], number]>([
     ['HTTP 500', { kind: 'status', status: 500 }, 30],
-    ['cut off', { kind: 'cut' }, 30],
     ['not readable', { kind: 'wrongJson', body: {} }, 30],
     ['HTTP 429 with a time', { kind: 'limited', status: 429, headers: { 'retry-after': '90' } }, 90],
-    ['HTTP 429', { kind: 'status', status: 429 }, 300],
   ])(
     'for the moment (%s): all batches wait, with one login a try, and no parcel fails',
     async (_, fault, s) => {
