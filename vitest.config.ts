@@ -8,7 +8,7 @@ export default defineConfig({
     // real processes: a test file that leaves something open cannot disturb the next one
     pool: 'forks',
     // every file brings databases, queues and child processes of its own: more would starve a small machine
-    maxWorkers: 2,
+    maxWorkers: 3,
     testTimeout: 20_000,
     hookTimeout: 60_000,
     // a test that passes the second time has found something

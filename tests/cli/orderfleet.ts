@@ -83,13 +83,15 @@ export async function stillRunning(processes: readonly Process[]): Promise<Proce
 export const postmasters = (all: readonly Process[]) =>
   all.filter(({ command }) => /bin\/postgres /.test(command));
 export const workers = (all: readonly Process[]) =>
-  all.filter(({ command }) => /workers\/\w+\.ts/.test(command));
+  all.filter(({ command }) => /workers\/\w+\.[jt]s/.test(command));
 
 /** One database, and one worker of each of these kinds. */
 export function expectWhole(all: readonly Process[]): void {
   expect(postmasters(all)).toHaveLength(1);
   for (const name of ['scheduler', 'temu'])
-    expect(workers(all).filter(({ command }) => command.includes(`${name}.ts`))).toHaveLength(1);
+    expect(workers(all).filter(({ command }) => new RegExp(`/${name}\\.[jt]s`).test(command))).toHaveLength(
+      1,
+    );
 }
 
 /** What a failed test leaves must not stay: the process alone is killed by startProcess. */

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { startTestFleet, type TestFleet } from '../support/fleet.ts';
-import { ROOT } from '../support/process.ts';
+import { programOf } from '../support/process.ts';
 import { orderfleet, startOrderfleet } from './orderfleet.ts';
 
 // every command is a process of its own: a second each, more where others share the machine
@@ -90,7 +90,7 @@ test('O6: a file that is none ends with 2 and a line that says what to do', asyn
 test('O6: standard input, NDJSON in pieces', async () => {
   const child = spawn(
     process.execPath,
-    ['--import', 'tsx', path.join(ROOT, 'src/cli/main.ts'), 'shipments', 'import', '-', '--json'],
+    [...programOf('src/cli/main.ts'), 'shipments', 'import', '-', '--json'],
     {
       cwd: import.meta.dirname,
       env: { PATH: process.env.PATH, ...stack.env },

@@ -61,7 +61,7 @@ test('up keeps its workers running; they do not outlive it; the next one goes on
   const home = await temporaryHome();
   const env = { ORDERFLEET_HOME: home, TEMU_EU_URL: 'http://127.0.0.1:1/' };
   const up = await startUp(env);
-  const temu = async () => workers(await family(up.pid)).find(({ command }) => command.includes('temu.ts'));
+  const temu = async () => workers(await family(up.pid)).find(({ command }) => /temu\.[jt]s/.test(command));
   const killed = await temu();
   process.kill(killed?.pid as number, 'SIGKILL');
   await until(

@@ -1,7 +1,9 @@
+import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { Redis } from 'ioredis';
 import type { TestProject } from 'vitest/node';
 import { startEmbeddedPostgres } from '../../src/db/embedded.ts';
@@ -13,6 +15,8 @@ declare module 'vitest' {
     serverUrl: string;
     /** The run's Redis; empty when there is none. */
     redisUrl: string;
+    /** Where src/ and workers/ lie as JavaScript: what is deployed, and it starts twice as fast. */
+    built: string;
   }
 }
 
@@ -20,6 +24,7 @@ declare module 'vitest' {
 const FAST = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' };
 
 const PREFIX = 'orderfleet-tests-';
+const ROOT = path.resolve(import.meta.dirname, '../..');
 
 /** Starts one Postgres and, where there is a redis-server, one Redis for the whole run. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
@@ -27,8 +32,11 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const dir = await mkdtemp(path.join(os.tmpdir(), `${PREFIX}${process.pid}-`));
   // as root, Postgres runs as another account, which has to pass through
   await chmod(dir, 0o711);
+  const built = path.join(ROOT, `node_modules/.cache/orderfleet-tests-${process.pid}`);
+  await build(built);
   const postgres = await startEmbeddedPostgres({ dir: path.join(dir, 'postgres'), settings: FAST });
   const redis = await provideRedis(path.join(dir, 'redis'));
+  project.provide('built', built);
   project.provide('serverUrl', postgres.url('postgres'));
   project.provide('redisUrl', redis?.url ?? '');
   if (redis === undefined) console.log('no Redis found: tests run on the Postgres backend alone');
@@ -43,7 +51,15 @@ export default async function setup(project: TestProject): Promise<() => Promise
     await postgres.stop();
     await rm(postgres.home, { recursive: true, force: true });
     await rm(dir, { recursive: true, force: true });
+    await rm(built, { recursive: true, force: true });
   };
+}
+
+/** As `npm run build` does, without looking at the types: `npm run check` does that. */
+async function build(outDir: string): Promise<void> {
+  const tsc = path.join(ROOT, 'node_modules/typescript/bin/tsc');
+  const args = ['-p', 'tsconfig.build.json', '--noCheck', '--declaration', 'false', '--outDir', outDir];
+  await promisify(execFile)(process.execPath, [tsc, ...args], { cwd: ROOT });
 }
 
 async function provideRedis(dir: string): Promise<{ url: string; stop(): Promise<void> } | undefined> {

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { onTestFinished } from 'vitest';
+import { inject, onTestFinished } from 'vitest';
 
 /** The checkout. */
 export const ROOT = path.resolve(import.meta.dirname, '../..');
@@ -26,6 +26,12 @@ export interface RunningProcess {
 
 const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
 
+/** What of ours is deployed runs as it is built; what is for tests runs from its source. */
+export const programOf = (file: string): string[] =>
+  /^(src|workers)\//.test(file)
+    ? [path.join(inject('built'), file.replace(/\.ts$/, '.js'))]
+    : ['--import', TSX, path.resolve(ROOT, file)];
+
 /** What a child needs to run at all; settings of ours come from the test alone. */
 const PASSED_ON = ['PATH', 'HOME', 'TMPDIR', 'LANG'];
 
@@ -43,15 +49,11 @@ export function startProcess(
     const value = process.env[name];
     return value === undefined ? [] : [[name, value] as const];
   });
-  const child = spawn(
-    process.execPath,
-    ['--import', TSX, path.resolve(ROOT, file), ...(options.args ?? [])],
-    {
-      cwd: options.cwd ?? ROOT,
-      env: { ...Object.fromEntries(passedOn), ...options.env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    },
-  );
+  const child = spawn(process.execPath, [...programOf(file), ...(options.args ?? [])], {
+    cwd: options.cwd ?? ROOT,
+    env: { ...Object.fromEntries(passedOn), ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let output = '';
   let stdout = '';
   const waiting = new Set<() => void>();
