@@ -4,12 +4,12 @@ import { alertHandlers, alertTasks, notices } from '../../src/alerts/index.ts';
 import { offerNotices } from '../../src/alerts/outbox.ts';
 import { type RunningWorkers, runWorkers } from '../../src/queue/run.ts';
 import { reapProcesses, startProcess } from '../support/process.ts';
-import { backends } from '../support/redis.ts';
+import { oneBackend } from '../support/redis.ts';
 import { until } from '../support/until.ts';
 import { asSlack, type Receiver, SLACK_TOKEN, startReceiver } from './receiver.ts';
 import { type AlertStand, startAlertStand } from './stand.ts';
 
-describe.each(backends())('C12, R1, R2: the outbox through queues on %s', (backend) => {
+describe.each(oneBackend())('C12, R1, R2: the outbox through queues on %s', (backend) => {
   let receiver: Receiver;
   let hooks: Receiver;
   let slack: ReturnType<typeof asSlack>;

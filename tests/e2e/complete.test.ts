@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openWindows } from '../../src/temu/orders/index.ts';
 import { addShopAsStore, startSandboxProcess, startTestFleet, type TestFleet } from '../support/fleet.ts';
 import { reapProcesses } from '../support/process.ts';
-import { type Backend, backends } from '../support/redis.ts';
+import { type Backend, oneBackend } from '../support/redis.ts';
 import { until } from '../support/until.ts';
 import { type Expected, wrongOrders } from './stored.ts';
 
@@ -98,14 +98,14 @@ describe('two stores under one app key, every kind of order', () => {
   const run = (backend: Backend) => runs.get(backend) as Run;
 
   beforeAll(async () => {
-    for (const backend of backends()) runs.set(backend, await furnish(backend));
+    for (const backend of oneBackend()) runs.set(backend, await furnish(backend));
   });
   afterAll(async () => {
     for (const { stack } of runs.values()) await stack.close();
     await reapProcesses();
   });
 
-  test.each(backends())(
+  test.each(oneBackend())(
     'T17: Temu refuses nothing as too fast; queues on %s',
     async (backend) => {
       await start(run(backend));
@@ -133,7 +133,7 @@ describe('two stores under one app key, every kind of order', () => {
     PATIENCE_MS + 30_000,
   );
 
-  test.each(backends())(
+  test.each(oneBackend())(
     'T2–T14: all orders arrive and are equal to the generator’s truth; queues on %s',
     async (backend) => {
       const { sandbox, stack, startedAt } = run(backend);

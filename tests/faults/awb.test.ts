@@ -11,7 +11,7 @@ import { parseExact } from '../../src/temu/json.ts';
 import { storeInInbox, toInboxRow } from '../../src/temu/orders/inbox.ts';
 import { addShopAsStore, startTestFleet, type TestFleet } from '../support/fleet.ts';
 import { type RunningProcess, reapProcesses, startProcess } from '../support/process.ts';
-import { backends } from '../support/redis.ts';
+import { oneBackend } from '../support/redis.ts';
 import { until } from '../support/until.ts';
 
 /** The acceptance runs the same file with EVENTS=2000. */
@@ -21,7 +21,7 @@ const RATE = Number(process.env.RATE ?? 50);
 const KILL_EVERY_MS = 1_500;
 const KILLS = Math.max(3, EVENTS / 25);
 
-describe.each(backends())('A6, R1, R2: every number is told once, queues on %s', (backend) => {
+describe.each(oneBackend())('A6, R1, R2: every number is told once, queues on %s', (backend) => {
   let sandbox: Sandbox;
   let stack: TestFleet;
   let shop: Shop;

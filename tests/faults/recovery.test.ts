@@ -7,7 +7,7 @@ import { openWindows, orderTasks } from '../../src/temu/orders/index.ts';
 import { type Expected, wrongOrders } from '../e2e/stored.ts';
 import { addShopAsStore, startSandboxProcess, startTestFleet, type TestFleet } from '../support/fleet.ts';
 import type { RunningProcess } from '../support/process.ts';
-import { type Backend, backends, ownRedisServer } from '../support/redis.ts';
+import { type Backend, oneBackend, ownRedisServer } from '../support/redis.ts';
 import type { RedisServer } from '../support/redis-server.ts';
 import { until } from '../support/until.ts';
 
@@ -206,7 +206,7 @@ describe('R1, R2: nothing is lost, doubled or late', () => {
   beforeAll(async () => {
     const sandbox = await startSandboxProcess(['--qps', String(QPS)]);
     await Promise.all(
-      backends().flatMap((backend) =>
+      oneBackend().flatMap((backend) =>
         Object.entries(scenarios).map(async ([what, run]) => {
           const house = await build(sandbox, backend, what);
           const [outcome] = await Promise.allSettled([run(house)]);
@@ -226,7 +226,7 @@ describe('R1, R2: nothing is lost, doubled or late', () => {
     throw outcome?.reason ?? new Error('it did not run');
   };
 
-  test.each(backends())(
+  test.each(oneBackend())(
     'R2: workers killed again and again in the middle of a sync; queues on %s',
     (backend) => {
       const { wrong, storedByThen, seconds } = outcomeOf(killed, backend);
@@ -236,7 +236,7 @@ describe('R1, R2: nothing is lost, doubled or late', () => {
     },
   );
 
-  test.each(backends())('R1: all queues emptied in the middle of a sync; queues on %s', (backend) => {
+  test.each(oneBackend())('R1: all queues emptied in the middle of a sync; queues on %s', (backend) => {
     const { wrong, storedByThen, seconds, schedules } = outcomeOf(emptied, backend);
     expect(wrong).toEqual([]);
     expect(storedByThen).toBeLessThan(ORDERS);
@@ -244,7 +244,7 @@ describe('R1, R2: nothing is lost, doubled or late', () => {
     expect(schedules).toEqual(expect.arrayContaining(orderTasks({} as never).map(({ id }) => id)));
   });
 
-  test.each(backends())(
+  test.each(oneBackend())(
     'O2: SIGTERM under load hands everything back; others go on; queues on %s',
     (backend) => {
       const { exit, exitSeconds, spent, storedByThen } = outcomeOf(stoppedAndCut, backend);
@@ -256,13 +256,13 @@ describe('R1, R2: nothing is lost, doubled or late', () => {
     },
   );
 
-  test.each(backends())('two workers share the work, and nothing is lost; queues on %s', (backend) => {
+  test.each(oneBackend())('two workers share the work, and nothing is lost; queues on %s', (backend) => {
     const { wrong, shares } = outcomeOf(stoppedAndCut, backend);
     expect(wrong).toEqual([]);
     for (const share of shares) expect(share).toBeGreaterThan(0);
   });
 
-  test.each(backends())('R2: every connection to Postgres cut; queues on %s', (backend) => {
+  test.each(oneBackend())('R2: every connection to Postgres cut; queues on %s', (backend) => {
     const { cut, seconds } = outcomeOf(stoppedAndCut, backend);
     expect(cut).toBeGreaterThan(5);
     expect(seconds).toBeLessThan(RECOVERY_MS / 1000);

@@ -5,7 +5,7 @@ import { createRandom } from '../../sandbox/random.ts';
 import { offerBatches } from '../../src/tracking/runs.ts';
 import { emptyQueues } from '../support/empty-queues.ts';
 import { reapProcesses, startProcess } from '../support/process.ts';
-import { backends } from '../support/redis.ts';
+import { oneBackend } from '../support/redis.ts';
 import { startTrackingStand, type TrackingStand } from '../support/tracking.ts';
 import { until } from '../support/until.ts';
 
@@ -14,7 +14,7 @@ const PARCELS = Number(process.env.PARCELS ?? 80);
 const APIS = ['delhivery-b2b', 'delhivery-b2c'] as const satisfies CourierName[];
 const KILL_EVERY_MS = 2_000;
 
-describe.each(backends())('C3, R1, R2: a run ends once, queues on %s', (backend) => {
+describe.each(oneBackend())('C3, R1, R2: a run ends once, queues on %s', (backend) => {
   let stand: TrackingStand;
   let booked: Parcel[];
 

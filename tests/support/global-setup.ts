@@ -21,7 +21,12 @@ declare module 'vitest' {
 }
 
 /** Nothing in a test run needs to survive a power cut. */
-const FAST = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' };
+const FAST = {
+  fsync: 'off',
+  synchronous_commit: 'off',
+  full_page_writes: 'off',
+  max_connections: '500', // three files at once, each with several processes and their pools
+};
 
 const PREFIX = 'orderfleet-tests-';
 const ROOT = path.resolve(import.meta.dirname, '../..');

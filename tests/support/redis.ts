@@ -17,6 +17,12 @@ export function backends(): Backend[] {
 }
 
 /**
+ * The same for tests that take long: on Redis where there is one, else on Postgres. `.ci/run` does both runs; what a
+ * queue is made of matters to `tests/queue`, which is always run on both.
+ */
+export const oneBackend = (): Backend[] => backends().slice(-1);
+
+/**
  * An empty logical database of the run's Redis, for one test file. Never FLUSHALL here: other files are in the
  * same server. `ownRedisServer` is for that.
  */

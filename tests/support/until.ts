@@ -2,7 +2,11 @@ import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { inspect } from 'node:util';
 
-const POLL_MS = 10;
+/** The first looks come quickly, later ones more seldom: a hundred waiting tests must not keep the machine busy. */
+const FIRST_PAUSE_MS = 10;
+const LONGEST_PAUSE_MS = 200;
+/** A pause is at most this part of what has been waited. */
+const PART = 0.05;
 
 /**
  * Waits until `look` returns something truthy, and returns that. A look that throws counts as "not yet".
@@ -13,7 +17,8 @@ export async function until<T>(
   look: () => T | Promise<T>,
   { timeoutMs = 10_000, what = 'the condition' }: { timeoutMs?: number; what?: string } = {},
 ): Promise<Exclude<T, false | null | undefined | 0 | ''>> {
-  const giveUpAt = performance.now() + timeoutMs;
+  const startedAt = performance.now();
+  const giveUpAt = startedAt + timeoutMs;
   for (;;) {
     let last: string;
     let cause: unknown;
@@ -28,7 +33,8 @@ export async function until<T>(
     if (performance.now() > giveUpAt) {
       throw new Error(`Waited ${timeoutMs} ms for ${what}; ${last}`, { cause });
     }
-    await sleep(POLL_MS);
+    const waited = performance.now() - startedAt;
+    await sleep(Math.min(LONGEST_PAUSE_MS, Math.max(FIRST_PAUSE_MS, waited * PART)));
   }
 }
 

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { COURIERS } from '../../sandbox/couriers/model.ts';
-import { backends } from '../support/redis.ts';
+import { oneBackend } from '../support/redis.ts';
 import { startTrackingStand, type TrackingStand } from '../support/tracking.ts';
 
-describe.each(backends())('runs of all trackers, queues on %s', (backend) => {
+describe.each(oneBackend())('runs of all trackers, queues on %s', (backend) => {
   let stand: TrackingStand;
   beforeAll(async () => {
     stand = await startTrackingStand(backend);

@@ -3,7 +3,7 @@ import type { CourierEntry } from '../../sandbox/couriers/ledger.ts';
 import { startRun } from '../../src/tracking/index.ts';
 import { emptyQueues } from '../support/empty-queues.ts';
 import { type RunningProcess, startProcess } from '../support/process.ts';
-import { backends } from '../support/redis.ts';
+import { oneBackend } from '../support/redis.ts';
 import { startTrackingStand, type TrackingStand } from '../support/tracking.ts';
 import { until } from '../support/until.ts';
 
@@ -41,7 +41,7 @@ afterEach(async () => {
   await stand?.close();
 });
 
-describe.each(backends())('C10: HTTP 429, queues on %s', (backend) => {
+describe.each(oneBackend())('C10: HTTP 429, queues on %s', (backend) => {
   test('stops the queue in all processes for that long, cuts requests off, and outlives workers and queue store', async () => {
     stand = await startTrackingStand(backend, { [API]: { latencyMs: 250 } });
     const sql = stand.deps.db.$client;

@@ -67,7 +67,7 @@ export async function claimPushes(
 }
 
 /** Clocks of two machines differ by less than this; a job that finds its pushes due that soon is early, not needless. */
-const EARLY_MS = 60_000;
+const EARLY_MS = 5_000;
 
 /**
  * What a job that could claim nothing has to wait for: pushes that came while another worker has the order, or that are

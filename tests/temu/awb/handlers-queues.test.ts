@@ -2,13 +2,13 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createClient, type OrderfleetClient } from '../../../src/client.ts';
 import { type RunningWorkers, runWorkers } from '../../../src/queue/run.ts';
 import { awbHandlers } from '../../../src/temu/awb/index.ts';
-import { backends } from '../../support/redis.ts';
+import { oneBackend } from '../../support/redis.ts';
 import { until } from '../../support/until.ts';
 import { type AwbOrder, type AwbShop, type AwbStand, startAwbStand } from './awb-stand.ts';
 
 const HOUR = 3_600_000;
 
-describe.each(backends())('events to tellings, queues on %s', (backend) => {
+describe.each(oneBackend())('events to tellings, queues on %s', (backend) => {
   let stand: AwbStand;
   let shop: AwbShop;
   let client: OrderfleetClient;
