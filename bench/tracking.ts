@@ -22,7 +22,7 @@ import { reconcileTrackers, startRun, type Tracker } from '../src/tracking/index
 //   REDIS_URL=redis://127.0.0.1:6379/9 npx tsx bench/tracking.ts
 
 const PARCELS = Number(process.env.PARCELS ?? 36_000);
-const SCALE = 60;
+const SCALE = Number(process.env.SCALE ?? 60);
 const LIMIT = { max: 7, seconds: 3 / SCALE };
 
 const dir = mkdtempSync(join(tmpdir(), 'orderfleet-bench-'));
