@@ -27,7 +27,7 @@ export { type TrackingStory, trackingStories } from './story.ts';
 export { trackingTasks } from './tasks.ts';
 export { reconcileTrackers } from './trackers.ts';
 
-/** The handlers of all trackers' queues, also of those that are off: what is left of their runs is ended. */
+/** The handlers of all trackers' queues; batches of those that are off here are left to workers that have credentials. */
 export function trackingHandlers(deps: TrackingDeps, times?: BatchTimes): Handler[] {
   const waits = createWaits(deps);
   return deps.trackers.map((tracker) =>
