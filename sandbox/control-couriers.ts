@@ -41,6 +41,11 @@ export function courierRoutes(app: App, { couriers }: CourierContext): void {
     couriers.api[named(c.req.param('name'))].ledger.reset();
     return c.json({ ok: true });
   });
+  app.get('/pushes', (c) => c.json(couriers.webhooks.sent.list()));
+  app.delete('/pushes', (c) => {
+    couriers.webhooks.sent.clear();
+    return c.json({ ok: true });
+  });
   httpFaultRoutes(app, '/couriers/:name', (name) => couriers.api[named(name)].faults);
 }
 

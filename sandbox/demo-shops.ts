@@ -1,11 +1,15 @@
 import type { ShopSpec } from './temu/model.ts';
 
-/** Shops with fixed, obviously fake credentials: two under one app key in the EU, and one that sells in yen. */
+/**
+ * Shops with fixed, obviously fake credentials: two under one app key in the EU, and one that sells in yen. Their orders
+ * are shipped by those who call the API alone: a parcel of the stand-in's own would stand in the fleet's way.
+ */
 export function demoShops(): ShopSpec[] {
   const euApp = {
     appKey: 'sandbox-eu-app-key',
     appSecret: 'sandbox-eu-app-secret-not-a-real-one',
     region: 'EU',
+    shipsItself: false,
   } as const;
   return [
     { ...euApp, name: 'demo-ro', accessToken: 'sandbox-access-token-demo-ro', country: 'RO' },
@@ -17,6 +21,7 @@ export function demoShops(): ShopSpec[] {
       accessToken: 'sandbox-access-token-demo-jp',
       region: 'GLOBAL',
       country: 'JP',
+      shipsItself: false,
     },
   ];
 }

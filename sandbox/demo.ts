@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import getPort from 'get-port';
 import { createClient, type OrderfleetClient } from '../src/client.ts';
 import { environment, homeDirectory, loadConfig } from '../src/config.ts';
 import { openFleet } from '../src/fleet.ts';
@@ -19,12 +20,18 @@ import type { Product, Region, ShopSpec } from './temu/model.ts';
 const VARIABLE: Record<Region, string> = { EU: 'TEMU_EU_URL', US: 'TEMU_US_URL', GLOBAL: 'TEMU_GLOBAL_URL' };
 /** Variables that belong together: when one of a group is set, the stand-in leaves the whole group alone. */
 const GROUPS = [
-  /^DELHIVERY_(URL|AUTH_TOKEN_B2C)$/,
+  /^DELHIVERY_(URL|AUTH_TOKEN_B2C|WEBHOOK_TOKEN)$/,
   /^DELHIVERY_B2B_/,
   /^DELHIVERY_(FALLBACK_URL|ORIGIN)$/,
 ].concat([/^SHIPROCKET_/, /^VELOCITY_/, /^(SLACK_|.*_CHANNEL_ID$)/, /^(SMTP_|EMAIL_)/]);
-/** A round of parcels a minute, in which the stand-in's parcels live twenty. */
-const ROUNDS = ['DELHIVERY_B2C', 'DELHIVERY_B2B', 'SHIPROCKET', 'VELOCITY', 'DELHIVERY_FALLBACK'];
+/** Trackers, and what leads each to the stand-in: a round of parcels a minute there, in which they live twenty. */
+const ROUNDS = {
+  DELHIVERY_B2C: 'DELHIVERY_URL',
+  DELHIVERY_B2B: 'DELHIVERY_B2B_URL',
+  SHIPROCKET: 'SHIPROCKET_URL',
+  VELOCITY: 'VELOCITY_URL',
+  DELHIVERY_FALLBACK: 'DELHIVERY_FALLBACK_URL',
+};
 const root = join(import.meta.dirname, '..');
 const TSX = ['--import', import.meta.resolve('tsx')];
 
@@ -55,8 +62,11 @@ interface StandIn {
   env: Record<string, string>;
 }
 
-/** Starts the sandbox. Its orders and parcels live on between starts, like the database. */
-async function startSandbox(): Promise<StandIn> {
+/**
+ * Starts the sandbox. Its orders and parcels live on between starts, like the database.
+ * @param webhooks where its couriers tell of parcels on their own
+ */
+async function startSandbox(webhooks: string): Promise<StandIn> {
   const home = homeDirectory();
   mkdirSync(home, { recursive: true });
   const args = [
@@ -68,6 +78,8 @@ async function startSandbox(): Promise<StandIn> {
     '60',
     '--smtp-port',
     '0',
+    '--webhooks',
+    webhooks,
     '--live',
     '--speed',
     '20',
@@ -139,14 +151,17 @@ function playedBy(standIn: StandIn): Record<string, string> {
   const real = (name: string) =>
     taken.includes(name) ||
     GROUPS.some((group) => group.test(name) && taken.some((other) => group.test(other)));
-  return {
-    ...Object.fromEntries(ROUNDS.map((name) => [`${name}_EVERY`, env[`${name}_EVERY`] || '60'])),
-    ...Object.fromEntries(Object.entries(standIn.env).filter(([name]) => !real(name))),
-  };
+  const played = Object.fromEntries(Object.entries(standIn.env).filter(([name]) => !real(name)));
+  for (const [tracker, url] of Object.entries(ROUNDS))
+    if (url in played) played[`${tracker}_EVERY`] = env[`${tracker}_EVERY`] || '60';
+  return played;
 }
 
 async function main(): Promise<void> {
-  const standIn = await startSandbox();
+  // chosen here, as "up" would: the couriers must know where the web process listens
+  const port = env.PORT || String(await getPort({ port: 8080, host: env.HOST || '127.0.0.1' }));
+  const host = !env.HOST || ['0.0.0.0', '::'].includes(env.HOST) ? '127.0.0.1' : env.HOST;
+  const standIn = await startSandbox(`http://${host.includes(':') ? `[${host}]` : host}:${port}/webhooks`);
   const { url } = standIn;
   const played = playedBy(standIn);
   const services = ['Temu', 'DELHIVERY', 'SHIPROCKET', 'VELOCITY', 'SLACK', 'SMTP'].filter(
@@ -156,7 +171,7 @@ async function main(): Promise<void> {
   process.stdout.write(`  mails it was sent: ${url}/_sandbox/mails   Slack: ${url}/_sandbox/slack\n`);
   if (stopping) return await stop();
   up = spawn(process.execPath, [...TSX, join(root, 'src/cli/main.ts'), 'up', '--database', 'demo'], {
-    env: { ...env, ...played },
+    env: { ...env, ...played, PORT: port },
     detached: true,
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });

@@ -20,6 +20,7 @@ for an SMTP server and for a receiver of webhooks.
   --parcels N     parcels per courier at the start, beside the recorded ones (100)
   --limit API=MAX/SECONDS  requests that a courier lets through, or API=none; may be repeated
                   (delhivery-b2c=750/300, delhivery-b2b=500/300; shiprocket, velocity, delhivery-fallback: none)
+  --webhooks URL  Delhivery tells of each new scan at URL/delhivery, Shiprocket at URL/parcels-in (none)
   --smtp-port N   port of the SMTP server (the one after --port; 0 = any free one)
   --live          orders keep arriving, are paid, change, ship and arrive
   --ships-by-api  no order ships by itself: each waits until the API confirms it
@@ -40,6 +41,7 @@ const OPTIONS = {
   days: { type: 'string', default: '30' },
   parcels: { type: 'string', default: '100' },
   limit: { type: 'string', multiple: true, default: [] as string[] },
+  webhooks: { type: 'string' },
   'smtp-port': { type: 'string' },
   live: { type: 'boolean', default: false },
   'ships-by-api': { type: 'boolean', default: false },
@@ -51,11 +53,15 @@ const OPTIONS = {
   help: { type: 'boolean', default: false },
 } as const;
 
-type NumberOption = Exclude<keyof typeof OPTIONS, 'live' | 'ships-by-api' | 'help' | 'state' | 'limit'>;
+type NumberOption = Exclude<
+  keyof typeof OPTIONS,
+  'live' | 'ships-by-api' | 'help' | 'state' | 'limit' | 'webhooks'
+>;
 
 interface Settings {
   help: boolean;
   parcels: number;
+  webhooks: string | undefined;
   limits: [CourierName, CourierLimit | null][];
   orders: number;
   days: number;
@@ -76,6 +82,7 @@ function readSettings(args: string[]): Settings {
   return {
     help: values.help,
     parcels: number('parcels', 0),
+    webhooks: readAddress(values.webhooks),
     limits: values.limit.map(readLimit),
     orders: number('orders', 0),
     days: number('days', 0.01),
@@ -92,6 +99,11 @@ function readSettings(args: string[]): Settings {
       ...(values.state !== undefined && { stateFile: values.state }),
     },
   };
+}
+
+function readAddress(text: string | undefined): string | undefined {
+  if (text === undefined || (/^https?:/.test(text) && URL.canParse(text))) return text;
+  throw new Error(`--webhooks holds "${text}" and wants an address: http://localhost:8080/webhooks`);
 }
 
 /** `delhivery-b2c=750/300`, `velocity=none`. */
@@ -162,6 +174,7 @@ async function main(): Promise<void> {
   // The command line decides anew at every start, whatever the state file holds.
   for (const shop of sandbox.world.shops()) sandbox.world.setShipsItself(shop, !settings.shipsByApi);
   furnishCouriers(sandbox, settings);
+  if (settings.webhooks !== undefined) sandbox.couriers.webhooks.start(settings.webhooks);
   process.stdout.write(greeting(sandbox, fresh, settings));
 
   const stop = (): void => {

@@ -76,6 +76,8 @@ export interface Sandbox {
 const SAVE_EVERY_MS = 10_000;
 /** Temu's limit, per app key. */
 const QPS = 20;
+/** As nginx has it. Node's 5 s close connections just as a slow machine uses them again, and that answer is lost. */
+const KEEP_ALIVE_MS = 75_000;
 const HOSTS: readonly HostName[] = ['eu', 'us', 'global'];
 
 /** Starts the stand-ins on loopback. Throws when a port is taken or the state file is not one. */
@@ -90,7 +92,9 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   const env = (): Record<string, string> => environment(url, parts, smtp);
   mount('/_sandbox', createControl({ ...parts, smtp, env, qps: options.qps ?? QPS }));
 
-  const server = createServer((request, response) => dispatch(routes, request, response));
+  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) =>
+    dispatch(routes, request, response),
+  );
   const bound = await listen(server, port, host).catch(async (error: unknown) => {
     await smtp?.close();
     throw error;
@@ -107,7 +111,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     mount,
     close: async () => {
       parts.life.stop();
-      await Promise.all([closed(server), smtp?.close()]);
+      await Promise.all([closed(server), smtp?.close(), parts.couriers.webhooks.stop()]);
       await saving?.stop();
     },
   };

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { createPostgresBackend, Queue, type QueueOptions } from 'bullmq';
 import { z } from 'zod';
 
@@ -6,13 +7,16 @@ import { z } from 'zod';
  * alone, and talks to the queue, not to the fleet: the fleet may be down.
  */
 
-/** No control characters and no half characters: Postgres holds neither, and no number has them. */
+/**
+ * No control characters, no half ones, and none that stands for bytes which were no text: Postgres does not hold the
+ * first two, no number has any of them, and a wrong number is a wrong parcel.
+ */
 const text = z
   .string()
   .trim()
   .min(1)
   .max(200)
-  .refine((value) => !/[\p{Cc}\p{Cs}]/u.test(value), { error: 'has characters that cannot be stored' });
+  .refine((value) => !/[\p{Cc}\p{Cs}\uFFFD]/u.test(value), { error: 'has characters that cannot be stored' });
 
 const item = z.object({
   /** Our order_item_lines.id, or the marketplace's own number of the line. */
@@ -31,7 +35,10 @@ export const awbCreatedEvent = z
     carrier: text.default('fancourier'),
     lrNumber: text.optional(),
     /** ISO 8601 with a zone; default: when the event is recorded. */
-    bookedAt: z.iso.datetime({ offset: true }).optional(),
+    bookedAt: z.iso
+      .datetime({ offset: true })
+      .refine((value) => value.startsWith('20'), { error: 'is no time of this century' })
+      .optional(),
     /** Whose tracker follows the parcel; default: the carrier. */
     bookingCourier: text.optional(),
     /** What is in the parcel when it is one of several of its order. */
@@ -49,8 +56,28 @@ export type AwbCreatedEvent = z.output<typeof awbCreatedEvent>;
 export const eventKey = (event: AwbCreatedEvent): string =>
   [event.orderId ?? `${event.source}/${event.marketplaceOrderId}`, event.awbNumber.toUpperCase()].join(' ');
 
-/** BullMQ drops a job whose id it has: the first of two guards against doubles; the other is in Postgres. */
-export const eventJobId = (event: AwbCreatedEvent): string => `awb-${encodeURIComponent(eventKey(event))}`;
+/** What a later event of the same key may correct, as long as the marketplace has not been told. */
+export const eventContent = ({
+  carrier,
+  items,
+  lrNumber,
+  bookedAt,
+  bookingCourier,
+}: AwbCreatedEvent): string =>
+  JSON.stringify([
+    carrier,
+    items?.map((one) => [one.orderItemId, one.quantity]),
+    lrNumber,
+    bookedAt,
+    bookingCourier,
+  ]);
+
+/**
+ * BullMQ drops a job whose id it has: the first of two guards against doubles; the other is in Postgres. An event that
+ * corrects an earlier one is another job.
+ */
+export const eventJobId = (event: AwbCreatedEvent): string =>
+  `awb-${encodeURIComponent(eventKey(event))}-${createHash('sha256').update(eventContent(event)).digest('hex').slice(0, 8)}`;
 
 export const AWB_CREATED = 'awb-created';
 const PREFIX = '{orderfleet}';

@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { z } from 'zod';
@@ -35,6 +36,8 @@ const keys = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
+export const token = z.string().min(16, { error: 'at least 16 characters' });
+const password = z.string().min(8, { error: 'at least 8 characters' });
 const channel = z
   .string()
   .regex(/^\S+$/, {
@@ -50,6 +53,26 @@ const mailAddresses = z.string().transform((text, context) => {
     .filter(Boolean);
   if (parts.every((part) => mailAddress.safeParse(part).success)) return parts;
   context.addIssue({ code: 'custom', message: 'mail addresses, separated by commas' });
+  return z.NEVER;
+});
+
+/** `10.1.2.3`, or a network as `10.1.0.0/16`; /0 would be everybody. */
+function isNetwork(text: string): boolean {
+  const [address = '', bits, ...more] = text.split('/');
+  const most = { 0: 0, 4: 32, 6: 128 }[isIP(address)] ?? 0;
+  if (most === 0 || address.includes('%') || more.length > 0) return false;
+  return bits === undefined || (/^[1-9]\d{0,2}$/.test(bits) && Number(bits) <= most);
+}
+const networks = z.string().transform((text, context) => {
+  const parts = text
+    .split(',')
+    .map((part) => part.trim())
+    .filter(Boolean);
+  if (parts.every(isNetwork)) return parts;
+  context.addIssue({
+    code: 'custom',
+    message: 'addresses or networks such as 10.1.2.3 and 10.1.0.0/16, separated by commas',
+  });
   return z.NEVER;
 });
 
@@ -79,17 +102,37 @@ export const settings = z.object({
     .default('https://openapi-b-global.temu.com/openapi/router')
     .describe('Temu’s router for all other stores'),
   TEMU_QPS: count(1, 5000).default(20).describe('requests a second that Temu allows per app key'),
-  TEMU_TIMEOUT: count(1, 300).default(15).describe('seconds until a call to Temu counts as failed'),
+  // the lease of a push and the time until "not there" is believed are half a minute longer than the most (A6)
+  TEMU_TIMEOUT: count(1, 30).default(15).describe('seconds until a call to Temu counts as failed'),
   PORT: count(0, 65_535).default(8080).describe('port of the web process; 0: any free one'),
   HOST: z
     .string()
     .default('127.0.0.1')
-    .describe('address that the web process listens on; 0.0.0.0: all, as in a container'),
-  EVENTS_TOKEN: z
-    .string()
-    .min(16, { error: 'at least 16 characters' })
+    .describe('address that processes listen on; 0.0.0.0: all, as in a container'),
+  METRICS_PORT: count(0, 65_535)
+    .default(0)
+    .describe('port of /metrics, /healthz and /readyz of the other processes, at HOST; 0: any free one'),
+  METRICS_TOKEN: token.optional().describe('bearer token that /metrics wants; empty: none'),
+  DASHBOARD_USER: z.string().optional().describe('user of the dashboard who may change things'),
+  DASHBOARD_PASSWORD: password
+    .optional()
+    .describe('password of DASHBOARD_USER; without the two, HOST must be a loopback address'),
+  DASHBOARD_READER: z.string().optional().describe('user of the dashboard who may look only'),
+  DASHBOARD_READER_PASSWORD: password.optional().describe('password of DASHBOARD_READER'),
+  TRUSTED_PROXIES: networks
+    .default([])
+    .describe(
+      'proxies before web, whose X-Forwarded-For is believed: addresses or networks, separated by commas; empty: nobody’s',
+    ),
+  EVENTS_TOKEN: token
     .optional()
     .describe('bearer token of POST /events/awb-created; without it that address is closed'),
+  OTEL_EXPORTER_OTLP_ENDPOINT: url(['http:', 'https:'])
+    .optional()
+    .describe('OpenTelemetry collector (OTLP over HTTP, e.g. http://localhost:4318); empty: no traces'),
+  PERSONAL_DATA_DAYS: count(1, 3650)
+    .default(30)
+    .describe('days after an order’s end at which its buyer’s name, phone, mail and address are erased'),
   BUFFER_PERIOD: count(1, 3650).default(31).describe('days after its booking that a parcel is tracked'),
   TRACKING_STATUS: z
     .string()
@@ -151,7 +194,7 @@ const holds = (name: string, value: string | undefined) => {
 };
 
 /** What a setting must look like, in the words that its schema has for a value that does not. */
-function formOf(field: z.ZodType, value = '?'): string {
+export function formOf(field: z.ZodType, value = '?'): string {
   const issue = field.safeParse(value).error?.issues[0];
   return issue?.code === 'invalid_value'
     ? `one of ${issue.values.map(String).join(', ')}`
@@ -211,8 +254,17 @@ export function runningFleetPid(): number | undefined {
   }
 }
 
-const readEnvFile = (file: string): Record<string, string | undefined> =>
-  existsSync(file) ? (parseEnv(readFileSync(file, 'utf8')) as Record<string, string | undefined>) : {};
+/** @throws UserError when it is there and may not be read */
+function readEnvFile(file: string): Record<string, string | undefined> {
+  if (!existsSync(file)) return {};
+  try {
+    return parseEnv(readFileSync(file, 'utf8')) as Record<string, string | undefined>;
+  } catch (error) {
+    throw new UserError(
+      `${resolve(file)} is there, but cannot be read (${(error as NodeJS.ErrnoException).code}): let this process read it, or move it away`,
+    );
+  }
+}
 
 /**
  * The environment, completed in this order: what is set, `.env` in the working directory, and (unless `running` is
@@ -241,4 +293,10 @@ export function loadConfig(more: z.ZodRawShape = {}): Config {
       `${error.message}\nNo fleet runs in this directory: start one with "npm start" or "orderfleet up", or set the variables above.`,
     );
   }
+}
+
+/** Where one reaches the web process from this machine: everywhere is no address to go to. */
+export function webAddress({ HOST, PORT }: Pick<Config, 'HOST' | 'PORT'>): string {
+  const host = ['0.0.0.0', '::'].includes(HOST) ? '127.0.0.1' : HOST;
+  return `http://${isIP(host) === 6 ? `[${host}]` : host}:${PORT}`;
 }

@@ -2,14 +2,17 @@ import { type Config, loadConfig } from './config.ts';
 import { closeDb, createDb, type Db } from './db/client.ts';
 import { createSecrets, type Secrets } from './db/secrets.ts';
 import { messageOf, UserError } from './errors.ts';
+import { createProbes, type Probes, serveHealth } from './health.ts';
 import { createHttp, type Http } from './http.ts';
 import { createLog, type Log } from './log.ts';
+import { createMetrics, type Metrics } from './metrics.ts';
 import type { Handler } from './queue/handle.ts';
 import { createQueues, type Queues } from './queue/queues.ts';
 import { runWorkers } from './queue/run.ts';
 import { createQuota, openLedger, type Quota } from './quota.ts';
 import { createTemuClient, type TemuClient, temuLaw } from './temu/client.ts';
 import { createHostMemory } from './temu/stores.ts';
+import { startTraces, type Traces } from './traces.ts';
 import { createTrackers, type Tracker, trackerQuotas, trackingSettings } from './tracking/index.ts';
 
 /** What every room gets, made once per process and passed down. */
@@ -20,24 +23,42 @@ export interface Fleet {
   secrets: Secrets;
   queues: Queues;
   http: Http;
+  /** What this process counts of itself, and how it is (O4). */
+  metrics: Metrics;
+  probes: Probes;
+  /** Undefined without a collector. */
+  traces: Traces | undefined;
   temu: TemuClient;
   trackers: readonly Tracker[];
   /** The account of each tracker that has a limit. */
   quotas: ReadonlyMap<string, Quota>;
   bufferDays: number;
   clock: () => number;
-  /** In order: queues, HTTP, quota, database. */
+  /** In order: queues, HTTP, quota, database, traces. */
   close(): Promise<void>;
 }
 
 /** Opens nothing that is not used: connections are made at the first query. */
-export function openFleet(config: Config, name: string, options: { log?: Log } = {}): Fleet {
+export function openFleet(
+  config: Config,
+  name: string,
+  options: { log?: Log; traces?: Traces | undefined } = {},
+): Fleet {
+  const { traces } = options;
   const log = options.log ?? createLog({ level: config.LOG_LEVEL, name });
   const clock = () => Date.now();
   const db = createDb(config.DATABASE_URL, { name });
   const secrets = createSecrets([config.CREDENTIALS_KEY, ...config.CREDENTIALS_KEYS_OLD]);
-  const queues = createQueues({ redisUrl: config.REDIS_URL, databaseUrl: config.DATABASE_URL, log });
-  const http = createHttp();
+  const queues = createQueues({
+    redisUrl: config.REDIS_URL,
+    databaseUrl: config.DATABASE_URL,
+    log,
+    telemetry: traces?.telemetry,
+  });
+  const metrics = createMetrics();
+  const probes = createProbes({ queues, log, pingDatabase: () => db.$client`select 1` });
+  metrics.observeHealth(() => probes.healthz().ok);
+  const http = createHttp({ traces });
   const ledger = openLedger(config.DATABASE_URL);
   const quota = createQuota(ledger, temuLaw(config.TEMU_QPS));
   const trackers = createTrackers(config);
@@ -49,6 +70,7 @@ export function openFleet(config: Config, name: string, options: { log?: Log } =
     urls: { EU: config.TEMU_EU_URL, US: config.TEMU_US_URL, GLOBAL: config.TEMU_GLOBAL_URL },
     timeoutMs: config.TEMU_TIMEOUT * 1000,
     clock,
+    metrics,
     log,
   });
   return {
@@ -58,22 +80,27 @@ export function openFleet(config: Config, name: string, options: { log?: Log } =
     secrets,
     queues,
     http,
+    metrics,
+    probes,
+    traces,
     temu,
     trackers,
     quotas,
     bufferDays: config.BUFFER_PERIOD,
     clock,
     async close() {
+      probes.close();
       await queues.close();
       await http.close();
       for (const one of [quota, ...quotas.values()]) one.close();
       await ledger.close();
       await closeDb(db);
+      await traces?.close();
     },
   };
 }
 
-/** Something that listens; `start` resolves when it does, with how to stop it. */
+/** Something that listens, in place of a worker's small port; `start` resolves when it does, with how to stop it. */
 export interface Server {
   start(): Promise<() => Promise<void>>;
 }
@@ -91,11 +118,14 @@ export interface Work {
  * channel goes away, it stops as well.
  */
 export async function runProcess(name: string, work: (fleet: Fleet) => Work): Promise<void> {
-  const fleet = openOrExit(name);
+  const fleet = await openOrExit(name);
   const { config } = fleet;
   const { log } = fleet;
   const { handlers, also, server } = work(fleet);
+  fleet.metrics.observeProcess();
   const running = runWorkers(handlers, fleet);
+  fleet.probes.watch(running.states);
+  let stopHealth: (() => Promise<void>) | undefined;
   let stopServer: (() => Promise<void>) | undefined;
   let timer: NodeJS.Timeout | undefined;
   const repeat = async () => {
@@ -111,12 +141,14 @@ export async function runProcess(name: string, work: (fleet: Fleet) => Work): Pr
   async function stop(why: string) {
     if (stopping) return running.hurry();
     stopping = true;
+    fleet.probes.drain();
     log.info({ why, graceSeconds: config.SHUTDOWN_GRACE }, 'stopping');
     clearTimeout(timer);
     // what hangs for good (a dead network) must not keep the process: the platform would kill it anyway
     setTimeout(() => process.exit(1), (config.SHUTDOWN_GRACE + 15) * 1000).unref();
     await stopServer?.();
     await running.stop(config.SHUTDOWN_GRACE * 1000);
+    await stopHealth?.(); // whoever probes is told to the end that it is alive and not ready
     await fleet.close();
     log.info('stopped');
     process.exit(0);
@@ -129,7 +161,8 @@ export async function runProcess(name: string, work: (fleet: Fleet) => Work): Pr
     process.exit(1);
   });
   // the signals are heard by now: a stop while it starts to listen is an orderly one, too
-  stopServer = await startOrExit(server, log);
+  if (server) stopServer = await listenOrExit(() => server.start(), 'PORT', log);
+  else stopHealth = await listenOrExit(() => healthPort(fleet), 'METRICS_PORT', log);
   void repeat();
   log.info(
     { queues: handlers.map(({ definition }) => definition.name), backend: fleet.queues.backend.kind },
@@ -138,20 +171,39 @@ export async function runProcess(name: string, work: (fleet: Fleet) => Work): Pr
   process.send?.('started');
 }
 
-/** A port that is taken is a fault of the environment, too. */
-async function startOrExit(server: Server | undefined, log: Log): Promise<(() => Promise<void>) | undefined> {
+const healthPort = ({ probes, metrics, config, log }: Fleet) =>
+  serveHealth(
+    { probes, metrics: metrics.text, token: config.METRICS_TOKEN },
+    { port: config.METRICS_PORT, host: config.HOST, log },
+  );
+
+/** A port that is taken is a fault of the environment, too, and so is what a server itself finds in it. */
+async function listenOrExit(
+  listen: () => Promise<() => Promise<void>>,
+  setting: string,
+  log: Log,
+): Promise<() => Promise<void>> {
   try {
-    return await server?.start();
+    return await listen();
   } catch (error) {
-    log.fatal({ err: messageOf(error) }, 'cannot listen: is the port taken? PORT and HOST say where');
+    if (error instanceof UserError) console.error(error.message);
+    else
+      log.fatal({ err: messageOf(error) }, `cannot listen: is the port taken? ${setting} and HOST say where`);
     process.exit(2);
   }
 }
 
 /** A wrong environment ends the start with one line per fault, and nothing else (O7). */
-function openOrExit(name: string): Fleet {
+async function openOrExit(name: string): Promise<Fleet> {
   try {
-    return openFleet(loadConfig(trackingSettings), name);
+    const config = loadConfig(trackingSettings);
+    const log = createLog({ level: config.LOG_LEVEL, name });
+    const endpoint = config.OTEL_EXPORTER_OTLP_ENDPOINT;
+    const warn = (message: string) => log.warn(message);
+    return openFleet(config, name, {
+      log,
+      traces: endpoint ? await startTraces({ endpoint, role: name, warn }) : undefined,
+    });
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     console.error(error.message);

@@ -1,9 +1,12 @@
 import { Agent, type Dispatcher } from 'undici';
 import { fail, messageOf, ok, type Result } from './errors.ts';
+import type { Traces } from './traces.ts';
 
 export interface HttpRequest {
   url: string;
   method: 'GET' | 'POST';
+  /** Whose API, for traces: temu, slack, webhook or a tracker's name. */
+  api?: string;
   headers?: Record<string, string>;
   body?: string;
   /** From the first byte out to the last byte in. */
@@ -50,8 +53,8 @@ const codeOf = (error: unknown): string =>
       ? String(error.code)
       : '';
 
-export function createHttp(options: { maxBodyBytes?: number } = {}): Http {
-  const maxBodyBytes = options.maxBodyBytes ?? MAX_BODY_BYTES;
+export function createHttp(options: { maxBodyBytes?: number; traces?: Traces | undefined } = {}): Http {
+  const { maxBodyBytes = MAX_BODY_BYTES, traces } = options;
   // 256 sockets a host: all places of all queues of a process with two calls each, so that calls which hang leave
   // sockets to the others; keep-alive spares the handshakes.
   const agent = new Agent({
@@ -61,7 +64,7 @@ export function createHttp(options: { maxBodyBytes?: number } = {}): Http {
     connect: { timeout: 5_000 },
   });
 
-  async function request(call: HttpRequest): Promise<Result<HttpResponse>> {
+  async function send(call: HttpRequest): Promise<Result<HttpResponse>> {
     const deadline = AbortSignal.timeout(call.timeoutMs);
     const signal = call.signal ? AbortSignal.any([call.signal, deadline]) : deadline;
     const target = new URL(call.url);
@@ -93,8 +96,14 @@ export function createHttp(options: { maxBodyBytes?: number } = {}): Http {
     }
   }
 
-  return { request, close: () => agent.close() };
+  return {
+    request: (call) => (traces ? traces.outgoing(call, () => send(call), ended) : send(call)),
+    close: () => agent.close(),
+  };
 }
+
+const ended = (result: Result<HttpResponse>) =>
+  result.ok ? { status: result.value.status } : { failure: result.failure.kind };
 
 async function readText(body: Dispatcher.ResponseData['body'], max: number) {
   const chunks: Buffer[] = [];

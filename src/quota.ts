@@ -18,7 +18,7 @@ export interface Law {
   perMs: number;
   /**
    * Requests do not arrive as evenly as they leave: cells rest this much longer than `perMs`. 30 ms of a second are the
-   * jitter of an ordinary way to a server, and still 97 % is used.
+   * jitter of an ordinary way to a server, and still 97 % is used, or 95.5 % with all of CAUTION below: T17 wants 95 %.
    */
   toleranceMs: number;
   /** In order of precedence. */
@@ -28,10 +28,11 @@ export interface Law {
 /** Leave for one request. */
 export interface Slot {
   /**
-   * To be told when the request's answer is there. One that took longer than usual, beyond the tolerance, may have
-   * arrived late, too: its cell rests that much longer, so that it and its successor do not meet in one span over there.
+   * To be told when the request's answer is there. One that took longer than others of its kind may have arrived late,
+   * too: its cell rests that much longer, so that it and its successor do not meet in one span over there.
+   * @param kind calls that take about as long as each other: one API
    */
-  answered(): void;
+  answered(kind?: string): void;
 }
 
 export interface Quota {
@@ -61,12 +62,25 @@ export function openLedger(databaseUrl: string): Ledger {
 const HORIZON_MS = 50;
 /** Slots lie this much nearer than the average, so that time lost to a late request is made up for. */
 const SPACING = 0.8;
-/** A slot used later than this is reported, so that its cell rests from its real use on. */
-const LATE_MS = 4;
+/** A slot that may have been used later than this is reported, so that its cell rests from its real use on. */
+const LATE_MS = 6;
+/** The shortest time of an answer that was seen may be so much longer than the shortest way there. */
+const GUARD_MS = 3;
 /** What counts for the usual time of an answer is at most so many times what was usual. */
 const OUTLIER = 2;
-/** How fast the usual time of an answer follows what is seen. */
+/** How fast the usual time of an answer follows what is seen; and how fast the shortest one forgets. */
 const FOLLOW = 0.05;
+const FORGET = 0.002;
+/**
+ * What a request took beyond the shortest of its kind is the most that it can have been late; how much of it was the
+ * way there and how much the work over there, nobody knows. So cells rest for all of it as long as that costs no more
+ * than this part of the account on average, saved up for bad moments over as many requests. Beyond that, for what was
+ * beyond the usual.
+ */
+const CAUTION = 0.015;
+const CAUTION_IN_HAND = 150;
+/** Until so many answers of a kind were seen, the shortest is no measure: the first ones open connections, on both sides. */
+const KNOWN = 20;
 
 interface Waiter {
   resolve(slot: Slot): void;
@@ -81,8 +95,10 @@ interface Account {
   wake: () => void;
   /** Cells whose slots were used late, with how late: to be reported. */
   late: Map<number, number>;
-  /** Milliseconds that an answer usually takes; undefined before the first. */
-  usualMs: number | undefined;
+  /** Milliseconds that answers take, by their kind: usually, and at least. */
+  took: Map<string, { answers: number; usualMs: number; leastMs: number }>;
+  /** Milliseconds that cells may rest out of caution. */
+  inHandMs: number;
 }
 
 interface Granted {
@@ -95,6 +111,8 @@ interface Granted {
 export function createQuota({ sql }: Ledger, law: Law): Quota {
   const windowMs = law.perMs + law.toleranceMs;
   const spacingMs = (law.perMs / law.max) * SPACING;
+  // whoever needs no tolerance stays below what the API allows, and needs no caution either
+  const cautionMs = law.toleranceMs > 0 ? law.perMs * CAUTION : 0;
   const parts = law.shares.map((share) => share.part);
   const accounts = new Map<string, Account>();
   let closed = false;
@@ -113,7 +131,8 @@ export function createQuota({ sql }: Ledger, law: Law): Quota {
       pumping: false,
       wake: () => {},
       late: new Map(),
-      usualMs: undefined,
+      took: new Map(),
+      inHandMs: cautionMs * CAUTION_IN_HAND,
     };
     accounts.set(name, account);
     const queue = account.waiting[indexOf(share)] as Waiter[];
@@ -158,8 +177,18 @@ export function createQuota({ sql }: Ledger, law: Law): Quota {
             select * from quota_take(${name}, ${law.max}, ${windowMs}, ${spacingMs}, ${parts}, ${share + 1},
               ${want}, ${HORIZON_MS})`;
           if (!answer) throw new Error('quota_take gave no row');
+          // counted from now, not from when it was asked for: the ledger may have been waited for, and a slot before its
+          // time breaks the limit, while one after it is reported
+          const answeredAt = performance.now();
           for (const [index, inMs] of answer.slots.entries())
-            useAt(name, account, share, askedAt + inMs, answer.positions[index] ?? 0);
+            useAt(
+              name,
+              account,
+              share,
+              answeredAt + inMs,
+              answer.positions[index] ?? 0,
+              answeredAt - askedAt,
+            );
           if (wanting(share) > 0) pause = Math.min(pause, askedAt + answer.retry_in - performance.now());
         }
         if (pause > 0 && Number.isFinite(pause)) {
@@ -174,16 +203,26 @@ export function createQuota({ sql }: Ledger, law: Law): Quota {
     }
   }
 
-  /** Lets a waiter go when its slot has come; a slot whose waiter went away goes to another share's. */
-  function useAt(name: string, account: Account, share: number, at: number, position: number) {
+  /**
+   * Lets a waiter go when its slot has come; a slot whose waiter went away goes to another share's.
+   * @param answerMs what the ledger's answer took: the slot is used as much later than planned at most
+   */
+  function useAt(
+    name: string,
+    account: Account,
+    share: number,
+    at: number,
+    position: number,
+    answerMs: number,
+  ) {
     account.ahead[share] = (account.ahead[share] ?? 0) + 1;
     const use = () => {
       account.ahead[share] = (account.ahead[share] ?? 1) - 1;
       const waiter =
         account.waiting[share]?.shift() ?? account.waiting.find((other) => other.length > 0)?.shift();
-      const late = performance.now() - at;
+      const late = performance.now() - at + answerMs;
       if (waiter && late > LATE_MS) account.late.set(position, late);
-      waiter?.resolve(slotOf(name, account, position));
+      waiter?.resolve(slotOf(name, account, position, late > LATE_MS ? 0 : Math.max(0, late)));
       // the pump reports it at its next turn; when there is none, nobody else would
       if (!account.pumping && account.late.size > 0) reportLate(name, account).catch(() => {});
     };
@@ -192,14 +231,30 @@ export function createQuota({ sql }: Ledger, law: Law): Quota {
     else setTimeout(use, wait);
   }
 
-  function slotOf(name: string, account: Account, position: number): Slot {
+  /** @param unreportedMs how late the slot is used, when that was too little to be reported: the tolerance pays for both */
+  function slotOf(name: string, account: Account, position: number, unreportedMs: number): Slot {
     const leftAt = performance.now();
+    const slackMs = law.toleranceMs > 0 ? law.toleranceMs - unreportedMs - GUARD_MS : 0;
     return {
-      answered() {
+      answered(kind = '') {
         const took = performance.now() - leftAt;
-        const usual = account.usualMs ?? took;
-        account.usualMs = usual + (Math.min(took, usual * OUTLIER) - usual) * FOLLOW;
-        const late = took - usual - law.toleranceMs;
+        const { answers, usualMs, leastMs } = account.took.get(kind) ?? {
+          answers: 0,
+          usualMs: took,
+          leastMs: took,
+        };
+        account.took.set(kind, {
+          answers: answers + 1,
+          usualMs: usualMs + (Math.min(took, usualMs * OUTLIER) - usualMs) * FOLLOW,
+          leastMs: took < leastMs ? took : leastMs + (took - leastMs) * FORGET,
+        });
+        const surely = Math.max(0, took - usualMs - slackMs);
+        const possibly = Math.max(0, took - (answers < KNOWN ? 0 : leastMs) - slackMs);
+        const late = Math.max(surely, Math.min(possibly, account.inHandMs));
+        account.inHandMs = Math.min(
+          cautionMs * CAUTION_IN_HAND,
+          Math.max(0, account.inHandMs - late) + cautionMs,
+        );
         // after a whole span the cell is another request's
         if (late <= 0 || took >= law.perMs) return;
         account.late.set(position, (account.late.get(position) ?? 0) + late);

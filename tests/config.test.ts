@@ -1,6 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { describe, expect, it } from 'vitest';
-import { parseConfig, settings } from '../src/config.ts';
+import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { environment, parseConfig, settings } from '../src/config.ts';
 import { UserError } from '../src/errors.ts';
 
 const KEY = randomBytes(32).toString('base64');
@@ -81,7 +84,8 @@ describe('O7: settings', () => {
     ['TEMU_QPS', '-1', 'TEMU_QPS holds "-1"; it wants a whole number from 1 to 5000'],
     ['TEMU_QPS', '1e3', 'TEMU_QPS holds "1e3"; it wants a whole number from 1 to 5000'],
     ['TEMU_QPS', ' 20', 'TEMU_QPS holds " 20"; it wants a whole number from 1 to 5000'],
-    ['TEMU_TIMEOUT', 'soon', 'TEMU_TIMEOUT holds "soon"; it wants a whole number from 1 to 300'],
+    ['TEMU_TIMEOUT', 'soon', 'TEMU_TIMEOUT holds "soon"; it wants a whole number from 1 to 30'],
+    ['TEMU_TIMEOUT', '31', 'TEMU_TIMEOUT holds "31"; it wants a whole number from 1 to 30'],
     ['SHUTDOWN_GRACE', '601', 'SHUTDOWN_GRACE holds "601"; it wants a whole number from 1 to 600'],
     [
       'LOG_LEVEL',
@@ -154,5 +158,17 @@ describe('O7: settings', () => {
   it('O7: every setting says what it is', () => {
     for (const [name, schema] of Object.entries(settings.shape))
       expect(schema.description, name).toBeTruthy();
+  });
+
+  it('O7: a .env that cannot be read is one line, not a stack', () => {
+    const [before, folder] = [process.cwd(), mkdtempSync(join(realpathSync(tmpdir()), 'unreadable-'))];
+    onTestFinished(() => {
+      process.chdir(before);
+      rmSync(folder, { recursive: true });
+    });
+    mkdirSync(join(folder, '.env')); // root may read every file, and nobody a folder as one
+    process.chdir(folder);
+    const why = `${join(folder, '.env')} is there, but cannot be read (EISDIR): let this process read it, or move it away`;
+    expect(() => environment()).toThrow(new UserError(why));
   });
 });

@@ -26,7 +26,7 @@ describe('the walls between the rooms', () => {
     ['bullmq in the queue room', { 'src/queue/run.ts': `import { Worker } from 'bullmq'; import 'ioredis'` }],
     [
       'bullmq and zod in the client',
-      { 'src/client.ts': `import { Queue } from 'bullmq'; import { z } from 'zod'` },
+      { 'src/client.ts': `import 'node:crypto'; import { Queue } from 'bullmq'; import { z } from 'zod'` },
     ],
     ['the environment in config', { 'src/config.ts': 'export const read = (env = process.env) => env' }],
     [

@@ -1,14 +1,19 @@
 import { alertTasks } from '../src/alerts/index.ts';
+import { erasureTasks } from '../src/erasure.ts';
 import { runProcess } from '../src/fleet.ts';
 import { maintenance, maintenanceHandler, schedulesOf } from '../src/queue/maintenance.ts';
 import { reconcileSchedules } from '../src/queue/schedules.ts';
+import { samplerTasks } from '../src/sampler.ts';
 import { awbTasks } from '../src/temu/awb/index.ts';
 import { orderTasks } from '../src/temu/orders/index.ts';
 import { reconcileTrackers, trackingTasks } from '../src/tracking/index.ts';
 
 // Turns what is due into jobs. Several may run: the schedules are shared, each task runs once per turn.
 await runProcess('scheduler', (fleet) => {
-  const tasks = [...orderTasks(fleet), ...awbTasks(fleet), ...trackingTasks(fleet), ...alertTasks(fleet)];
+  const tasks = [
+    ...[...orderTasks(fleet), ...awbTasks(fleet), ...trackingTasks(fleet), ...alertTasks(fleet)],
+    ...[...erasureTasks(fleet), ...samplerTasks(fleet)],
+  ];
   let trackersSetUp = false;
   return {
     handlers: [maintenanceHandler(tasks)],

@@ -9,6 +9,7 @@ import { createParcels, type Parcels } from './parcels.ts';
 import { createShiprocket, type ShiprocketSettings } from './shiprocket.ts';
 import type { AccountSettings } from './tokens.ts';
 import { createVelocity, type VelocitySettings } from './velocity.ts';
+import { type CourierWebhooks, createCourierWebhooks } from './webhooks.ts';
 
 type WithAccount<S> = Partial<S> & { account?: Partial<AccountSettings> };
 
@@ -23,6 +24,8 @@ export interface CourierOptions {
 
 export interface Couriers {
   parcels: Parcels;
+  /** What couriers tell on their own; nothing until it is started. */
+  webhooks: CourierWebhooks;
   /** By tracker: settings, faults, ledger, logins. */
   api: {
     'delhivery-b2c': CourierDesk<B2cSettings>;
@@ -50,6 +53,7 @@ export interface CouriersContext {
 /** The five tracking APIs with their parcels, each under its prefix of the sandbox's server. */
 export function createCouriers({ clock, seed, speed, options, mount, url }: CouriersContext): Couriers {
   const parcels = createParcels(clock, speed);
+  const webhooks = createCourierWebhooks(clock, parcels);
   const open = <S extends DeskSettings>(api: CourierApi<S>): CourierDesk<S> => {
     const { desk, handler } = createDesk(api, seed);
     mount(api.prefix, handler);
@@ -69,6 +73,7 @@ export function createCouriers({ clock, seed, speed, options, mount, url }: Cour
   };
   return {
     parcels,
+    webhooks,
     api,
     env: () => ({
       DELHIVERY_URL: `${url()}/couriers/delhivery/api/v1/packages/json/`,
@@ -84,9 +89,12 @@ export function createCouriers({ clock, seed, speed, options, mount, url }: Cour
       VELOCITY_URL: `${url()}/couriers/velocity/custom/api/v1`,
       VELOCITY_USERNAME: login('velocity').user,
       VELOCITY_PASSWORD: login('velocity').password,
+      DELHIVERY_WEBHOOK_TOKEN: webhooks.secrets.delhivery,
+      SHIPROCKET_WEBHOOK_TOKEN: webhooks.secrets.shiprocket,
     }),
     reset: () => {
       parcels.clear();
+      webhooks.sent.clear();
       for (const name of COURIERS) {
         api[name].faults.clear();
         api[name].ledger.reset();

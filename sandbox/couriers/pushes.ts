@@ -12,8 +12,10 @@ export function pushOf(parcel: Parcel, now: number): unknown {
   const scans = scansOf(parcel, now);
   const last = scans.at(-1);
   const { hub } = placeOf(parcel, last?.place ?? 'origin');
-  if (parcel.api === 'delhivery-b2c') {
+  // B2B and the parcels that the consumer site shows are pushed in the same form; the AWB of B2B is its LR number
+  if (parcel.api.startsWith('delhivery-')) {
     if (!last) return undefined;
+    const pickedUp = scans.find(({ event }) => event === 'pickedUp')?.at;
     const { type, status, code, remark } = delhiveryWord(last);
     return {
       Shipment: {
@@ -24,8 +26,8 @@ export function pushOf(parcel: Parcel, now: number): unknown {
           StatusLocation: hub,
           Instructions: remark,
         },
-        // As recorded, with a blank where the pull API has a T.
-        PickUpDate: indianTime(parcel.bookedAt, 3).replace('T', ' '),
+        // As recorded, with a blank where the pull API has a T; there it is the booking's until the pickup.
+        PickUpDate: indianTime(pickedUp ?? parcel.bookedAt, 3).replace('T', ' '),
         NSLCode: code,
         Sortcode: 'IXC/MDP',
         ReferenceNo: last.word?.reference ?? parcel.reference,

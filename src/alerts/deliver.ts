@@ -134,10 +134,13 @@ async function sendMessage(
         token: deps.config.SLACK_TOKEN ?? '',
         timeoutMs: timings.callMs,
       });
+      const ended = deps.metrics.request('slack');
       const answer = await slack.post(destination.channel, slackMessage(claimed), signal);
+      ended(answer.ok ? 'ok' : answer.failure.kind);
       return answer.ok ? undefined : answer.failure;
     }
     const mail = peopleMail(claimed);
+    const ended = deps.metrics.request('smtp');
     const answer = await createMailer(destination.settings, timings.callMs).send(
       {
         id: `notices-${digestOf(claimed)}`,
@@ -147,6 +150,7 @@ async function sendMessage(
       },
       signal,
     );
+    ended(answer.ok ? 'ok' : answer.failure.kind);
     return answer.ok ? undefined : answer.failure;
   } catch (error) {
     if (signal.aborted) await leaveToLease(deps, claimed);

@@ -3,6 +3,7 @@ import type { Db } from '../db/client.ts';
 import type { Secrets } from '../db/secrets.ts';
 import type { Http } from '../http.ts';
 import type { Log } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
 import { type QueueDefinition, seconds } from '../queue/define.ts';
 import type { Queues } from '../queue/queues.ts';
 
@@ -20,6 +21,7 @@ export interface AlertsDeps extends AlertsBase {
   config: Config;
   secrets: Secrets;
   http: Http;
+  metrics: Metrics;
 }
 
 export interface AlertTimings {

@@ -1,4 +1,3 @@
-import { createTransport } from 'nodemailer';
 import type { Config } from '../config.ts';
 import { fail, messageOf, ok, type Result } from '../errors.ts';
 
@@ -28,6 +27,8 @@ export interface Mailer {
    * right; the message says which. @returns how many addresses the server did not take, when it took others
    */
   send(mail: Mail, signal: AbortSignal): Promise<Result<{ refused: number }>>;
+  /** Connects and logs in, without a mail, for doctor. Failures: `credentials`, `transient`. */
+  verify(signal: AbortSignal): Promise<Result<void>>;
 }
 
 const GMAIL = { host: 'smtp.gmail.com', port: 465, secure: true };
@@ -57,19 +58,23 @@ export function mailSettings(config: Config): MailSettings | string {
 
 /** One connection per mail: they are minutes apart, and nothing is left open. */
 export function createMailer(settings: MailSettings, timeoutMs: number): Mailer {
+  const open = async () => {
+    // loaded by whoever has a mail to send: most processes never do, and they start the sooner
+    const { createTransport } = await import('nodemailer');
+    return createTransport({
+      ...settings.server,
+      ...(settings.login ? { auth: settings.login } : {}),
+      dnsTimeout: timeoutMs,
+      connectionTimeout: timeoutMs,
+      greetingTimeout: timeoutMs,
+      socketTimeout: timeoutMs * 2, // a server may check a mail for spam before it says yes
+      disableFileAccess: true,
+      disableUrlAccess: true,
+    });
+  };
   return {
     async send(mail, signal) {
       signal.throwIfAborted();
-      const transport = createTransport({
-        ...settings.server,
-        ...(settings.login ? { auth: settings.login } : {}),
-        dnsTimeout: timeoutMs,
-        connectionTimeout: timeoutMs,
-        greetingTimeout: timeoutMs,
-        socketTimeout: timeoutMs * 2, // a server may check a mail for spam before it says yes
-        disableFileAccess: true,
-        disableUrlAccess: true,
-      });
       const message = {
         ...{ from: { name: 'Orderfleet', address: settings.from }, to: settings.to },
         ...{ subject: mail.subject, text: mail.text, html: mail.html },
@@ -78,11 +83,22 @@ export function createMailer(settings: MailSettings, timeoutMs: number): Mailer 
         headers: { 'Auto-Submitted': 'auto-generated' },
       };
       try {
-        const { rejected } = await until(signal, transport.sendMail(message));
+        const { rejected } = await until(signal, (await open()).sendMail(message));
         return ok({ refused: rejected.length });
       } catch (error) {
         signal.throwIfAborted();
         return fail('transient', `${settings.host} does not take the mail: ${withoutAddresses(error)}`);
+      }
+    },
+    async verify(signal) {
+      try {
+        await until(signal, (await open()).verify());
+        return ok(undefined);
+      } catch (error) {
+        signal.throwIfAborted();
+        return (error as { code?: string }).code === 'EAUTH'
+          ? fail('credentials', `${settings.host} does not let us in: ${withoutAddresses(error)}`)
+          : fail('transient', `${settings.host} cannot be spoken to: ${withoutAddresses(error)}`);
       }
     },
   };

@@ -208,7 +208,7 @@ export async function failOld(
 ): Promise<number> {
   const sql = db.$client;
   const failed = await sql`
-    update notices set state = 'failed', error = concat_ws(': ', ${why}::text, error) where id in (
+    update notices set state = 'failed', due_at = ${new Date(clock())}, error = concat_ws(': ', ${why}::text, error) where id in (
       select id from notices where state = 'pending' and due_at <= ${new Date(clock())} and ${matching(sql, which)}
         and created_at < ${new Date(olderThan)}
       order by due_at limit ${BULK_ROWS} for update skip locked)`;

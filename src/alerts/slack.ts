@@ -1,4 +1,4 @@
-import { LogLevel, WebClient, type WebClientOptions } from '@slack/web-api';
+import type { LogLevel, WebClient, WebClientOptions } from '@slack/web-api';
 import { type Failure, FailureError, fail, messageOf, ok, type Result } from '../errors.ts';
 import type { Http } from '../http.ts';
 import { askedToWait } from './retry-after.ts';
@@ -11,6 +11,8 @@ export interface Slack {
    * @throws the signal's reason
    */
   post(channel: string, text: string, signal: AbortSignal): Promise<Result<void>>;
+  /** Asks who we are (auth.test), for doctor. Failures and throws as `post`. */
+  test(signal: AbortSignal): Promise<Result<void>>;
 }
 
 interface SlackOptions {
@@ -40,39 +42,43 @@ const RATE_PAUSE_MS = 30_000;
 
 /** Slack's own client, over our HTTP: with our time-out, cap and abort, and no retries but ours (they are rows). */
 export function createSlack({ http, url, token, timeoutMs }: SlackOptions): Slack {
+  const call = async (
+    signal: AbortSignal,
+    method: (client: WebClient) => Promise<{ ok: boolean }>,
+  ): Promise<Result<void>> => {
+    // loaded by whoever has something to say: most processes never do, and they start the sooner
+    const slack = await import('@slack/web-api');
+    const client = new slack.WebClient(token, {
+      slackApiUrl: url,
+      fetch: (target, init) => fetchVia(http, String(target), init, timeoutMs, signal),
+      retryConfig: { retries: 0 },
+      rejectRateLimitedCalls: true,
+      allowAbsoluteUrls: false,
+      logLevel: ERROR,
+      logger: SILENT,
+    });
+    try {
+      const answer = await method(client);
+      return answer.ok === true ? ok(undefined) : fail('malformed', 'Slack’s answer says neither yes nor no');
+    } catch (error) {
+      signal.throwIfAborted();
+      return { ok: false, failure: failureOf(error) };
+    }
+  };
   return {
-    async post(channel, text, signal) {
-      const client = new WebClient(token, {
-        slackApiUrl: url,
-        fetch: (target, init) => fetchVia(http, String(target), init, timeoutMs, signal),
-        retryConfig: { retries: 0 },
-        rejectRateLimitedCalls: true,
-        allowAbsoluteUrls: false,
-        logLevel: LogLevel.ERROR,
-        logger: SILENT,
-      });
-      try {
-        const answer = await client.chat.postMessage({
-          channel,
-          text,
-          unfurl_links: false,
-          unfurl_media: false,
-        });
-        return answer.ok === true
-          ? ok(undefined)
-          : fail('malformed', 'Slack’s answer says neither yes nor no');
-      } catch (error) {
-        signal.throwIfAborted();
-        return { ok: false, failure: failureOf(error) };
-      }
-    },
+    post: (channel, text, signal) =>
+      call(signal, (client) =>
+        client.chat.postMessage({ channel, text, unfurl_links: false, unfurl_media: false }),
+      ),
+    test: (signal) => call(signal, (client) => client.auth.test()),
   };
 }
 
+const ERROR = 'error' as LogLevel.ERROR;
 /** What goes wrong is in the result; a client that prints beside our log helps nobody. */
 const SILENT: NonNullable<WebClientOptions['logger']> = {
   ...{ debug() {}, info() {}, warn() {}, error() {} },
-  ...{ setLevel() {}, setName() {}, getLevel: () => LogLevel.ERROR },
+  ...{ setLevel() {}, setName() {}, getLevel: () => ERROR },
 };
 
 type Fetch = NonNullable<WebClientOptions['fetch']>;
@@ -88,6 +94,7 @@ async function fetchVia(
   const answer = await http.request({
     url,
     method: 'POST',
+    api: 'slack',
     headers: init.headers ?? {},
     body: init.body,
     timeoutMs,

@@ -126,7 +126,15 @@ const list = () =>
     );
 
 export const awbCommand = () => {
-  const command = new Command('awb').description('AWB numbers on Temu: push, retry, list');
+  const command = new Command('awb');
   for (const one of [push, retry, list]) command.addCommand(one());
-  return command;
+  return command.addHelpText(
+    'after',
+    `
+Examples:
+  orderfleet awb push PO-076-13925293151271879 2071234567890 --carrier sameday
+  orderfleet awb retry PO-076-13925293151271879
+  orderfleet awb retry --failed
+  orderfleet awb list --at-risk`,
+  );
 };

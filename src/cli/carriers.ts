@@ -19,8 +19,11 @@ const list = () =>
       withFleet(async (fleet) => {
         const store = openStore(await storeByName(fleet.db, options.store), fleet.secrets);
         const companies = await companiesOf(fleet, store, { fresh: options.fresh ?? false });
-        if (!companies.ok)
-          throw new UserError(`Temu does not give its carriers: ${companies.failure.message}`);
+        if (!companies.ok) {
+          console.error(`Temu does not give its carriers: ${companies.failure.message}`);
+          process.exitCode = 1;
+          return;
+        }
         const pins = await fleet.db.$client<{ carrier: string; providerId: string }[]>`
           select carrier, provider_id as "providerId" from carrier_pins where store_id = ${store.id} order by carrier`;
         const pinsOf = (id: string) =>
@@ -48,7 +51,8 @@ const pin = () =>
     .requiredOption('--store <name>', 'the store')
     .option('--json', 'print one JSON document')
     .action((carrier: string, id: string, options: StoreOption) =>
-      withFleet(async ({ db, clock }) => {
+      withFleet(async (fleet) => {
+        const { db, secrets, clock } = fleet;
         const store = await storeByName(db, options.store);
         if (!/^\d+$/.test(id))
           throw new UserError(
@@ -56,6 +60,14 @@ const pin = () =>
           );
         const name = normalCarrier(carrier);
         if (!name) throw new UserError(`"${carrier}" is no carrier's name`);
+        // a wrong id is a wrong parcel
+        const companies = await companiesOf(fleet, openStore(store, secrets));
+        if (companies.ok && !companies.value.some((one) => one.id === id))
+          throw new UserError(
+            `Temu has no carrier ${id} for "${store.name}". See: orderfleet carriers list --store "${store.name}" --fresh`,
+          );
+        if (!companies.ok)
+          console.error(`Not checked, Temu does not give its carriers: ${companies.failure.message}`);
         const now = new Date(clock());
         await db.$client`
           insert into carrier_pins (store_id, carrier, provider_id, pinned_at) values (${store.id}, ${name}, ${id}, ${now})
@@ -94,7 +106,14 @@ const unpin = () =>
     );
 
 export const carriersCommand = () => {
-  const command = new Command('carriers').description('which of Temu’s carriers a carrier’s name means');
+  const command = new Command('carriers');
   for (const one of [list, pin, unpin]) command.addCommand(one());
-  return command;
+  return command.addHelpText(
+    'after',
+    `
+Examples:
+  orderfleet carriers list --store my-shop
+  orderfleet carriers pin dpd 978211745 --store my-shop
+  orderfleet carriers unpin dpd --store my-shop`,
+  );
 };

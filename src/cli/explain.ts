@@ -1,8 +1,8 @@
 import { Command } from 'commander';
-import type { Fleet } from '../fleet.ts';
-import { type ParcelStory, parcelStories } from '../temu/awb/index.ts';
-import { type OrderStory, orderStories } from '../temu/orders/story.ts';
-import { type TrackingStory, trackingStories } from '../tracking/index.ts';
+import { readStories, toldStories } from '../stories.ts';
+import type { ParcelStory } from '../temu/awb/index.ts';
+import type { OrderStory } from '../temu/orders/story.ts';
+import type { TrackingStory } from '../tracking/index.ts';
 import { type JsonOption, withFleet } from './context.ts';
 import { bold, print, red, relative, table, yellow } from './output.ts';
 
@@ -85,49 +85,24 @@ const tellTracking = (story: TrackingStory) => {
   ].join('\n');
 };
 
-/** All that is known under a number. */
-async function read({ db, trackers, bufferDays, clock }: Fleet, number: string) {
-  const rules = { trackers, bufferDays, now: clock() };
-  const [found, tracking] = await Promise.all([
-    parcelStories(db, number),
-    trackingStories(db, number, rules),
-  ]);
-  const numbers = new Set([
-    number,
-    ...found.flatMap(({ order }) => order ?? []),
-    ...tracking.map(({ order }) => order),
-  ]);
-  const orders = (await Promise.all([...numbers].map((one) => orderStories(db, one)))).flat();
-  // an LR number is nothing that Temu knows
-  const parcels =
-    found.length > 0
-      ? found
-      : (
-          await Promise.all(
-            tracking.flatMap(({ awbNumber }) => (awbNumber ? [parcelStories(db, awbNumber)] : [])),
-          )
-        ).flat();
-  return { orders, parcels, tracking };
-}
-
-/** What Temu has to do with an order of another source: nothing. */
-const ofTemu = ({ orders, parcels, tracking }: Awaited<ReturnType<typeof read>>) => {
-  const foreign = new Set(tracking.flatMap(({ order, source }) => (source === 'temu' ? [] : [order])));
-  return {
-    orders: orders.filter(({ marketplaceOrderId: id, store }) => store !== null || !foreign.has(id)),
-    parcels: parcels.filter(({ order, push }) => push !== null || order === null || !foreign.has(order)),
-  };
-};
-
 export const explainCommand = () =>
   new Command('explain')
-    .description('the whole story of an order or a parcel, with the reasons')
     .argument('<number>', 'an order number, e.g. PO-076-13925293151271879, an AWB or an LR number')
     .option('--json', 'print one JSON document')
+    .addHelpText(
+      'after',
+      `
+Tells of an order what it is, why, and what happened to it; of a parcel whether Temu has its number, who asks for it and
+why, or why nobody. Ends 1 when the number is not known.
+
+Examples:
+  orderfleet explain PO-076-13925293151271879
+  orderfleet explain 2071234567890`,
+    )
     .action((given: string, options: JsonOption) =>
       withFleet(async (fleet) => {
         const number = given.trim();
-        const stories = await read(fleet, number);
+        const stories = await readStories(fleet, number);
         if (Object.values(stories).every((list) => list.length === 0)) {
           print(
             options,
@@ -139,12 +114,10 @@ export const explainCommand = () =>
           return;
         }
         print(options, stories, () => {
-          const { orders, parcels } = ofTemu(stories);
-          return [
-            ...orders.map(tell),
-            ...parcels.map(tellParcel),
-            ...stories.tracking.map(tellTracking),
-          ].join('\n\n');
+          const { orders, parcels, tracking } = toldStories(stories);
+          return [...orders.map(tell), ...parcels.map(tellParcel), ...tracking.map(tellTracking)].join(
+            '\n\n',
+          );
         });
       }),
     );

@@ -1,17 +1,15 @@
 import { rmSync, writeFileSync } from 'node:fs';
-import { runningFleetFile, runningFleetPid } from '../config.ts';
+import { runningFleetFile, runningFleetPid, settings } from '../config.ts';
 import { UserError } from '../errors.ts';
+import { trackingSettings } from '../tracking/index.ts';
 
-/** Settings that other terminals need to find this fleet. */
-const SHARED = [
-  'DATABASE_URL',
-  'REDIS_URL',
-  'CREDENTIALS_KEY',
-  'TEMU_EU_URL',
-  'TEMU_US_URL',
-  'TEMU_GLOBAL_URL',
-  'TEMU_QPS',
-];
+/**
+ * Settings that other terminals need to be of this fleet, its couriers' credentials too: workers that are added by hand
+ * work on all of its queues. What is one process' own is not among them.
+ */
+const SHARED = Object.keys({ ...settings.shape, ...trackingSettings }).filter(
+  (name) => !['PORT', 'METRICS_PORT', 'LOG_LEVEL'].includes(name),
+);
 
 /**
  * Takes the home directory for the fleet of this process, until `leaveHome`.
@@ -41,9 +39,15 @@ export const tellOthers = (env: Record<string, string | undefined>): void => wri
 export const leaveHome = (): void => rmSync(runningFleetFile(), { force: true });
 
 function write(env: Record<string, string | undefined>, flag: 'w' | 'wx'): void {
-  const lines = SHARED.filter((name) => env[name]).map((name) => `${name}="${env[name]}"\n`);
+  const lines = SHARED.flatMap((name) => (env[name] ? [`${name}=${quoted(env[name])}\n`] : []));
   writeFileSync(runningFleetFile(), `ORDERFLEET_PID=${process.pid}\n${lines.join('')}`, {
     mode: 0o600,
     flag,
   });
 }
+
+/** As an env file has it: in a quote that the value does not contain, the one that takes all literally first. */
+const quoted = (value: string) => {
+  const quote = ["'", '`', '"'].find((sign) => !value.includes(sign)) ?? "'";
+  return `${quote}${value}${quote}`;
+};

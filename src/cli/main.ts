@@ -2,20 +2,63 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { packageRoot } from '../db/migrate.ts';
-import { awbCommand } from './awb.ts';
-import { carriersCommand } from './carriers.ts';
-import { explainCommand } from './explain.ts';
-import { remedyOf } from './faults.ts';
-import { migrateCommand } from './migrate.ts';
-import { shipmentsCommand } from './shipments.ts';
-import { statusCommand } from './status.ts';
-import { storeCommand } from './store.ts';
-import { syncCommand } from './sync.ts';
-import { trackCommand } from './track.ts';
-import { upCommand } from './up.ts';
-import { webhooksCommand } from './webhooks.ts';
-import { wordsCommand } from './words.ts';
+import { packageRoot } from '../package-root.ts';
+
+/** Every command with what it does. Only the one that is asked for is loaded: that halves the start. */
+const COMMANDS: Record<string, { does: string; load(): Promise<() => Command> }> = {
+  up: {
+    does: 'start everything on this machine: database (embedded unless DATABASE_URL is set), scheduler, workers',
+    load: async () => (await import('./up.ts')).upCommand,
+  },
+  migrate: {
+    does: 'bring the database up to date; safe to run again and from several places at once',
+    load: async () => (await import('./migrate.ts')).migrateCommand,
+  },
+  store: {
+    does: 'add, list, pause, resume stores and change their credentials',
+    load: async () => (await import('./store.ts')).storeCommand,
+  },
+  sync: {
+    does: 'read a store’s orders now (all stores without --store)',
+    load: async () => (await import('./sync.ts')).syncCommand,
+  },
+  awb: {
+    does: 'AWB numbers on Temu: push, retry, list',
+    load: async () => (await import('./awb.ts')).awbCommand,
+  },
+  carriers: {
+    does: 'which of Temu’s carriers a carrier’s name means',
+    load: async () => (await import('./carriers.ts')).carriersCommand,
+  },
+  track: {
+    does: 'ask a courier for its parcels now',
+    load: async () => (await import('./track.ts')).trackCommand,
+  },
+  shipments: {
+    does: 'parcels: import',
+    load: async () => (await import('./shipments.ts')).shipmentsCommand,
+  },
+  words: {
+    does: 'words of couriers that no table has: list, map, unmap',
+    load: async () => (await import('./words.ts')).wordsCommand,
+  },
+  webhooks: {
+    does: 'programs that are told of returns and changes of status',
+    load: async () => (await import('./webhooks.ts')).webhooksCommand,
+  },
+  status: {
+    does: 'how the stores, orders and queues stand, and what needs a person',
+    load: async () => (await import('./status.ts')).statusCommand,
+  },
+  explain: {
+    does: 'the whole story of an order or a parcel, with the reasons',
+    load: async () => (await import('./explain.ts')).explainCommand,
+  },
+  doctor: {
+    does: 'look at everything the fleet needs; each finding with its remedy',
+    load: async () => (await import('./doctor.ts')).doctorCommand,
+  },
+};
 
 const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as {
   version: string;
@@ -40,21 +83,11 @@ Examples:
   orderfleet status
   orderfleet explain PO-076-13925293151271879`,
   );
-for (const command of [
-  upCommand,
-  migrateCommand,
-  storeCommand,
-  syncCommand,
-  awbCommand,
-  carriersCommand,
-  trackCommand,
-  shipmentsCommand,
-  wordsCommand,
-  webhooksCommand,
-  statusCommand,
-  explainCommand,
-])
-  program.addCommand(command());
+const asked = process.argv.slice(2).find((word) => word !== 'help');
+for (const [name, { does, load }] of Object.entries(COMMANDS)) {
+  const command = name === asked ? (await load())() : new Command(name);
+  program.addCommand(command.description(does));
+}
 settle(program);
 
 /** Wrong usage ends with 2. Commander hands neither setting down to a command that was made elsewhere. */
@@ -68,6 +101,7 @@ function settle(command: Command): void {
 try {
   await program.parseAsync();
 } catch (error) {
+  const { remedyOf } = await import('./faults.ts');
   const remedy = remedyOf(error);
   process.exitCode = remedy ? 2 : 1;
   console.error(remedy ?? error);

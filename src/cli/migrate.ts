@@ -13,8 +13,15 @@ export async function migrateAll(databaseUrl: string): Promise<void> {
 
 export const migrateCommand = () =>
   new Command('migrate')
-    .description('bring the database up to date; safe to run again and from several places at once')
     .option('--json', 'print one JSON document')
+    .addHelpText(
+      'after',
+      `
+Wants a role that may create tables; the processes need none (docs/deploy.md).
+
+Example:
+  DATABASE_URL=postgres://orderfleet_owner@db/orderfleet orderfleet migrate`,
+    )
     .action(async (options: JsonOption) => {
       await migrateAll(loadConfig().DATABASE_URL);
       print(options, { migrated: true }, () => 'The database is up to date.');

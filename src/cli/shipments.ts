@@ -1,4 +1,11 @@
-import { createReadStream, createWriteStream, statSync, type WriteStream } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  createReadStream,
+  createWriteStream,
+  statSync,
+  type WriteStream,
+} from 'node:fs';
 import { finished } from 'node:stream/promises';
 import { Command, InvalidArgumentError } from 'commander';
 import logUpdate from 'log-update';
@@ -35,6 +42,11 @@ function open(file: string) {
     const stat = statSync(file, { throwIfNoEntry: false });
     if (!stat) throw new UserError(`There is no file ${file}`);
     if (stat.isDirectory()) throw new UserError(`${file} is a directory`);
+    try {
+      accessSync(file, constants.R_OK);
+    } catch (error) {
+      throw new UserError(`${file} cannot be read: ${(error as NodeJS.ErrnoException).code}`);
+    }
     read.size = stat.size;
   } else if (process.stdin.isTTY) console.error('Reading from the terminal; Ctrl-D ends it.');
   const stream = file === '-' ? process.stdin : createReadStream(file);
@@ -47,6 +59,14 @@ function open(file: string) {
       }
     })(),
   };
+}
+
+/** @throws UserError: to open it for writing would empty it before it is read */
+function notTheSame(file: string, refused: string): void {
+  if (file === '-') return;
+  const [from, to] = [statSync(file), statSync(refused, { throwIfNoEntry: false })];
+  if (to && from.dev === to.dev && from.ino === to.ino)
+    throw new UserError(`${refused} is the file that is imported: --refused wants another one`);
 }
 
 /** Refused lines as a file that can be mended and imported: its line and reason are columns that an import ignores. */
@@ -131,6 +151,7 @@ function report(result: Imported, refused: readonly RefusedLine[], path: string 
 async function run(file: string, options: ImportOptions): Promise<void> {
   await withFleet(async (fleet) => {
     const { bytes, read } = open(file);
+    if (options.refused) notTheSame(file, options.refused);
     const sink = options.refused ? await openRefused(options.refused) : undefined;
     const refused: RefusedLine[] = [];
     const startedAt = performance.now();
@@ -192,4 +213,6 @@ Examples:
     .action(run);
 
 export const shipmentsCommand = () =>
-  new Command('shipments').description('parcels: import').addCommand(importFile());
+  new Command('shipments')
+    .addCommand(importFile())
+    .addHelpText('after', '\nExample:\n  orderfleet shipments import parcels.csv --refused refused.csv');

@@ -1,33 +1,10 @@
 import { Command } from 'commander';
-import { type DeliveryOverview, deliveryOverview, notices, openNotices } from '../alerts/index.ts';
-import type { Fleet } from '../fleet.ts';
-import { maintenance } from '../queue/maintenance.ts';
-import { awbCreated, awbPush } from '../temu/awb/index.ts';
-import { temuOrders, temuPages } from '../temu/orders/index.ts';
-import { openOrderErrors, type StoreOverview, storeOverviews } from '../temu/overview.ts';
-import { queueOf, trackingOverview } from '../tracking/index.ts';
+import type { DeliveryOverview } from '../alerts/index.ts';
+import { readOverview } from '../overview.ts';
+import type { StoreOverview } from '../temu/overview.ts';
 import { type JsonOption, withQueues } from './context.ts';
 import { bold, dim, print, red, relative, table, yellow } from './output.ts';
 import { countsLine, trackersTable, wordsLine } from './trackers.ts';
-
-const queuesOf = ({ trackers }: Fleet) => [
-  ...[temuPages, temuOrders, awbCreated, awbPush],
-  ...trackers.map(queueOf),
-  ...[notices, maintenance],
-];
-
-async function readStatus(fleet: Fleet) {
-  const { db, queues, trackers } = fleet;
-  const [stores, needsAPerson, orderErrors, delivery, tracking, ...counts] = await Promise.all([
-    storeOverviews(db),
-    openNotices(db),
-    openOrderErrors(db),
-    deliveryOverview(db),
-    trackingOverview(db, trackers, fleet.clock()),
-    ...queuesOf(fleet).map(async (queue) => ({ queue: queue.name, ...(await queues.counts(queue)) })),
-  ]);
-  return { stores, needsAPerson, delivery, orderErrors, tracking, queues: counts };
-}
 
 const sum = (counts: Record<string, number>) =>
   Object.values(counts).reduce((total, count) => total + count, 0);
@@ -90,11 +67,17 @@ function deliveryLines({ sent, waiting, failed, nowhere }: DeliveryOverview): st
 
 export const statusCommand = () =>
   new Command('status')
-    .description('how the stores, orders and queues stand, and what needs a person')
     .option('--json', 'print one JSON document')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  orderfleet status
+  orderfleet status --json | jq '.needsAPerson[].text'`,
+    )
     .action((options: JsonOption) =>
       withQueues(async (fleet) => {
-        const status = await readStatus(fleet);
+        const status = await readOverview(fleet);
         print(options, status, () =>
           [
             storesTable(status.stores),
@@ -115,6 +98,7 @@ export const statusCommand = () =>
                 queue.failed,
               ]),
             ),
+            ...status.silent.map(({ queue, why }) => `${red(`${queue} does not answer`)}: ${why}`),
             ...(status.orderErrors.length > 0
               ? [
                   `\n${bold('Open errors of orders')}`,

@@ -1,8 +1,10 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import countries from 'i18n-iso-countries';
+import { UserError } from '../errors.ts';
 import type { TemuHost } from '../temu/client.ts';
+import { askPausedApisAgain } from '../temu/orders/index.ts';
 import { storeOverviews } from '../temu/overview.ts';
-import { addStore, pauseStore, resumeStore, rotateStore, storeByName } from '../temu/stores.ts';
+import { addStore, changeStore, pauseStore, resumeStore, rotateStore, storeByName } from '../temu/stores.ts';
 import { type JsonOption, withFleet } from './context.ts';
 import { print } from './output.ts';
 import { storesTable } from './status.ts';
@@ -17,6 +19,9 @@ const filled = (text: string) => {
   if (!text.trim()) throw new InvalidArgumentError('it is empty.');
   return text.trim();
 };
+
+const REGIONS = ['EU', 'US', 'GLOBAL'];
+const API_VERSIONS = ['v1', 'v2'];
 
 interface AddOptions extends JsonOption {
   name: string;
@@ -35,7 +40,7 @@ const add = () =>
     .requiredOption('--name <name>', 'what you call it', filled)
     .addOption(
       new Option('--region <region>', 'which of Temu’s hosts serves it')
-        .choices(['EU', 'US', 'GLOBAL'])
+        .choices(REGIONS)
         .makeOptionMandatory(),
     )
     .requiredOption('--country <code>', 'country of the seller’s account, two letters', country)
@@ -44,9 +49,16 @@ const add = () =>
     .requiredOption('--access-token <token>', 'from the store’s seller centre; stored encrypted', filled)
     .option('--warehouse <id>', 'warehouse id for shipments, WH-…; default: Temu’s default warehouse', filled)
     .addOption(
-      new Option('--api <version>', 'version of Temu’s order calls').choices(['v1', 'v2']).default('v1'),
+      new Option('--api <version>', 'version of Temu’s order calls').choices(API_VERSIONS).default('v1'),
     )
     .option('--json', 'print one JSON document')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  orderfleet store add --name my-shop --region EU --country RO --app-key K --app-secret S --access-token T
+  orderfleet store add --name us --region US --country US --api v2 --app-key K --app-secret S --access-token T`,
+    )
     .action((options: AddOptions) =>
       withFleet(async ({ db, secrets }) => {
         const id = await addStore(db, secrets, {
@@ -66,6 +78,7 @@ const list = () =>
   new Command('list')
     .description('the stores and how they stand')
     .option('--json', 'print one JSON document')
+    .addHelpText('after', "\nExample:\n  orderfleet store list --json | jq '.[] | select(.active | not)'")
     .action((options: JsonOption) =>
       withFleet(async ({ db }) => {
         const stores = await storeOverviews(db);
@@ -79,6 +92,7 @@ const pause = () =>
     .argument('<name>')
     .option('--reason <text>', 'shown by status', 'paused by hand')
     .option('--json', 'print one JSON document')
+    .addHelpText('after', '\nExample:\n  orderfleet store pause my-shop --reason "holidays until 7 January"')
     .action((name: string, options: JsonOption & { reason: string }) =>
       withFleet(async ({ db }) => {
         await pauseStore(db, name, options.reason);
@@ -95,6 +109,7 @@ const resume = () =>
     .description('let a paused store go on; what it missed comes in')
     .argument('<name>')
     .option('--json', 'print one JSON document')
+    .addHelpText('after', '\nExample:\n  orderfleet store resume my-shop')
     .action((name: string, options: JsonOption) =>
       withFleet(async ({ db }) => {
         await resumeStore(db, name);
@@ -110,28 +125,81 @@ interface RotateOptions extends JsonOption {
 
 const rotate = () =>
   new Command('rotate')
-    .description('give a store new credentials (those named), seal them with the current key, and resume it')
+    .description('give a store new credentials (those named) and resume it; seals them with the current key')
     .argument('<name>')
     .option('--app-key <key>', 'new app key', filled)
     .option('--app-secret <secret>', 'new app secret', filled)
     .option('--access-token <token>', 'new access token', filled)
     .option('--json', 'print one JSON document')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  orderfleet store rotate my-shop --access-token T     Temu has given it another token
+  orderfleet store rotate my-shop                      CREDENTIALS_KEY has changed: sealed with the new one`,
+    )
     .action((name: string, { json, ...given }: RotateOptions) =>
-      withFleet(async ({ db, secrets }) => {
+      withFleet(async (fleet) => {
+        const { db, secrets } = fleet;
         await rotateStore(db, secrets, name, given);
-        const { id } = await storeByName(db, name);
-        print(
-          { json },
-          { id, name, active: true },
-          () => `Store "${name}" has its new credentials and goes on.`,
+        const { id, active } = await storeByName(db, name);
+        const fresh = Object.keys(given).length > 0;
+        // a new token may open what the old one was not allowed
+        if (fresh) await askPausedApisAgain(fleet, id);
+        print({ json }, { id, name, active }, () =>
+          fresh
+            ? `Store "${name}" has its new credentials and goes on.`
+            : `The credentials of store "${name}" are sealed with the current key.`,
         );
       }),
     );
 
+interface ChangeOptions extends JsonOption {
+  region?: TemuHost;
+  country?: string;
+  warehouse?: string;
+  api?: 'v1' | 'v2';
+}
+
+const change = () =>
+  new Command('change')
+    .description('change what was given when the store was added, and resume it; credentials: rotate')
+    .argument('<name>')
+    .addOption(new Option('--region <region>', 'which of Temu’s hosts serves it').choices(REGIONS))
+    .option('--country <code>', 'country of the seller’s account, two letters', country)
+    .option('--warehouse <id>', 'warehouse id for shipments, WH-…', filled)
+    .addOption(new Option('--api <version>', 'version of Temu’s order calls').choices(API_VERSIONS))
+    .option('--json', 'print one JSON document')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  orderfleet store change my-shop --region GLOBAL
+  orderfleet store change my-shop --warehouse WH-07123456789 --api v2`,
+    )
+    .action((name: string, { json, warehouse, api, ...given }: ChangeOptions) =>
+      withFleet(async ({ db }) => {
+        const wanted = {
+          ...given,
+          ...(warehouse === undefined ? {} : { warehouseId: warehouse }),
+          ...(api === undefined ? {} : { apiVersion: api }),
+        };
+        if (Object.keys(wanted).length === 0)
+          throw new UserError('Say what to change: --region, --country, --warehouse or --api.');
+        await changeStore(db, name, wanted);
+        print({ json }, { name, ...wanted }, () => `Store "${name}" is changed and goes on.`);
+      }),
+    );
+
 export const storeCommand = () => {
-  const command = new Command('store').description(
-    'add, list, pause, resume stores and change their credentials',
+  const command = new Command('store').addHelpText(
+    'after',
+    `
+Examples:
+  orderfleet store add --name my-shop --region EU --country RO --app-key K --app-secret S --access-token T
+  orderfleet store list
+  orderfleet store rotate my-shop --access-token T`,
   );
-  for (const one of [add, list, pause, resume, rotate]) command.addCommand(one());
+  for (const one of [add, list, pause, resume, rotate, change]) command.addCommand(one());
   return command;
 };

@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import logUpdate from 'log-update';
 import { UserError } from '../errors.ts';
 import type { Fleet } from '../fleet.ts';
-import { openWindows, temuOrders, temuPages } from '../temu/orders/index.ts';
+import { offerOrders, openWindows, replaySetAside, temuOrders, temuPages } from '../temu/orders/index.ts';
 import { storeOverviews } from '../temu/overview.ts';
 import { storeByName } from '../temu/stores.ts';
 import { type JsonOption, withQueues } from './context.ts';
@@ -12,6 +12,7 @@ import { green, print, red } from './output.ts';
 interface SyncOptions extends JsonOption {
   store?: string;
   wait?: boolean;
+  failed?: boolean;
 }
 
 interface SyncState {
@@ -26,11 +27,12 @@ interface SyncState {
   problem: string | null;
 }
 
-async function readState({ db }: Fleet, windowIds: readonly string[]): Promise<SyncState[]> {
+/** @param failed count what was set aside at any time, not only since the window was opened */
+async function readState({ db }: Fleet, windowIds: readonly string[], failed: boolean): Promise<SyncState[]> {
   return await db.$client<SyncState[]>`
     select s.name as store, s.active, w.state as window, w.expected, w.stored,
       count(i.*) filter (where i.state = 'pending')::int as waiting,
-      count(i.*) filter (where i.state = 'failed' and i.received_at >= w.created_at)::int as failed,
+      count(i.*) filter (where i.state = 'failed' and (${failed} or i.received_at >= w.created_at))::int as failed,
       count(i.*) filter (where i.state = 'incomplete')::int as incomplete,
       case when s.active then w.error else s.paused_reason end as problem
     from temu_sync_windows w join temu_stores s on s.id = w.store_id
@@ -48,10 +50,20 @@ const line = (state: SyncState) =>
 
 export const syncCommand = () =>
   new Command('sync')
-    .description('read a store’s orders now (all stores without --store)')
     .option('--store <name>', 'only this one')
+    .option('--failed', 'try orders again that were set aside, when what stood in their way is mended')
     .option('--wait', 'show progress; ends 0 when all is settled, 1 when something failed')
     .option('--json', 'print one JSON document')
+    .addHelpText(
+      'after',
+      `
+Reads what has changed since an hour before the last sync; a store's first one reads 90 days.
+
+Examples:
+  orderfleet sync
+  orderfleet sync --store my-shop --wait
+  orderfleet sync --failed --wait`,
+    )
     .action((options: SyncOptions) =>
       withQueues(async (fleet) => {
         const stores = await storeOverviews(fleet.db);
@@ -66,11 +78,19 @@ export const syncCommand = () =>
           fleet,
           ids.map((row) => row.id),
         );
+        const again = options.failed
+          ? await replaySetAside(
+              fleet,
+              ids.map((row) => row.id),
+            )
+          : 0;
+        if (again > 0) await offerOrders(fleet);
         if (!options.wait) {
           print(
             options,
-            { started: windows.length },
-            () => `${windows.length} sync${windows.length === 1 ? '' : 's'} started: orderfleet status`,
+            { started: windows.length, ...(options.failed ? { again } : {}) },
+            () =>
+              `${windows.length} sync${windows.length === 1 ? '' : 's'} started${options.failed ? `, ${again} ${again === 1 ? 'order' : 'orders'} tried again` : ''}: orderfleet status`,
           );
           if (paused.length > 0) process.exitCode = 1;
           return;
@@ -92,7 +112,7 @@ async function follow(fleet: Fleet, windows: readonly string[], options: SyncOpt
         `No worker takes jobs of ${queue.name}: start one with orderfleet up, or npm run worker -- temu`,
       );
   for (;;) {
-    const states = await readState(fleet, windows);
+    const states = await readState(fleet, windows, options.failed ?? false);
     if (!options.json && process.stdout.isTTY) logUpdate(states.map(line).join('\n'));
     if (states.every(isSettled)) {
       if (!options.json) {

@@ -200,7 +200,6 @@ async function track(name: string, options: TrackOptions): Promise<void> {
 
 export const trackCommand = () =>
   new Command('track')
-    .description('ask a courier for its parcels now')
     .argument('<tracker>', 'one of the trackers that status shows; or all: those that are switched on')
     .option('--wait', 'show progress; ends 0 when all is settled, 1 when parcels failed or it was stopped')
     .option('--json', 'print one JSON document')

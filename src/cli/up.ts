@@ -4,11 +4,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import getPort from 'get-port';
 import logUpdate from 'log-update';
-import { type Config, environment, homeDirectory, parseConfig } from '../config.ts';
+import { type Config, environment, homeDirectory, parseConfig, webAddress } from '../config.ts';
 import { closeDb, createDb } from '../db/client.ts';
 import { ensureDatabase, startEmbeddedPostgres } from '../db/embedded.ts';
 import { messageOf } from '../errors.ts';
 import { type StoreOverview, storeOverviews } from '../temu/overview.ts';
+import { createTrackers, trackingSettings } from '../tracking/index.ts';
+import { accountsOf } from '../web/access.ts';
 import { claimHome, leaveHome, tellOthers } from './fleet-file.ts';
 import { keyOf } from './key.ts';
 import { migrateAll } from './migrate.ts';
@@ -30,6 +32,14 @@ interface Ground {
   stop(): Promise<void>;
 }
 
+/** @throws UserError with one line per fault (O7): here, and not in the log of the worker that would find it */
+function checked(env: Ground['env']): Config {
+  const config = parseConfig(env, trackingSettings);
+  createTrackers(config);
+  accountsOf(config);
+  return config;
+}
+
 /** A database and a key: the given ones, or an embedded server and a key of its own in the home directory. */
 async function prepareGround(home: string, database: string): Promise<Ground> {
   const given = environment({ running: false });
@@ -39,16 +49,15 @@ async function prepareGround(home: string, database: string): Promise<Ground> {
     // a newcomer's 8080 is often taken; who sets PORT means it
     PORT: given.PORT || String(await getPort({ port: WEB_PORT, host: given.HOST || '127.0.0.1' })),
   };
-  if (env.DATABASE_URL)
-    return { env, config: parseConfig(env), database: 'DATABASE_URL', stop: async () => {} };
+  if (env.DATABASE_URL) return { env, config: checked(env), database: 'DATABASE_URL', stop: async () => {} };
   // everything else must be right before a database is started for it
-  parseConfig({ ...env, DATABASE_URL: 'postgres://to-be-started' });
+  checked({ ...env, DATABASE_URL: 'postgres://to-be-started' });
   const server = await startEmbeddedPostgres({ dir: join(home, 'postgres') });
   await ensureDatabase(server.url('postgres'), database);
   const complete = { ...env, DATABASE_URL: server.url(database) };
   return {
     env: complete,
-    config: parseConfig(complete),
+    config: checked(complete),
     database: `embedded Postgres in ${shown(home)}, database ${database}`,
     stop: () => server.stop(),
   };
@@ -86,7 +95,8 @@ async function runFleet(home: string, database: string, signal: AbortSignal): Pr
     await migrateAll(ground.config.DATABASE_URL);
     if (signal.aborted) return;
     tellOthers(ground.env);
-    fleet = supervise(WORKERS, { env: ground.env, logs: join(home, 'logs') });
+    // one METRICS_PORT cannot be five workers': each takes a free one
+    fleet = supervise(WORKERS, { env: { ...ground.env, METRICS_PORT: '0' }, logs: join(home, 'logs') });
     await fleet.started(signal);
     if (signal.aborted) return;
     process.stdout.write(`${whereToLook(ground, home)}\n\n`);
@@ -102,10 +112,11 @@ async function runFleet(home: string, database: string, signal: AbortSignal): Pr
 }
 
 const whereToLook = (ground: Ground, home: string) => `${bold('Orderfleet is up.')}
+  dashboard ${webAddress(ground.config)}/
   database  ${ground.database}
   queues    ${ground.config.REDIS_URL ? 'Redis' : 'in the database (schema bullmq)'}
   workers   ${WORKERS.join(', ')}; logs in ${shown(join(home, 'logs'))}
-  events    orderfleet/client, or POST http://${ground.config.HOST}:${ground.config.PORT}/events/awb-created${ground.config.EVENTS_TOKEN ? '' : ' (closed until EVENTS_TOKEN is set)'}
+  events    orderfleet/client, or POST ${webAddress(ground.config)}/events/awb-created${ground.config.EVENTS_TOKEN ? '' : ' (closed until EVENTS_TOKEN is set)'}
 In another terminal, in this directory:
   npm run fleet -- status           how the stores, orders and queues stand
   npm run fleet -- explain ORDER    an order's whole story
@@ -161,15 +172,16 @@ const plainLine = (stores: readonly StoreOverview[]) =>
 
 export const upCommand = () =>
   new Command('up')
-    .description(
-      'start everything on this machine: database (embedded unless DATABASE_URL is set), scheduler, workers',
-    )
     .option('--database <name>', 'database on the embedded server', 'orderfleet')
     .addHelpText(
       'after',
       `
 Data, key and logs are kept in .orderfleet (ORDERFLEET_HOME), so a second start goes on where the first ended.
 With DATABASE_URL set, that database is used; with REDIS_URL set, the queues live there. Without CREDENTIALS_KEY
-the key that was made here is used: keep it as safe as the database.`,
+the key that was made here is used: keep it as safe as the database.
+
+Examples:
+  orderfleet up
+  DATABASE_URL=postgres://… REDIS_URL=redis://… orderfleet up`,
     )
     .action(up);

@@ -9,12 +9,14 @@ import {
   listEndpoints,
   normalAddress,
   removeEndpoint,
+  resealEndpoint,
   resumeEndpoint,
   retryDeliveries,
   WEBHOOK_EVENTS,
   type WebhookEvent,
 } from '../alerts/index.ts';
 import { UserError } from '../errors.ts';
+import type { Fleet } from '../fleet.ts';
 import { type JsonOption, withFleet } from './context.ts';
 import { green, print, red, relative, table, yellow } from './output.ts';
 
@@ -86,29 +88,50 @@ const list = () =>
       }),
     );
 
-const remove = () =>
-  new Command('remove')
-    .description('tell an endpoint nothing any more; what waits for it is withdrawn')
-    .argument('<url>')
-    .option('--json', 'print one JSON document')
-    .action((address: string, options: JsonOption) =>
-      withFleet(async ({ db }) => {
-        const url = await removeEndpoint(db, address);
-        print(options, { url, removed: true }, () => `${url} is removed.`);
-      }),
-    );
+/** A command that does one thing to an endpoint, named by its address. */
+const onEndpoint =
+  (
+    name: string,
+    description: string,
+    act: (fleet: Fleet, address: string) => Promise<string>,
+    is: Record<string, true>,
+    said: (url: string) => string,
+  ) =>
+  () =>
+    new Command(name)
+      .description(description)
+      .argument('<url>')
+      .option('--json', 'print one JSON document')
+      .action((address: string, options: JsonOption) =>
+        withFleet(async (fleet) => {
+          const url = await act(fleet, address);
+          print(options, { url, ...is }, () => said(url));
+        }),
+      );
 
-const resume = () =>
-  new Command('resume')
-    .description('take an endpoint into service again that was stopped because it answered 410 Gone')
-    .argument('<url>')
-    .option('--json', 'print one JSON document')
-    .action((address: string, options: JsonOption) =>
-      withFleet(async ({ db }) => {
-        const url = await resumeEndpoint(db, address);
-        print(options, { url, active: true }, () => `${url} goes on.`);
-      }),
-    );
+const remove = onEndpoint(
+  'remove',
+  'tell an endpoint nothing any more; what waits for it is withdrawn',
+  ({ db }, address) => removeEndpoint(db, address),
+  { removed: true },
+  (url) => `${url} is removed.`,
+);
+
+const resume = onEndpoint(
+  'resume',
+  'take an endpoint into service again that was stopped because it answered 410 Gone',
+  ({ db }, address) => resumeEndpoint(db, address),
+  { active: true },
+  (url) => `${url} goes on.`,
+);
+
+const reseal = onEndpoint(
+  'reseal',
+  'seal an endpoint’s secret with the current CREDENTIALS_KEY; it stays the same',
+  ({ db, secrets }, address) => resealEndpoint(db, secrets, address),
+  { resealed: true },
+  (url) => `The secret of ${url} is sealed with the current key.`,
+);
 
 const test = () =>
   new Command('test')
@@ -185,10 +208,8 @@ const retry = () =>
     );
 
 export const webhooksCommand = () => {
-  const command = new Command('webhooks').description(
-    'programs that are told of returns and changes of status',
-  );
-  for (const one of [add, list, remove, resume, test, failed, retry]) command.addCommand(one());
+  const command = new Command('webhooks');
+  for (const one of [add, list, remove, resume, reseal, test, failed, retry]) command.addCommand(one());
   return command.addHelpText(
     'after',
     `

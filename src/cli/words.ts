@@ -84,7 +84,6 @@ const unmap = () =>
 
 export const wordsCommand = () =>
   new Command('words')
-    .description('words of couriers that no table has: list, map, unmap')
     .addCommand(list(), { isDefault: true })
     .addCommand(map())
     .addCommand(unmap())

@@ -13,29 +13,36 @@ import type { Log } from '../log.ts';
 /** Where the queues live: Redis when there is one, else Postgres, schema `bullmq` (DESIGN). */
 export interface QueueBackend {
   kind: 'redis' | 'postgres';
+  /** Which of the Redis' databases, as it names it in its list of clients. */
+  database?: string;
   queue(name: string, options?: Partial<QueueOptions>): Queue;
   worker(name: string, processor: Processor, options: Partial<WorkerOptions>): Worker;
+  /** @throws the driver's error when the store does not answer. */
+  ping(): Promise<void>;
   /** Closes the connections themselves: BullMQ closes none that it was handed. */
   close(): Promise<void>;
 }
 
 /** A hash tag from the first day, so that Redis Cluster keeps a queue's keys together. */
-const PREFIX = '{orderfleet}';
+export const PREFIX = '{orderfleet}';
 const SCHEMA = 'bullmq';
 
 interface BackendOptions {
   redisUrl?: string | undefined;
   databaseUrl: string;
   log: Log;
+  /** With it every job carries the trace it was made in, and is worked in it (O4). */
+  telemetry?: QueueOptions['telemetry'];
 }
 
 export function createQueueBackend(options: BackendOptions): QueueBackend {
   return options.redisUrl
-    ? redisBackend(options.redisUrl, options.log)
-    : postgresBackend(options.databaseUrl, options.log);
+    ? redisBackend(options.redisUrl, options)
+    : postgresBackend(options.databaseUrl, options);
 }
 
-function redisBackend(url: string, log: Log): QueueBackend {
+function redisBackend(url: string, { log, telemetry }: BackendOptions): QueueBackend {
+  const common = { prefix: PREFIX, ...(telemetry ? { telemetry } : {}) };
   // A producer must learn at once that Redis is away; a worker waits for it (anchors 2.2).
   const producer = new Redis(url, { maxRetriesPerRequest: 2, commandTimeout: 5_000 });
   const consumer = new Redis(url, { maxRetriesPerRequest: null });
@@ -43,9 +50,13 @@ function redisBackend(url: string, log: Log): QueueBackend {
     client.on('error', (error) => log.warn({ role, err: error.message }, 'redis connection'));
   return {
     kind: 'redis',
-    queue: (name, more = {}) => new Queue(name, { connection: producer, prefix: PREFIX, ...more }),
+    database: String(producer.options.db ?? 0),
+    queue: (name, more = {}) => new Queue(name, { connection: producer, ...common, ...more }),
     worker: (name, processor, more) =>
-      new Worker(name, processor, { connection: consumer, prefix: PREFIX, ...more }),
+      new Worker(name, processor, { connection: consumer, ...common, ...more }),
+    async ping() {
+      await producer.ping();
+    },
     async close() {
       producer.disconnect();
       consumer.disconnect();
@@ -53,7 +64,7 @@ function redisBackend(url: string, log: Log): QueueBackend {
   };
 }
 
-function postgresBackend(url: string, log: Log): QueueBackend {
+function postgresBackend(url: string, { log, telemetry }: BackendOptions): QueueBackend {
   // Each worker keeps one connection for LISTEN; 12 leaves half a dozen for queries. What a crash of Postgres takes from
   // the queues, half a second at most, the sweep brings back from the tables: no job waits for the disk.
   const pool = new pg.Pool({
@@ -66,11 +77,14 @@ function postgresBackend(url: string, log: Log): QueueBackend {
   });
   pool.setMaxListeners(0); // BullMQ adds one for each queue and worker
   pool.on('error', (error) => log.warn({ err: error.message }, 'queue database connection'));
+  const common = { connection: pool, ...(telemetry ? { telemetry } : {}) };
   return {
     kind: 'postgres',
-    queue: (name, more = {}) => onPostgres<Queue>(Queue, name, { ...more, connection: pool }),
-    worker: (name, processor, more) =>
-      onPostgres<Worker>(Worker, name, processor, { ...more, connection: pool }),
+    queue: (name, more = {}) => onPostgres<Queue>(Queue, name, { ...more, ...common }),
+    worker: (name, processor, more) => onPostgres<Worker>(Worker, name, processor, { ...more, ...common }),
+    async ping() {
+      await pool.query('select 1');
+    },
     close: () => pool.end(),
   };
 }

@@ -13,6 +13,8 @@ export interface QueueDefinition<P = unknown> {
   backoff: { baseMs: number; maxMs: number };
   /** A handler that takes longer is aborted. */
   timeoutMs: number;
+  /** T18: other programs add jobs, too: what the payload does not know of theirs is dropped when a job is taken. */
+  fromOutside?: boolean;
 }
 
 export const defineQueue = <P>(definition: QueueDefinition<P>): QueueDefinition<P> => definition;

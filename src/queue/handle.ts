@@ -1,7 +1,9 @@
+import { isDeepStrictEqual } from 'node:util';
 import { DelayedError, type Job, UnrecoverableError } from 'bullmq';
 import { z } from 'zod';
 import { actionOf, FailureError, isInfrastructureFault, messageOf, withoutParameters } from '../errors.ts';
 import type { Log } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
 import { backoffMs, type QueueDefinition, seconds } from './define.ts';
 
 export interface JobContext {
@@ -15,9 +17,15 @@ export interface JobContext {
 /** What became of a job, for the log line and Bull Board: plain data, no personal data. */
 export type Outcome = { outcome: string } & Record<string, string | number | boolean | null>;
 
+/** Where a job's end is told: a process's log and, where it has them, its metrics. */
+export interface JobTools {
+  log: Log;
+  metrics?: Metrics;
+}
+
 export interface Handler {
   definition: QueueDefinition<never>;
-  process(job: Job, token: string, signal: AbortSignal, log: Log): Promise<Outcome>;
+  process(job: Job, token: string, signal: AbortSignal, tools: JobTools): Promise<Outcome>;
 }
 
 /** Thrown by a handler to have its job delivered again later; spends no attempt. */
@@ -28,6 +36,11 @@ export class Wait extends Error {
     super(reason);
     this.ms = ms;
   }
+}
+
+/** Why a job's signal aborts when its time is up: unlike a shutdown, that is the job's own doing and costs an attempt. */
+export class TimeUp extends Error {
+  override name = 'TimeUp';
 }
 
 /** Why a worker aborts its jobs at shutdown; such a job is handed back. */
@@ -46,10 +59,17 @@ export function handle<P>(
   definition: QueueDefinition<P>,
   handler: (payload: P, context: JobContext) => Promise<Outcome>,
 ): Handler {
-  async function process(job: Job, token: string, jobSignal: AbortSignal, log: Log): Promise<Outcome> {
+  async function process(
+    job: Job,
+    token: string,
+    jobSignal: AbortSignal,
+    { log, metrics }: JobTools,
+  ): Promise<Outcome> {
     const startedAt = performance.now();
-    const timeout = AbortSignal.timeout(definition.timeoutMs);
-    const signal = AbortSignal.any([jobSignal, timeout]);
+    const ended = metrics?.job(definition.name) ?? (() => {});
+    const timeUp = new AbortController();
+    const tooLong = `took longer than ${definition.timeoutMs / 1000} s`;
+    const signal = AbortSignal.any([jobSignal, timeUp.signal]);
     const jobLog = log.child({ queue: definition.name, job: job.id });
     const done = (fields: Record<string, unknown>) => ({
       ...fields,
@@ -61,6 +81,7 @@ export function handle<P>(
     });
     const handBack = async (ms: number, why: string): Promise<never> => {
       jobLog.info(done({ outcome: 'handed back', why, forMs: ms }), 'job');
+      ended('handed_back');
       await job.moveToDelayed(Date.now() + ms, token);
       throw new DelayedError(why);
     };
@@ -69,15 +90,21 @@ export function handle<P>(
     if (!parsed.success) {
       const message = `payload refused: ${z.prettifyError(parsed.error).replace(/\s+/g, ' ')}`;
       jobLog.error(done({ outcome: 'malformed', why: message }), 'job');
+      ended('malformed');
+      if (definition.fromOutside) await dropStrangers(job, definition.payload);
       throw new UnrecoverableError(message);
     }
+    // a timer that ends with its job: AbortSignal.timeout would stay behind each for minutes
+    const timer = setTimeout(() => timeUp.abort(new TimeUp(tooLong)), definition.timeoutMs);
     try {
+      if (definition.fromOutside) await dropStrangers(job, definition.payload);
       const outcome = await handler(parsed.data, {
         signal,
         log: jobLog,
         redelivered: job.stalledCounter > 0,
       });
       jobLog.info(done(outcome), 'job');
+      ended('done'); // what its handler calls it is in the log: there are as many words as handlers
       return outcome;
     } catch (thrown) {
       const error = withoutParameters(thrown); // BullMQ keeps message and stack of what is thrown
@@ -89,21 +116,49 @@ export function handle<P>(
           return await handBack(error.failure.retryAfterMs ?? seconds(30), error.message);
         if (action !== 'retry' && action !== 'retryLater') {
           jobLog.error(done({ outcome: error.failure.kind, why: error.message }), 'job');
+          ended(error.failure.kind);
           throw new UnrecoverableError(error.message);
         }
       } else if (isInfrastructureFault(error)) {
         return await handBack(INFRASTRUCTURE_PAUSE_MS, messageOf(error));
       }
-      const why = timeout.aborted ? `took longer than ${definition.timeoutMs / 1000} s` : messageOf(error);
+      const why = timeUp.signal.aborted ? tooLong : messageOf(error);
       jobLog.error(
         done({ outcome: 'error', why, attempt: job.attemptsMade + 1, stack: stackOf(error) }),
         'job',
       );
+      ended('error');
       throw error;
+    } finally {
+      clearTimeout(timer);
     }
   }
   return { definition: definition as unknown as QueueDefinition<never>, process };
 }
+
+/** A job is kept for looking at when it has ended: nobody knows what is in fields that nobody knows (T18). */
+async function dropStrangers(job: Job, payload: z.ZodType): Promise<void> {
+  const known = withoutStrangers(job.data, payload);
+  if (!isDeepStrictEqual(known, job.data)) await job.updateData(known);
+}
+
+function withoutStrangers(data: unknown, schema: unknown): unknown {
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault)
+    return withoutStrangers(data, schema.unwrap());
+  if (schema instanceof z.ZodArray)
+    return Array.isArray(data) ? data.map((one) => withoutStrangers(one, schema.element)) : null;
+  if (schema instanceof z.ZodObject)
+    return Object.fromEntries(
+      Object.entries(schema.shape).flatMap(([name, field]) =>
+        isObject(data) && name in data ? [[name, withoutStrangers(data[name], field)]] : [],
+      ),
+    );
+  // a text where a text belongs; what is in an object nobody knows
+  return isObject(data) ? null : data;
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null;
 
 const stackOf = (error: unknown) =>
   error instanceof FailureError || !(error instanceof Error) ? undefined : error.stack;

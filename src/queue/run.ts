@@ -1,7 +1,6 @@
 import type { Worker } from 'bullmq';
-import type { Log } from '../log.ts';
 import { seconds } from './define.ts';
-import { type Handler, retryDelay, SHUTDOWN } from './handle.ts';
+import { type Handler, type JobTools, retryDelay, SHUTDOWN } from './handle.ts';
 import type { Queues } from './queues.ts';
 
 export interface LockTimes {
@@ -19,8 +18,26 @@ const LOCK_TIMES: LockTimes = { lockMs: seconds(20), stalledLookMs: seconds(10) 
  * bounded by the attempts that its row counts when it is taken.
  */
 const MAX_STALLED = 20;
+/** BullMQ counts what ended for ever, and minute by minute for so long. */
+const KEPT_MINUTES = 60;
+
+/** How the worker of one queue stands in this process. */
+export interface WorkerState {
+  readonly queue: string;
+  /** Jobs in work at once at most. */
+  readonly places: number;
+  /** What a job may take; its handler is aborted then. */
+  readonly timeoutMs: number;
+  /** Jobs in work. */
+  busy: number;
+  /** When the last job was taken, epoch milliseconds; its start while it has taken none. */
+  takenAt: number;
+  /** False when its loop has ended: it takes nothing any more. */
+  running(): boolean;
+}
 
 export interface RunningWorkers {
+  readonly states: readonly WorkerState[];
   /** Stage one: take nothing new, let jobs finish for `graceMs`; stage two: abort them and hand them back. */
   stop(graceMs: number): Promise<void>;
   /** Stage two at once. */
@@ -30,10 +47,11 @@ export interface RunningWorkers {
 /** Starts one BullMQ worker per handler. */
 export function runWorkers(
   handlers: readonly Handler[],
-  deps: { queues: Queues; log: Log },
+  deps: { queues: Queues } & JobTools,
   times: LockTimes = LOCK_TIMES,
 ): RunningWorkers {
-  const workers = handlers.map((handler) => startWorker(handler, deps, times));
+  const started = handlers.map((handler) => startWorker(handler, deps, times));
+  const workers = started.map(({ worker }) => worker);
   let stopping: Promise<void> | undefined;
 
   async function stop(graceMs: number) {
@@ -48,6 +66,7 @@ export function runWorkers(
   }
 
   return {
+    states: started.map(({ state }) => state),
     hurry,
     stop(graceMs) {
       stopping ??= stop(graceMs);
@@ -58,25 +77,39 @@ export function runWorkers(
 
 function startWorker(
   handler: Handler,
-  { queues, log }: { queues: Queues; log: Log },
+  { queues, ...tools }: { queues: Queues } & JobTools,
   times: LockTimes,
-): Worker {
+): { worker: Worker; state: WorkerState } {
   const { definition } = handler;
+  const { name: queue, concurrency: places, timeoutMs } = definition;
+  const state: WorkerState = {
+    ...{ queue, places, timeoutMs, busy: 0, takenAt: Date.now() },
+    running: () => worker.isRunning(),
+  };
   const worker = queues.backend.worker(
     definition.name,
     // exactly three parameters: with fewer BullMQ makes no AbortSignal
-    (job, token, signal) => handler.process(job, token ?? '', signal ?? new AbortController().signal, log),
+    async (job, token, signal) => {
+      state.busy++;
+      state.takenAt = Date.now();
+      try {
+        return await handler.process(job, token ?? '', signal ?? new AbortController().signal, tools);
+      } finally {
+        state.busy--;
+      }
+    },
     {
       concurrency: definition.concurrency,
       lockDuration: times.lockMs,
       stalledInterval: times.stalledLookMs,
       maxStalledCount: MAX_STALLED,
+      metrics: { maxDataPoints: KEPT_MINUTES },
       settings: { backoffStrategy: retryDelay(definition) },
     },
   );
-  worker.on('error', (error) => log.warn({ queue: definition.name, err: error.message }, 'worker'));
+  worker.on('error', (error) => tools.log.warn({ queue: definition.name, err: error.message }, 'worker'));
   worker.on('stalled', (jobId) =>
-    log.warn({ queue: definition.name, job: jobId }, 'a worker died over this job'),
+    tools.log.warn({ queue: definition.name, job: jobId }, 'a worker died over this job'),
   );
-  return worker;
+  return { worker, state };
 }

@@ -28,15 +28,30 @@ export async function reconcileSchedules<P>(
   }
   for (const { id, everyMs, payload } of wanted) {
     const known = present.get(id);
-    // `next` far in the past means that the chain broke: its job was lost
-    const alive =
-      known && Number(known.every) === everyMs && (known.next ?? 0) > Date.now() - 3 * everyMs - 10_000;
-    if (alive) continue;
+    if (known && Number(known.every) === everyMs && isAlive(everyMs, known.next)) continue;
     await queue.upsertJobScheduler(
       id,
       { every: everyMs },
-      { name: id, data: definition.payload.parse(payload), opts: { attempts: 1 } },
+      // each turn is a trace of its own: else all turns for ever would hang together
+      {
+        name: id,
+        data: definition.payload.parse(payload),
+        opts: { attempts: 1, telemetry: { omitContext: true } },
+      },
     );
     log.info({ queue: definition.name, schedule: id, everyMs }, 'schedule set');
   }
+}
+
+/** `next` far in the past means that the chain broke: its job was lost, or nobody has taken it. */
+const isAlive = (everyMs: number, next: number | undefined) =>
+  (next ?? 0) > Date.now() - 3 * everyMs - 10_000;
+
+/** The job schedulers of a queue as they are, with whether each still comes back. */
+export async function readSchedules(
+  queues: Queues,
+  definition: { name: string },
+): Promise<{ id: string; alive: boolean }[]> {
+  const present = await queues.raw(definition.name).getJobSchedulers(0, -1);
+  return present.map(({ key, every, next }) => ({ id: key, alive: isAlive(Number(every), next) }));
 }

@@ -2,8 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Failure, fail, ok, type Result } from '../errors.ts';
 import type { Http } from '../http.ts';
 import type { Log } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
 import type { Law, Quota, Slot } from '../quota.ts';
 import { failureOf, readEnvelope } from './envelope.ts';
+import { isUnknownApp } from './error-classes.ts';
 import { signedBody, type TemuParams } from './sign.ts';
 
 /** T17: who may use how much of an app key's quota while others wait, in order of precedence. */
@@ -50,6 +52,8 @@ export interface Store {
   accessToken: string;
   warehouseId: string | null;
   apiVersion: 'v1' | 'v2';
+  /** The secrets as they lie in the table: whether the row still has those that Temu refused. */
+  sealed: { appSecret: string; accessToken: string };
 }
 
 export interface CallOptions {
@@ -87,6 +91,7 @@ export interface TemuClientDeps {
   urls: Record<TemuHost, string>;
   timeoutMs: number;
   clock: () => number;
+  metrics: Metrics;
   log: Log;
 }
 
@@ -144,36 +149,43 @@ export function createTemuClient(deps: TemuClientDeps): TemuClient {
       };
       const sent = { sentAt: performance.now() };
       openOf(store.id).add(sent);
+      const ended = deps.metrics.request('temu');
+      const failed = (failure: Failure) => {
+        ended(failure.kind);
+        return { failure };
+      };
       const answer = await deps.http
         .request({
           url: deps.urls[host],
           method: 'POST',
+          api: 'temu',
           headers: { 'content-type': 'application/json' },
           body: signedBody({ ...common, ...params }, store.appSecret),
           timeoutMs: deps.timeoutMs,
           signal: options.signal,
         })
         .finally(() => {
-          slot.answered();
+          slot.answered(type);
           openOf(store.id).delete(sent);
         });
       if (!answer.ok) {
         const { failure } = answer;
         const lost = failure.kind === 'unknownOutcome' || options.effect !== undefined;
-        return {
-          failure: failure.kind === 'transient' || !lost ? failure : { ...failure, kind: undecided(options) },
-        };
+        return failed(
+          failure.kind === 'transient' || !lost ? failure : { ...failure, kind: undecided(options) },
+        );
       }
       const { status, headers, text } = answer.value;
       if (status === 429 || isThrottle(text)) {
         await deps.quota.hold(store.appKey, THROTTLE_HOLD_MS);
         deps.log.warn({ store: store.name, api: type, tries }, 'Temu: too fast; the account pauses');
+        const tooFast = failed({ kind: 'throttled', message: 'Temu: too many requests' });
         if (tries < THROTTLE_TRIES) continue;
-        return { failure: { kind: 'throttled', message: 'Temu: too many requests' } as Failure };
+        return tooFast;
       }
       if (status !== 200)
-        return { failure: { kind: undecided(options), message: `Temu answered HTTP ${status}` } as Failure };
-      return { text, date: headers.date };
+        return failed({ kind: undecided(options), message: `Temu answered HTTP ${status}` });
+      return { text, date: headers.date, ended };
     }
   }
 
@@ -192,8 +204,16 @@ export function createTemuClient(deps: TemuClientDeps): TemuClient {
       const sent = await attempt(store, host, api, params, options);
       if (sent.failure) return { ok: false, failure: sent.failure };
       const read = readEnvelope(sent.text);
+      const refusal = read.ok && read.value.kind === 'refused' ? read.value.refusal : undefined;
+      // another region's host may know neither the app nor its token: only the store's own host can refuse those
+      const notMine =
+        refusal !== undefined &&
+        (refusal.errorClass === 'wrongRegion' ||
+          isUnknownApp(refusal) ||
+          (refusal.errorClass === 'credentials' && host !== store.region));
+      const meant = refusal ? failureOf(refusal).kind : read.ok ? 'ok' : read.failure.kind;
+      sent.ended(notMine ? 'wrong_region' : meant);
       if (!read.ok) return options.effect ? fail('unknownOutcome', read.failure.message) : read;
-      const refusal = read.value.kind === 'refused' ? read.value.refusal : undefined;
 
       if (
         refusal?.errorClass === 'clock' &&
@@ -209,16 +229,12 @@ export function createTemuClient(deps: TemuClientDeps): TemuClient {
         );
         continue;
       }
-      // another region's host may know neither the app nor its token: only the store's own host can refuse those
-      const notMine =
-        refusal?.errorClass === 'wrongRegion' ||
-        (refusal?.errorClass === 'credentials' && host !== store.region);
       if (refusal && notMine) {
-        // an order is not to blame for a region, nor is the store when its list call works
+        // a region is one order's matter, while the store's list call works; an app or a token is always the store's
         const failure: Failure =
-          api === 'orderList'
-            ? { ...failureOf(refusal), kind: 'credentials' }
-            : { ...failureOf(refusal), kind: 'rejected' };
+          refusal.errorClass === 'wrongRegion' && api !== 'orderList'
+            ? { ...failureOf(refusal), kind: 'rejected' }
+            : failureOf(refusal);
         if (refusedBefore) return { ok: false, failure: host === store.region ? failure : refusedBefore };
         refusedBefore = failure;
         host = otherHost(store.region, host);

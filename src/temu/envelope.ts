@@ -23,6 +23,13 @@ const textOf = (level: Record<string, unknown>) =>
     : `Temu error ${level.errorCode}`;
 
 /**
+ * T18: Temu's words are shown, logged and kept, also where they repeat a buyer's mail address or phone number. Numbers
+ * without a plus sign are orders, parcels and SKUs.
+ */
+const withoutContacts = (text: string) =>
+  text.replace(/[^\s<>@"']+@[^\s<>@"']+/g, '…').replace(/\+\d[\d ()./-]{5,25}\d/g, '…');
+
+/**
  * Reads either envelope (T15): `{success, errorCode, errorMsg, result}` with the payload in `result` or in
  * `result.result`; both success flags count. Text that is not such an object is a `malformed` failure.
  */
@@ -46,9 +53,11 @@ export function readEnvelope(text: string): Result<TemuAnswer> {
 
   const code = Number(first.errorCode);
   const message = storable(
-    [...new Set(refusing.map((level) => textOf(level as Record<string, unknown>)))]
-      .join('; ')
-      .slice(0, MAX_MESSAGE),
+    withoutContacts(
+      [...new Set(refusing.map((level) => textOf(level as Record<string, unknown>)))]
+        .join('; ')
+        .slice(0, 2 * MAX_MESSAGE), // so that none is cut in half
+    ).slice(0, MAX_MESSAGE),
   );
   return ok({ kind: 'refused', refusal: { errorClass: classOf(code, message), code, message } });
 }

@@ -47,14 +47,16 @@ const CLASS_OF = new Map(
   ),
 );
 
-/** 4000000 is Temu's general system error, but with this text it means an app key that this host does not know. */
-const UNKNOWN_APP = /application information query is abnormal/i;
-/** "app_key not exists": also what a host says to another region's key. */
+/** "app_key not exists" */
 const NO_SUCH_APP = 3000026;
+/** Temu's general system error, but with this text it means an app key that the host does not know. */
+const SYSTEM_ERROR = 4000000;
+const UNKNOWN_APP = /application information query is abnormal/i;
+
+/** The host does not know the app key: it is mistyped, or another region's, and then another host knows it (T15). */
+export const isUnknownApp = ({ code, message }: { code: number; message: string }): boolean =>
+  code === NO_SUCH_APP || (code === SYSTEM_ERROR && UNKNOWN_APP.test(message));
 
 /** An unknown code is terminal for the piece of work, and its text is shown (T16). */
-export function classOf(code: number, message: string): ErrorClass {
-  if (code === 4000000 && UNKNOWN_APP.test(message)) return 'wrongRegion';
-  if (code === NO_SUCH_APP) return 'wrongRegion';
-  return CLASS_OF.get(code) ?? 'terminal';
-}
+export const classOf = (code: number, message: string): ErrorClass =>
+  isUnknownApp({ code, message }) ? 'credentials' : (CLASS_OF.get(code) ?? 'terminal');

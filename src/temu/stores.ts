@@ -19,6 +19,7 @@ export const openStore = (row: StoreRow, secrets: Secrets): Store => ({
   accessToken: secrets.decrypt(row.accessToken, secretContext(row.id, 'access_token')),
   warehouseId: row.warehouseId,
   apiVersion: row.apiVersion,
+  sealed: { appSecret: row.appSecret, accessToken: row.accessToken },
 });
 
 /** The store with its secrets, or undefined while it is paused or gone. */
@@ -86,7 +87,11 @@ export async function storeByName(db: Db, name: string): Promise<StoreRow> {
   );
 }
 
-/** New credentials: seals them and lets the store go on (T1). What it missed meanwhile is due at once. */
+/**
+ * New credentials: seals them and lets the store go on (T1). What it missed meanwhile is due at once. Without any, those
+ * it has are sealed anew with the current key, and a store that is paused stays so.
+ * @throws UserError when one that is not given does not open: with all three given a lost key is no hindrance
+ */
 export async function rotateStore(
   db: Db,
   secrets: Secrets,
@@ -94,11 +99,28 @@ export async function rotateStore(
   given: Partial<Credentials>,
 ): Promise<void> {
   const row = await storeByName(db, name);
-  const current = openStore(row, secrets);
+  const { appKey = row.appKey } = given;
+  const appSecret = given.appSecret ?? secrets.decrypt(row.appSecret, secretContext(row.id, 'app_secret'));
+  const accessToken =
+    given.accessToken ?? secrets.decrypt(row.accessToken, secretContext(row.id, 'access_token'));
   await db
     .update(temuStores)
-    .set(sealed(secrets, row.id, { ...current, ...given }))
+    .set(sealed(secrets, row.id, { appKey, appSecret, accessToken }))
     .where(eq(temuStores.id, row.id));
+  if (Object.values(given).some((value) => value !== undefined)) await resumeStore(db, name);
+}
+
+/** What can be changed of a store besides its credentials. */
+export type StoreChange = Partial<Pick<NewStore, 'region' | 'country' | 'warehouseId' | 'apiVersion'>>;
+
+/** Changes what was given, and lets the store go on: what was wrong before is tried again at once. */
+export async function changeStore(db: Db, name: string, change: StoreChange): Promise<void> {
+  const row = await storeByName(db, name);
+  await db.transaction(async (tx) => {
+    await tx.update(temuStores).set(change).where(eq(temuStores.id, row.id));
+    // which of Temu's hosts serves it was learnt for the old region (T15)
+    if (change.region) await tx.delete(temuStoreHosts).where(eq(temuStoreHosts.storeId, row.id));
+  });
   await resumeStore(db, name);
 }
 
@@ -145,7 +167,7 @@ export function remedyFor(failure: Failure, name: string): string {
     case 120011072:
     case 140020001:
     case 140020015:
-      return `the store is not of this region: check --region (EU, US or GLOBAL) against the store's seller centre and add it again`;
+      return `the store is not of this region: see in its seller centre which it is, then: orderfleet store change "${name}" --region EU, US or GLOBAL`;
     case 4000000:
     case 3000025:
     case 3000026:
@@ -156,10 +178,13 @@ export function remedyFor(failure: Failure, name: string): string {
   }
 }
 
-/** T1: this store stops, the others go on, one alert says what to do; new credentials resume it. */
+/**
+ * T1: this store stops, the others go on, one alert says what to do; new credentials resume it. A store that has been
+ * given others since is not stopped for its old ones.
+ */
 export async function pauseRefusedStore(
   db: Db | Tx,
-  store: Pick<Store, 'id' | 'name'>,
+  store: Pick<Store, 'id' | 'name' | 'appKey' | 'sealed'>,
   failure: Failure,
 ): Promise<void> {
   const reason = `Temu refused the store (${failure.code ?? 'no code'}: ${failure.message}); ${remedyFor(failure, store.name)}`;
@@ -167,9 +192,17 @@ export async function pauseRefusedStore(
     const [paused] = await tx
       .update(temuStores)
       .set({ active: false, pausedReason: reason })
-      .where(and(eq(temuStores.id, store.id), eq(temuStores.active, true)))
+      .where(
+        and(
+          eq(temuStores.id, store.id),
+          eq(temuStores.active, true),
+          eq(temuStores.appKey, store.appKey),
+          eq(temuStores.appSecret, store.sealed.appSecret),
+          eq(temuStores.accessToken, store.sealed.accessToken),
+        ),
+      )
       .returning({ id: temuStores.id });
-    if (!paused) return; // another worker was first, and has told
+    if (!paused) return; // another worker was first, and has told; or the credentials are new
     await tx.insert(notices).values({
       kind: 'store-paused',
       key: `store-paused-${store.id}-${crypto.randomUUID()}`,

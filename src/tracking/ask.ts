@@ -81,21 +81,25 @@ async function send(
 ): Promise<Answer> {
   const wanted = request(numbers);
   const slot = await deps.quotas.get(name)?.take(`tracker ${name}`, 'all', signal);
+  const ended = deps.metrics.request(name);
   const answer = await deps.http
     .request({
       ...wanted,
+      api: name,
       headers: { accept: 'application/json', ...wanted.headers, ...access.schemes[scheme]?.(secret) },
       timeoutMs: courier.timeoutMs,
       signal,
     })
     .finally(() => slot?.answered());
   // asking changes nothing over there: a lost answer is simply asked for again
-  if (!answer.ok)
-    return {
-      is: 'read',
-      result: fail(answer.failure.kind === 'malformed' ? 'malformed' : 'transient', answer.failure.message),
-    };
-  return readAnswer(answer.value, () => courier.read(answer.value, numbers, deps.clock()), deps.clock());
+  const read: Answer = answer.ok
+    ? readAnswer(answer.value, () => courier.read(answer.value, numbers, deps.clock()), deps.clock())
+    : {
+        is: 'read',
+        result: fail(answer.failure.kind === 'malformed' ? 'malformed' : 'transient', answer.failure.message),
+      };
+  ended(read.is === 'too fast' ? 'throttled' : read.result.ok ? 'ok' : read.result.failure.kind);
+  return read;
 }
 
 /** What every API means by its status; the rest is the courier's to read. */

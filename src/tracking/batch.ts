@@ -5,6 +5,7 @@ import { type JobContext, type Outcome, Wait } from '../queue/handle.ts';
 import { applyAnswer, lockParcels } from './apply.ts';
 import { type Asked, ask } from './ask.ts';
 import type { Tracker } from './catalogue.ts';
+import { type Claim, ClaimLost, claimBatch, endBatch, giveBack, renew, whyNot } from './claim.ts';
 import type { Item } from './courier.ts';
 import { LEASE_MS, type TrackingDeps } from './deps.ts';
 import type { BatchJob } from './queues.ts';
@@ -28,19 +29,6 @@ const NUMBER = /^[\w./-]{1,60}$/;
 
 export interface BatchTimes {
   leaseMs: number;
-}
-
-interface Claim {
-  runId: string;
-  no: number;
-  token: string;
-  attempts: number;
-  shipmentIds: string[];
-}
-
-/** Another worker has the batch now: its outcome counts, not ours. */
-class ClaimLost extends Error {
-  override name = 'ClaimLost';
 }
 
 /** Handler of a tracker's queue (C3): asks for a batch of parcels and writes what the courier says of them. */
@@ -88,72 +76,6 @@ async function onThrown(
   const message = `our own mistake: ${messageOf(error)}`;
   deps.log.error({ tracker: tracker.name, run: claim.runId, no: claim.no, err: message }, 'batch');
   return await onFailure(deps, tracker, claim, { requests: 0, tooFast: false }, { kind: 'bug', message });
-}
-
-/** Takes a due batch of a run that goes on; not while its tracker waits (C10) or has been stopped since (C11). */
-async function claimBatch(
-  { db, clock }: TrackingDeps,
-  { name }: Tracker,
-  { runId, no }: BatchJob,
-  redelivered: boolean,
-  leaseMs: number,
-): Promise<Claim | undefined> {
-  const now = new Date(clock());
-  const token = crypto.randomUUID();
-  const [row] = await db.$client<{ attempts: number; shipmentIds: string[] }[]>`
-    update tracking_batches b set state = 'working', claim = ${token}, attempts = b.attempts + 1,
-      due_at = ${new Date(clock() + leaseMs)}
-    from tracking_runs r join trackers t on t.name = r.tracker
-    where r.id = b.run_id and r.id = ${runId} and r.tracker = ${name} and r.state = 'running' and b.no = ${no}
-      and (b.due_at <= ${now} or ${redelivered}) and b.state in ('pending', 'working')
-      and (t.waiting_until is null or t.waiting_until <= ${now})
-      and (t.stopped_at is null or t.stopped_at <= r.started_at)
-    returning b.attempts, b.shipment_ids as "shipmentIds"`;
-  return row && { runId, no, token, ...row };
-}
-
-/** A batch that waits for the quota, or for others to log in, stays its worker's. */
-const renew = ({ db, clock }: TrackingDeps, { runId, no, token }: Claim, leaseMs: number) =>
-  db.$client`
-    update tracking_batches set due_at = ${new Date(clock() + leaseMs)}
-    where run_id = ${runId} and no = ${no} and claim = ${token} and state = 'working'`;
-
-/**
- * Clocks of two machines differ by less than this: a job that comes that early is early, not needless. Were it to end,
- * its id would be used up, and the batch could not be offered again.
- */
-const EARLY_MS = minutes(1);
-const MOMENT_MS = 100;
-
-/** @throws Wait when the batch's turn is yet to come */
-async function whyNot({ db, clock }: TrackingDeps, { name }: Tracker, job: BatchJob): Promise<Outcome> {
-  const now = clock();
-  const [row] = await db.$client<{ waitingUntil: Date | null; dueAt: Date; state: string }[]>`
-    select t.waiting_until as "waitingUntil", b.due_at as "dueAt", b.state
-    from tracking_batches b join tracking_runs r on r.id = b.run_id join trackers t on t.name = r.tracker
-    where t.name = ${name} and b.run_id = ${job.runId} and b.no = ${job.no} and r.state = 'running'
-      and b.state in ('pending', 'working') and (t.stopped_at is null or t.stopped_at <= r.started_at)`;
-  if (row) {
-    const waitMs = (row.waitingUntil?.getTime() ?? 0) - now;
-    if (waitMs > 0) throw new Wait(waitMs, 'the courier told us to wait');
-    const earlyMs = row.dueAt.getTime() - now;
-    // not early at all: the wait ended between two looks, or it was handed back this very moment
-    if (row.state === 'pending' && earlyMs <= EARLY_MS)
-      throw new Wait(Math.max(MOMENT_MS, earlyMs), 'due in a moment');
-  }
-  return { outcome: 'nothing to do' };
-}
-
-/** Due again: at once, or after `ms`; `spent` false gives the attempt back. */
-async function giveBack(
-  { db, clock }: TrackingDeps,
-  { runId, no, token }: Claim,
-  { spent, ms = 0, error = null }: { spent: boolean; ms?: number; error?: string | null },
-): Promise<void> {
-  await db.$client`
-    update tracking_batches set state = 'pending', claim = null, error = ${error}, due_at = ${new Date(clock() + ms)},
-      attempts = greatest(0, attempts - ${spent ? 0 : 1})
-    where run_id = ${runId} and no = ${no} and claim = ${token} and state = 'working'`;
 }
 
 async function track(
@@ -219,20 +141,6 @@ async function settle(
 const touch = (sql: TransactionSql, ids: readonly string[], now: number) =>
   ids.length > 0 &&
   sql`update shipments set last_tracked_at = ${new Date(now)} where id = any(${ids as string[]}::uuid[])`;
-
-/** From now on its due_at is the time of its end. @throws ClaimLost */
-async function endBatch(
-  sql: TransactionSql,
-  { runId, no, token }: Claim,
-  state: 'done' | 'failed' | 'split',
-  error: string | null,
-  now: number,
-): Promise<void> {
-  const ended = await sql`
-    update tracking_batches set state = ${state}, error = ${error}, claim = null, due_at = ${new Date(now)}
-    where run_id = ${runId} and no = ${no} and claim = ${token} and state = 'working' returning 1`;
-  if (ended.length === 0) throw new ClaimLost();
-}
 
 /** One action for each kind of failure. */
 async function onFailure(

@@ -91,12 +91,14 @@ function slackKind({ courier }: Tracker, parcel: Parcel, news: News, now: number
 
 /**
  * An order shows the parcel that is still on its way, the one booked last if there are several, else the last one. A
- * parcel that was booked again is history: what its old number still says changes nothing of the order.
+ * parcel that was booked again is history: what its old number still says changes nothing of the order. One that is booked
+ * after the end makes the order booked again: a trigger does that, whoever writes it (drizzle/0011).
  */
 async function setOrderCodes(sql: TransactionSql, changed: readonly string[]): Promise<void> {
   const codes = Object.entries(CODES).map(([status, code]) => ({ status, code }));
   const finals = STATUSES.filter(isFinal);
-  // two parcels of one order that end at the same moment: the second one sees the first one's end
+  // two parcels of one order that end at the same moment: the second one sees the first one's end. And whoever books the
+  // next parcel holds the order's key: either we see that parcel, or it sees this end (drizzle/0011)
   await sql`
     select 1 from orders where id in (select order_id from shipments where id = any(${changed as string[]}::uuid[]))
     order by id for update`;

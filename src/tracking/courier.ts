@@ -44,7 +44,30 @@ export interface Courier<S extends z.ZodRawShape = z.ZodRawShape> {
   read(response: HttpResponse, asked: readonly string[], now: number): Result<Map<string, Item>>;
   /** What a word of `Scan.word` means by itself, for parcels that showed it before the tables had it (C6). */
   meaning(word: string): Status | 'unchanged' | undefined;
+  /** C14: what it sends on its own; undefined: nothing, or nothing that we take. */
+  push?: Push;
 }
+
+/**
+ * C14: a courier's webhook. Couriers that share an address share its headers and its secret, too; each reads the bodies
+ * for its own parcels.
+ */
+export interface Push {
+  /** It comes to POST /webhooks/<path>, for each of these; the first one is its name in answers and logs. */
+  paths: readonly [string, ...string[]];
+  /** Headers that may carry the secret, in lower case; alone, or behind the word Bearer or Token. */
+  headers: readonly [string, ...string[]];
+  /** The variable among `settings` that holds the secret; without it the address is closed. */
+  secret: string;
+  /**
+   * Reads a body, which is any JSON; never throws.
+   * @param now epoch milliseconds
+   * @returns each parcel's scan with the number that it names; what has no number or no status is left out
+   */
+  read(body: unknown, now: number): Pushed[];
+}
+
+export type Pushed = readonly [number: string, scan: Scan];
 
 export interface Limit {
   max: number;

@@ -2,6 +2,7 @@ import type { Db } from '../db/client.ts';
 import type { Secrets } from '../db/secrets.ts';
 import type { Http } from '../http.ts';
 import type { Log } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
 import type { Queues } from '../queue/queues.ts';
 import type { Quota } from '../quota.ts';
 import type { Tracker } from './catalogue.ts';
@@ -21,6 +22,7 @@ export interface TrackingBase {
 /** What its handlers need besides. */
 export interface TrackingDeps extends TrackingBase {
   http: Http;
+  metrics: Metrics;
   secrets: Secrets;
   /** The account of each limited tracker, by its name. */
   quotas: ReadonlyMap<string, Quota>;

@@ -9,10 +9,13 @@ import { createWaits } from './waits.ts';
 export { createTrackers, type Tracker, trackingSettings } from './catalogue.ts';
 export type { TrackingDeps } from './deps.ts';
 export {
+  FRESHNESS_MINUTES,
   runOverviews,
   type TrackerOverview,
+  type TrackingOverview,
   trackingOverview,
 } from './overview.ts';
+export { applyPush, type PushAddress, pushAddresses } from './push.ts';
 export { queueOf } from './queues.ts';
 export {
   mapWord,
@@ -22,6 +25,7 @@ export {
   unmapWord,
 } from './rulings.ts';
 export { startRun } from './runs.ts';
+export { tokenContext } from './secret.ts';
 export { STATUSES } from './status.ts';
 export { type TrackingStory, trackingStories } from './story.ts';
 export { trackingTasks } from './tasks.ts';

@@ -45,6 +45,10 @@ export interface TrackerOverview {
   neverAsked: number;
   /** When the one was asked for whose turn was longest ago; null: none was asked for yet. */
   oldestAskedAt: Date | null;
+  /** The same parcels by status. */
+  statuses: Record<string, number>;
+  /** Those that were asked for, by how long ago: up to each of FRESHNESS_MINUTES, then longer ago. */
+  freshness: number[];
   lastRun: RunOverview | null;
   nextRunAt: Date | null;
   /** C10; null when it does not wait now. */
@@ -74,7 +78,12 @@ export interface TrackingOverview {
   openWords: number;
 }
 
-type TrackerRow = Omit<TrackerOverview, 'title' | 'off' | 'parcels' | 'neverAsked' | 'oldestAskedAt'>;
+/** Ages of words that are told apart: a round or so, several, too old. In minutes. */
+export const FRESHNESS_MINUTES = [10, 30, 120] as const;
+
+/** What is counted from the parcels. */
+type Counted = 'parcels' | 'neverAsked' | 'oldestAskedAt' | 'statuses' | 'freshness';
+type TrackerRow = Omit<TrackerOverview, 'title' | 'off' | Counted>;
 
 /**
  * How all trackers stand. Costs grow with the parcels that are followed and with a day's changes, not with what is
@@ -94,10 +103,7 @@ export async function trackingOverview(
         skipped_at as "skippedAt", skipped_reason as "skippedReason"
       from trackers`,
     lastRuns(db),
-    sql<{ tracker: string; status: string; parcels: number; neverAsked: number; oldest: Date | null }[]>`
-      select tracked_by as tracker, status, count(*)::int as parcels, min(last_tracked_at) as oldest,
-        count(*) filter (where last_tracked_at is null)::int as "neverAsked"
-      from shipments where tracked_by is not null group by tracked_by, status`,
+    followedParcels(db, now),
     sql<{ counts: Record<string, number> | null; last: Date | null }[]>`
       select jsonb_object_agg(status, n) as counts, max(last) as last from (
         select status, count(*)::int as n, max(recorded_at) as last from shipment_events
@@ -118,6 +124,10 @@ export async function trackingOverview(
           (oldest, one) => (one.oldest && (!oldest || one.oldest < oldest) ? one.oldest : oldest),
           null,
         ),
+        statuses: inOrder(Object.fromEntries(own.map((one) => [one.status, one.parcels]))),
+        freshness: [...FRESHNESS_MINUTES, 0].map((_, step) =>
+          own.reduce((sum, one) => sum + (one.ages[step] ?? 0), 0),
+        ),
         lastRun: runs.find((run) => run.tracker === tracker.name) ?? null,
       };
     }),
@@ -135,12 +145,39 @@ export async function trackingOverview(
   };
 }
 
+interface FollowedParcels {
+  tracker: string;
+  status: string;
+  parcels: number;
+  neverAsked: number;
+  oldest: Date | null;
+  /** As TrackerOverview.freshness. */
+  ages: number[];
+}
+
+/** Parcels that are followed, by tracker and status. */
+const followedParcels = ({ $client: sql }: Db, now: number) => {
+  const [first, second, third] = FRESHNESS_MINUTES.map((minutes) => new Date(now - minutes * 60_000)) as [
+    Date,
+    Date,
+    Date,
+  ];
+  return sql<FollowedParcels[]>`
+    select tracked_by as tracker, status, count(*)::int as parcels, min(last_tracked_at) as oldest,
+      count(*) filter (where last_tracked_at is null)::int as "neverAsked",
+      array[count(*) filter (where last_tracked_at >= ${first}),
+        count(*) filter (where last_tracked_at < ${first} and last_tracked_at >= ${second}),
+        count(*) filter (where last_tracked_at < ${second} and last_tracked_at >= ${third}),
+        count(*) filter (where last_tracked_at < ${third})]::int[] as ages
+    from shipments where tracked_by is not null group by tracked_by, status`;
+};
+
 const NOT_SET_UP = 'not set up yet: the scheduler does it when it starts';
 
 function standing(
   { name, courier, connection, off }: Tracker,
   row: TrackerRow | undefined,
-): Omit<TrackerOverview, 'parcels' | 'neverAsked' | 'oldestAskedAt'> {
+): Omit<TrackerOverview, Counted> {
   const nothing = { stoppedAt: null, stoppedReason: null, skippedAt: null, skippedReason: null };
   if (!row)
     return {

@@ -1,4 +1,5 @@
 import type { Sql, TransactionSql } from 'postgres';
+import { turnId } from '../queue/turn.ts';
 import type { Tracker } from './catalogue.ts';
 import type { TrackingBase } from './deps.ts';
 import { queueOf } from './queues.ts';
@@ -120,14 +121,12 @@ export async function offerBatches(
       order by b.no limit ${OFFERED_MOST} for update of b skip locked)
     update tracking_batches b set offered_at = ${now} from due where b.run_id = due.run_id and b.no = due.no
     returning b.run_id as "runId", b.no, floor(extract(epoch from b.due_at) * 1000)::text as due`;
-  // an hour later the id is another one: whatever used this one up, the batch comes back
-  const hour = Math.floor(clock() / 3_600_000);
   await queues.add(
     queueOf(tracker),
     due
       .sort((a, b) => a.no - b.no)
       .map(({ runId, no, due }) => ({
-        id: `${runId}-${no}-${due}-${hour}`,
+        id: turnId(`${runId}-${no}`, due, now.getTime()),
         payload: { v: 1 as const, runId, no },
         first,
       })),

@@ -1,5 +1,6 @@
 import type { TransactionSql } from 'postgres';
-import { fail, messageOf, ok, type Result } from '../errors.ts';
+import type { Secrets } from '../db/secrets.ts';
+import { fail, messageOf, ok, type Result, UserError } from '../errors.ts';
 import type { Tracker } from './catalogue.ts';
 import type { Login, Token } from './courier.ts';
 import type { TrackingDeps } from './deps.ts';
@@ -42,6 +43,8 @@ interface Stored {
 
 const context = (name: string) => `trackers.token of ${name}`;
 
+export { context as tokenContext };
+
 /**
  * The secret of a tracker (C11): its key, or the token that the fleet shares. A token that is missing, about to expire
  * or refused is fetched by one worker of the fleet, while the others wait for it.
@@ -82,9 +85,13 @@ export async function secretOf(
     const waitMs = (now.waitingUntil?.getTime() ?? 0) - deps.clock();
     if (waitMs > 0) return fail('throttled', now.waitingReason ?? 'waits', { retryAfterMs: waitMs });
     const age = now.fetchedAt ? deps.clock() - now.fetchedAt.getTime() : Number.POSITIVE_INFINITY;
-    if (refused !== undefined && age < RENEW_EVERY_MS)
+    // processes with different CREDENTIALS_KEYs take each other's tokens for none: no reason to hammer the login
+    const locked = now.token !== null && opened(deps.secrets, tracker.name, now.token) === undefined;
+    if ((refused !== undefined || locked) && age < RENEW_EVERY_MS)
       return fail('notReady', 'its token was renewed a moment ago', { retryAfterMs: RENEW_EVERY_MS - age });
-    const token = await logIn(deps, login, signal, now.waits);
+    const ended = deps.metrics.request(tracker.name);
+    const token = await logIn(deps, tracker, login, signal, now.waits);
+    ended(token.ok ? 'ok' : token.failure.kind);
     if (token.ok) {
       await keep(deps, tracker, token.value, sql);
       return ok({ value: token.value.value, scheme });
@@ -146,7 +153,7 @@ function usable(
   const early = Math.min(renewBeforeMs, (expiresAt.getTime() - fetchedAt.getTime()) / 2);
   const from = Math.max(expiresAt.getTime() - early, renewAt?.getTime() ?? 0);
   if (Math.min(from, expiresAt.getTime()) <= clock()) return undefined;
-  const value = secrets.decrypt(token, context(name));
+  const value = opened(secrets, name, token);
   return value === refused ? undefined : value;
 }
 
@@ -158,18 +165,29 @@ function stillGood(
   refused: string | undefined,
 ): string | undefined {
   if (!token || !expiresAt || expiresAt.getTime() <= clock()) return undefined;
-  const value = secrets.decrypt(token, context(name));
+  const value = opened(secrets, name, token);
   return value === refused ? undefined : value;
+}
+
+/** @returns undefined when it was sealed with a key that is gone: another one is fetched */
+function opened(secrets: Secrets, name: string, token: string): string | undefined {
+  try {
+    return secrets.decrypt(token, context(name));
+  } catch (error) {
+    if (error instanceof UserError) return undefined;
+    throw error;
+  }
 }
 
 /** @param waits how often in a row the tracker has been made to wait */
 async function logIn(
   { http, clock }: TrackingDeps,
+  { name }: Tracker,
   login: Login,
   signal: AbortSignal,
   waits: number,
 ): Promise<Result<Token>> {
-  const answer = await http.request({ ...login.request, timeoutMs: LOGIN_TIMEOUT_MS, signal });
+  const answer = await http.request({ ...login.request, api: name, timeoutMs: LOGIN_TIMEOUT_MS, signal });
   const againMs = Math.min(MAX_WAIT_MS, LOGIN_AGAIN_MS * 2 ** waits);
   const later = (why: string, ms = againMs) => fail('throttled', `login: ${why}`, { retryAfterMs: ms });
   if (!answer.ok) return later(answer.failure.message);

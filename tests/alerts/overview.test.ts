@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { deliveryOverview, openNotices } from '../../src/alerts/index.ts';
-import { addStore, pauseRefusedStore, resumeStore } from '../../src/temu/stores.ts';
+import type { Store } from '../../src/temu/client.ts';
+import { activeStore, addStore, pauseRefusedStore, resumeStore } from '../../src/temu/stores.ts';
 import { orderfleet } from '../cli/orderfleet.ts';
 import { reapProcesses } from '../support/process.ts';
 import { asSlack, type Receiver, SLACK_TOKEN, startReceiver } from './receiver.ts';
@@ -63,8 +64,10 @@ describe('what needs a person', () => {
       ...{ name: 'my-shop', region: 'EU', country: 'RO', apiVersion: 'v1' },
       ...{ appKey: 'k', appSecret: 's', accessToken: 't' },
     });
-    const pause = () =>
-      pauseRefusedStore(db, { id, name: 'my-shop' }, { kind: 'credentials', message: 'token expired' });
+    const pause = async () => {
+      const store = (await activeStore(db, secrets, id)) as Store;
+      await pauseRefusedStore(db, store, { kind: 'credentials', message: 'token expired' });
+    };
     await pause();
     await stand.turn();
     expect(await open()).toEqual([expect.stringContaining('my-shop: Temu refused the store')]);

@@ -87,6 +87,7 @@ describe('C12: Slack', () => {
 
   test('a payload of an unforeseen shape is told as well as it can be, and holds up nothing', async () => {
     await stand.notice('lost', { order: { nested: true }, at: 'yesterday', awb: 42 });
+    stand.advance(1); // of one millisecond each could be the first
     await stand.notice('lost', {});
     await stand.turn();
     expect(slack.posts).toEqual([{ channel: 'CLOST', text: '*🔎 2 parcels lost*\n• AWB 42\n• lost' }]);

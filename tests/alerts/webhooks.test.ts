@@ -1,6 +1,8 @@
-import { createHmac } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { deliveryOverview } from '../../src/alerts/overview.ts';
 import { askedToWait } from '../../src/alerts/retry-after.ts';
+import { createSecrets } from '../../src/db/secrets.ts';
 import { until } from '../support/until.ts';
 import { type Received, type Receiver, type Reply, startReceiver } from './receiver.ts';
 import { type AlertStand, startAlertStand } from './stand.ts';
@@ -115,6 +117,32 @@ describe('C12: webhooks', () => {
     expect(receiver.received[0]?.body).not.toMatch(/98765|Asha/);
   });
 
+  test('R5: an endpoint whose secret does not open fails visibly, and goes on when the key is back', async () => {
+    const { id } = await stand.endpoint(`${receiver.url}/crm`, ['order.rto']);
+    const sql = stand.deps.db.$client;
+    const [sealed] = await sql<{ secret: string }[]>`select secret from webhook_endpoints where id = ${id}`;
+    const other = createSecrets([randomBytes(32)]);
+    await sql`update webhook_endpoints set secret = ${other.encrypt('x', `webhook_endpoints.secret of ${id}`)} where id = ${id}`;
+    const notice = await event(id);
+    expect(await stand.turn()).toMatchObject([{ outcome: 'its secret does not open' }]);
+    expect(await stand.row(notice)).toMatchObject({
+      state: 'pending',
+      error: expect.stringContaining('sealed'),
+    });
+    await sql`update webhook_endpoints set secret = ${sealed?.secret ?? ''} where id = ${id}`;
+    await stand.next();
+    expect(await stand.row(notice)).toMatchObject({ state: 'sent' });
+
+    await sql`update webhook_endpoints set secret = ${other.encrypt('x', `webhook_endpoints.secret of ${id}`)} where id = ${id}`;
+    const lost = await event(id);
+    stand.advance(26 * HOUR);
+    await stand.turn();
+    expect(await stand.row(lost)).toMatchObject({
+      state: 'failed',
+      error: expect.stringContaining('sealed'),
+    });
+  });
+
   test('T18: an order whose data has been erased goes out without a phone', async () => {
     const { id } = await stand.endpoint(`${receiver.url}/crm`, ['order.rto']);
     const sql = stand.deps.db.$client;
@@ -178,6 +206,8 @@ describe('C12: webhooks', () => {
     expect(hours).toBeGreaterThan(22);
     expect(hours).toBeLessThan(32);
     expect(await stand.row(notice)).toMatchObject({ state: 'failed', error: 'HTTP 503', attempts: 32 });
+    // O4: seen on the day on which it was given up, which is not the one on which it was written
+    expect((await deliveryOverview(stand.deps.db, stand.deps.clock())).failed).toBe(1);
   }, 60_000);
 
   test('an endpoint in trouble is asked now and then, spends no try of what waits, and holds up no other', async () => {

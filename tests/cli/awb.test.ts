@@ -173,11 +173,13 @@ test('A4: carriers list, pin and unpin; a pin sends what was parked for it', asy
   });
   expect(listed.data.pins).toEqual([]);
 
-  const [noNumber, noStore] = await Promise.all([
+  const [noNumber, notTemus, noStore] = await Promise.all([
     run('carriers', 'pin', 'fan', 'FAN Courier', '--store', SHOP.name),
+    run('carriers', 'pin', 'fan', '12345', '--store', SHOP.name),
     run('carriers', 'pin', 'fan', '910000101', '--store', 'nobody'),
   ]);
   expect(noNumber.code).toBe(2);
+  expect(notTemus).toMatchObject({ code: 2, output: expect.stringContaining('Temu has no carrier 12345') });
   expect(noStore.output).toContain('corner-shop');
   const pinned = await json('carriers', 'pin', 'fan', '910000101', '--store', SHOP.name);
   expect(pinned).toEqual({

@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import os from 'node:os';
+import path from 'node:path';
 import { expect, test, vi } from 'vitest';
 import { createEmptyDatabase } from '../support/database.ts';
 import { freePort } from '../support/until.ts';
-import { orderfleet } from './orderfleet.ts';
+import { orderfleet, orderfleetProcess } from './orderfleet.ts';
 
 // a dozen processes of a second each, on a machine that may be busy
 vi.setConfig({ testTimeout: 60_000 });
@@ -98,6 +100,25 @@ test('what is away is named in a line, without a stack', async () => {
     }),
   );
   await database.drop();
+});
+
+test('O6: every command has a --help with examples', async () => {
+  const help = async (...args: string[]) =>
+    (await orderfleet([...args, '--help'], { ORDERFLEET_HOME })).stdout;
+  const commands = [...(await help()).matchAll(/^ {2}(\w+) /gm)].flatMap(([, name]) => (name ? [name] : []));
+  expect(commands).toEqual(expect.arrayContaining(['up', 'store', 'sync', 'doctor', 'webhooks']));
+  for (const command of commands.filter((name) => name !== 'help' && name !== 'orderfleet'))
+    expect(await help(command)).toMatch(new RegExp(`\\nExamples?:\\n.*orderfleet ${command}`));
+});
+
+test('O7: up names a wrong setting of a courier itself, before it starts anything', async () => {
+  const { code, output } = await orderfleetProcess(['up'], {
+    ...{ ORDERFLEET_HOME: path.join(os.tmpdir(), `none-${randomBytes(4).toString('hex')}`) },
+    ...{ DELHIVERY_B2C_LIMIT: 'fast', CREDENTIALS_KEY },
+  });
+  expect(code).toBe(2);
+  expect(output).toMatch(/^ {2}DELHIVERY_B2C_LIMIT holds "fast"; it wants /m);
+  expect(output).not.toMatch(/worker ended/);
 });
 
 test('wrong usage ends with 2 and a clear line', async () => {

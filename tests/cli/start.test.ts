@@ -14,9 +14,16 @@ import {
   temporaryHome,
 } from './orderfleet.ts';
 
-test('npm start: orders arrive from the stand-in, all of it ends together, and a second start goes on', async () => {
+test('O1: npm start: orders arrive from the stand-in, all of it ends together, and a second start goes on', async () => {
   const home = await temporaryHome();
-  const env = { ORDERFLEET_HOME: home, TEMU_QPS: '200' };
+  // the demo has more orders and parcels than are looked at here: what nobody waits for is not to cost much
+  const env = {
+    ORDERFLEET_HOME: home,
+    TEMU_QPS: '10',
+    TRACKERS: 'none',
+    // a real account: the stand-in leaves it alone, and all that belongs to it
+    SHIPROCKET_URL: 'http://127.0.0.1:1/',
+  };
   const start = async () => {
     const demo = endedWithItsFamily(startProcess('sandbox/demo.ts', { env, cwd: home }));
     await demo.waitForLine(/^Orderfleet is up\.$/, STARTED);
@@ -38,10 +45,22 @@ test('npm start: orders arrive from the stand-in, all of it ends together, and a
   const before = await until(
     async () => {
       const orders = await stored();
-      return orders.length >= 30 && orders;
+      return orders.length >= 10 && orders;
     },
-    { timeoutMs: 60_000, what: 'thirty orders' },
+    { timeoutMs: 60_000, what: 'ten orders' },
   );
+  // O5: a worker that is added by hand in this directory may ask the couriers, too
+  expect(await fleetEnv()).toMatchObject({ DELHIVERY_AUTH_TOKEN_B2C: expect.stringMatching(/\S/) });
+  const { SHIPROCKET_URL, ...fleet } = await fleetEnv();
+  expect(SHIPROCKET_URL).toBe(env.SHIPROCKET_URL);
+  expect(Object.keys(fleet).filter((name) => name.startsWith('SHIPROCKET_'))).toEqual([]);
+  expect(fleet).toMatchObject({
+    DELHIVERY_B2C_EVERY: '60',
+    DELHIVERY_B2B_EVERY: '60',
+    DELHIVERY_FALLBACK_EVERY: '60',
+    VELOCITY_EVERY: '60',
+  });
+  expect(first.output()).not.toMatch(/Stand-ins run .*SHIPROCKET/);
   const demoStores = await stores();
   expect(demoStores).toEqual([{ name: 'demo-de' }, { name: 'demo-jp' }, { name: 'demo-ro' }]);
   const all = await family(first.pid);

@@ -74,12 +74,46 @@ test('a store is added, listed, paused, resumed and given new credentials', asyn
     output: 'There is no store named "her shop". There are: "my shop"\n',
   });
 
-  const otherKey = await orderfleet(['store', 'rotate', 'my shop'], {
-    ...env,
-    CREDENTIALS_KEY: randomBytes(32).toString('base64'),
+  // what was given with the store is changed; a host that was learnt for the old region is forgotten
+  await sql`insert into temu_store_hosts (store_id, api, host) select id, 'orderList', 'EU' from temu_stores`;
+  const changed = await run(
+    ...['store', 'change', 'my shop', '--region', 'US', '--country', 'us', '--api', 'v1'],
+  );
+  expect(changed).toMatchObject({ code: 0, output: 'Store "my shop" is changed and goes on.\n' });
+  expect(await read()).toMatchObject({
+    region: 'US',
+    country: 'US',
+    api_version: 'v1',
+    warehouse_id: 'WH-7',
   });
+  expect(await sql`select * from temu_store_hosts`).toEqual([]);
+  expect(await run('store', 'change', 'my shop')).toMatchObject({
+    code: 2,
+    output: 'Say what to change: --region, --country, --warehouse or --api.\n',
+  });
+
+  // new credentials ask again for what the old ones were not allowed
+  await sql`insert into temu_api_pauses (store_id, api, reason, retry_at)
+    select id, 'orderAmount', 'no scope', now() + interval '1 hour' from temu_stores`;
+  await run('store', 'rotate', 'my shop', '--access-token', 'token-3');
+  expect(await sql`select retry_at <= now() as now from temu_api_pauses`).toEqual([{ now: true }]);
+
+  // sealed anew, and nothing else: who was paused by hand stays so
+  await run('store', 'pause', 'my shop', '--reason', 'holidays');
+  const before = await read();
+  const resealed = await run('store', 'rotate', 'my shop');
+  expect(resealed.output).toBe('The credentials of store "my shop" are sealed with the current key.\n');
+  expect(await read()).toMatchObject({ active: false });
+  expect((await read())?.access_token).not.toBe(before?.access_token);
+
+  const newKey = { ...env, CREDENTIALS_KEY: randomBytes(32).toString('base64') };
+  const otherKey = await orderfleet(['store', 'rotate', 'my shop'], newKey);
   expect(otherKey.code).toBe(2);
   expect(otherKey.output).toMatch(/was sealed with key \w+, which is neither CREDENTIALS_KEY nor/);
+  // with all of them given a lost key is no hindrance
+  const given = ['--app-key', 'key-4', '--app-secret', 'secret-4', '--access-token', 'token-4'];
+  expect(await orderfleet(['store', 'rotate', 'my shop', ...given], newKey)).toMatchObject({ code: 0 });
+  expect(await read()).toMatchObject({ app_key: 'key-4', active: true });
   await sql.end();
   await database.drop();
 }, 40_000);

@@ -117,6 +117,37 @@ test('sync waits for every order, and explain tells the story of each kind', asy
   expect(status.output + statusJson.output).not.toContain('its-');
 }, 60_000);
 
+test('R3: sync --failed tries orders again that were set aside, once what stood in their way is mended', async () => {
+  const { $client: sql } = stack.fleet.db;
+  const aside = () => sql`select parent_order_sn as sn, error from temu_order_inbox where state = 'failed'`;
+  const [before] = await aside();
+  expect(before?.error).toBe('its list item cannot be read');
+  // nothing is mended: it is set aside again, with the field that is at fault. Temu's copy does not come in between
+  await sql`update temu_order_inbox set payload = jsonb_set(payload, '{orderList}', '7'), update_time = now()
+    where state = 'failed'`;
+  const still = await run('sync', '--failed', '--wait', '--json');
+  expect(still.code).toBe(1);
+  expect(JSON.parse(still.stdout)).toMatchObject([{ store: 'corner-shop', failed: 1 }]);
+  expect((await aside())[0]?.error).toMatch(/^Temu's list item cannot be read: orderList: /);
+
+  await sql`update temu_order_inbox f set payload = jsonb_set(f.payload, '{orderList}', o.payload->'orderList')
+    from temu_order_inbox o where f.state = 'failed' and o.parent_order_sn = (
+      select parent_order_sn from temu_order_inbox where state <> 'failed' limit 1)`;
+  const mended = await run('sync', '--failed', '--wait');
+  expect(mended).toMatchObject({ code: 0, output: expect.stringContaining('All orders are settled.') });
+  expect(await aside()).toEqual([]);
+}, 60_000);
+
+test('sync reads a window now that failed before, and its old error is no failure of this one', async () => {
+  const { $client: sql } = stack.fleet.db;
+  await sql`
+    insert into temu_sync_windows (store_id, window_start, window_end, due_at, error, attempts)
+    select id, now() - interval '1 hour', now() - interval '10 seconds', now() + interval '15 minutes', 'HTTP 502', 5
+    from temu_stores where name = 'corner-shop'`;
+  const synced = await run('sync', '--store', 'corner-shop', '--wait');
+  expect(synced).toMatchObject({ code: 0, output: expect.stringContaining('All orders are settled.') });
+}, 60_000);
+
 test('sync ends with 1 and says why: refused credentials, a paused store', async () => {
   await run(...addFlags(stranger));
   const refused = await run('sync', '--store', 'stranger', '--wait', '--json');

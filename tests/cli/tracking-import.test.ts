@@ -72,6 +72,14 @@ test('O6: shipments import says what came in, what was known, and what was refus
 test('O6: a file that is none ends with 2 and a line that says what to do', async () => {
   const binary = path.join(folder, 'parcels.xlsx');
   await writeFile(binary, Buffer.from('PK\u0003\u0004and so on'));
+  const own = path.join(folder, 'own.csv');
+  await writeFile(own, `${HEADER}\nshopify,1,Delhivery,2026-04-01,,\n`);
+  const sameFile = await run(own, '--refused', path.join(folder, '..', path.basename(folder), 'own.csv'));
+  expect(sameFile).toMatchObject({
+    code: 2,
+    output: expect.stringMatching(/own\.csv is the file that is imported: --refused wants another one\n$/),
+  });
+  expect(await readFile(own, 'utf8')).toContain('shopify,1'); // and it still holds its lines
   const [workbook, missing, directory, zone] = await Promise.all([
     run(binary),
     run(path.join(folder, 'none.csv')),

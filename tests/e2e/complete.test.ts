@@ -126,7 +126,11 @@ describe('two stores under one app key, every kind of order', () => {
         `utilisation?appKey=${app.appKey}&from=${from}&to=${to}&qps=${QPS}`,
       );
       const figures = { ...apps[app.appKey], utilisation, measuredSeconds: (to - from) / 1000 };
-      if (process.env.FIGURES) console.log(JSON.stringify({ backend, ORDERS, QPS, ...figures }));
+      if (process.env.FIGURES) {
+        const refused = await sandbox.control<{ at: number; type: string }[]>('ledger?outcome=refused');
+        const when = refused.map(({ at, type }) => [Math.round(at - run(backend).startedAt), type]);
+        console.log(JSON.stringify({ backend, ORDERS, QPS, ...figures, when }));
+      }
       expect(figures).toMatchObject({ refused: 0 });
       if (STRICT) expect(utilisation).toBeGreaterThanOrEqual(0.95);
     },
@@ -145,9 +149,16 @@ describe('two stores under one app key, every kind of order', () => {
         console.log(JSON.stringify({ backend, settledAfterSeconds: (Date.now() - startedAt) / 1000 }));
 
       for (const { shop } of shops) {
-        const { orders } = await sandbox.control<{ orders: Expected[] }>(`expected?shop=${shop.name}`);
-        expect(orders).toHaveLength(ORDERS / 2);
-        expect(await wrongOrders(stack.fleet.db, shop.name, orders)).toEqual([]);
+        let wrong: unknown[] = ['not compared'];
+        const compare = async () => {
+          const { orders } = await sandbox.control<{ orders: Expected[] }>(`expected?shop=${shop.name}`);
+          wrong = await wrongOrders(stack.fleet.db, shop.name, orders);
+          if (orders.length !== ORDERS / 2) wrong.push(`${orders.length} orders`);
+          return wrong.length === 0;
+        };
+        // T12: an order that is held goes on within a minute of its time, while the truth knows no such minute
+        await until(compare, { timeoutMs: 70_000 }).catch(() => {});
+        expect(wrong).toEqual([]);
       }
       const windows = await stack.fleet.db.$client`
         select state, expected, stored from temu_sync_windows

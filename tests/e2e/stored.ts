@@ -18,7 +18,8 @@ export async function readOrders(db: Db, storeName: string): Promise<Map<string,
           'order_total_amount', o.order_total_amount::text, 'order_subtotal_amount', o.order_subtotal_amount::text,
           'shipping_service_cost', o.shipping_service_cost::text, 'total_vat', o.total_vat::text,
           'total_sales_tax', o.total_sales_tax::text, 'discount_value', o.discount_value::text))
-        where key not in ('id', 'store_id', 'created_at', 'updated_at', 'order_status', 'status_after_pending')),
+        where key not in ('id', 'store_id', 'created_at', 'updated_at', 'order_status', 'status_after_pending',
+          'personal_data_erased_at', 'ended_at')),
       'temu_orders', (select jsonb_build_object('region_id', t.region_id, 'temu_discount', t.temu_discount::text,
           'seller_discount', t.seller_discount::text) from temu_orders t where t.order_id = o.id),
       'products_in_order', coalesce((select jsonb_agg(jsonb_build_object(

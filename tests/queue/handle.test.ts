@@ -46,6 +46,22 @@ describe.each(backends())('a handler, on %s', (backend) => {
     expect(await lineOf(queue, 'fine')).toMatchObject({ job: 'job', ms: expect.any(Number), msg: 'job' });
   });
 
+  it('T18: what another program adds to a job beyond the payload goes when it is taken, also when it is refused', async () => {
+    const queue = testQueue({ fromOutside: true });
+    const running = test.work(handle(queue, async () => ({ outcome: 'fine' })));
+    onTestFinished(() => running.stop(0));
+    const raw = test.queues.raw(queue.name);
+    for (const [jobId, id] of [
+      ['good', 'a'],
+      ['bad', { phone: '+40 1' }],
+    ] as const)
+      await raw.add(queue.name, { v: 1, id, note: 'n', buyer: { name: 'Ada' } }, { jobId });
+    expect((await test.settled(queue, 'good')).state).toBe('completed');
+    expect((await raw.getJob('good'))?.data).toEqual({ v: 1, id: 'a', note: 'n' });
+    expect((await test.settled(queue, 'bad')).state).toBe('failed');
+    expect((await raw.getJob('bad'))?.data).toEqual({ v: 1, id: null, note: 'n' });
+  });
+
   it('R3: a payload that does not fit fails visibly, names the field, and is never tried again', async () => {
     const queue = testQueue();
     let ran = 0;

@@ -56,6 +56,30 @@ describe.each(backends())('queues on %s', (backend) => {
     expect((await test.queues.counts(queue as never)).waiting).toBe(2);
   });
 
+  it('the oldest job that could be taken is known, among waiting, prioritised and delayed ones', async () => {
+    const queue = testQueue();
+    const now = Date.now();
+    const since = async () => {
+      const at = await test.queues.nextSince(queue);
+      return at === undefined ? undefined : (now - at) / 1_000;
+    };
+    const add = (secondsAgo: number, opts: object = {}) =>
+      test.queues
+        .raw(queue.name)
+        .add(queue.name, { v: 1, id: 'x' }, { timestamp: now - secondsAgo * 1_000, ...opts });
+    expect(await since()).toBeUndefined();
+    await add(10, { delay: 3_600_000 });
+    expect(await since()).toBeUndefined(); // not its time yet
+    // more than are read at once
+    for (let age = 400; age > 380; age--) await add(age);
+    expect(await since()).toBe(400);
+    await add(600, { priority: 3 });
+    expect(await since()).toBe(600);
+    await add(900, { delay: 200_000 }); // its time came 700 seconds ago, and no worker has seen it
+    expect(await since()).toBe(700);
+    expect(await test.queues.counts(queue)).toMatchObject({ waiting: 21, delayed: 2 });
+  });
+
   it('a smaller priority goes first', async () => {
     const queue = testQueue({ concurrency: 1 });
     await test.queues.add(queue, [
@@ -105,6 +129,23 @@ describe.each(backends())('queues on %s', (backend) => {
       expect(most).toBeGreaterThanOrEqual(1);
       expect(most).toBeLessThanOrEqual(3);
     }
+  });
+
+  it('workers are counted over all processes, and those of another fleet in the same server are not', async () => {
+    const queue = testQueue();
+    const stranger = await startTestQueues(backend);
+    onTestFinished(() => stranger.close());
+    const handler = handle(queue, async () => ({ outcome: 'fine' }));
+    const workers = [
+      test.work(handler),
+      runWorkers([handler], { queues: test.another(), log: test.log }),
+      stranger.work(handler),
+    ];
+    onTestFinished(async () => {
+      await Promise.all(workers.map((one) => one.stop(0)));
+    });
+    await until(async () => (await stranger.queues.workers(queue)) === 1);
+    await until(async () => (await test.queues.workers(queue)) === 2);
   });
 
   describe('schedules', () => {

@@ -21,7 +21,7 @@ export async function sandboxForTest(options: SandboxOptions = {}): Promise<Sand
 }
 
 export function demoShop(sandbox: Sandbox, change: Partial<ShopSpec> = {}): Shop {
-  return sandbox.world.addShop({ ...(demoShops()[0] as ShopSpec), ...change });
+  return sandbox.world.addShop({ ...(demoShops()[0] as ShopSpec), shipsItself: true, ...change });
 }
 
 export function fill(sandbox: Sandbox, shop: Shop, count: number, seed = 1): SandboxOrder[] {

@@ -25,64 +25,51 @@ async function started(args: string[]) {
   return { child, url: url as string, get };
 }
 
+const ships = async ({ get }: Awaited<ReturnType<typeof started>>): Promise<boolean[]> =>
+  ((await get('shops')) as { shipsItself: boolean }[]).map(({ shipsItself }) => shipsItself);
+
 describe('npm run sandbox', () => {
-  it('says where it is and how to add its shops, and goes on after a restart', async () => {
+  it('says where it is and how to add its shops, goes on after a restart, and lives', async () => {
     const state = path.join(await folder(), 'state');
-    const first = await started(['--orders', '60', '--state', state]);
-    expect(first.child.output()).toContain(`TEMU_GLOBAL_URL=${first.url}/global/openapi/router`);
-    expect(first.child.output()).toMatch(/store add --name demo-jp --region GLOBAL --country JP/);
+    const first = await started([
+      ...['--orders', '60', '--state', state, '--ships-by-api', '--parcels', '7'],
+      ...['--limit', 'delhivery-b2c=750/2.5', '--limit', 'delhivery-b2b=none'],
+    ]);
+    const printed = first.child.output();
+    expect(printed).toContain(`TEMU_GLOBAL_URL=${first.url}/global/openapi/router`);
+    expect(printed).toMatch(/store add --name demo-jp --region GLOBAL --country JP/);
     const stats = (await first.get('stats')) as Stats;
     expect(stats.shops).toEqual([
       { name: 'demo-ro', orders: 62 },
       { name: 'demo-de', orders: 60 },
       { name: 'demo-jp', orders: 60 },
     ]);
-    const orders = await first.get('orders?shop=demo-ro');
-    expect(await first.child.kill('SIGTERM')).toMatchObject({ code: 0 });
-
-    const second = await started(['--orders', '5', '--seed', '9', '--state', state]);
-    expect(await second.get('orders?shop=demo-ro')).toEqual(orders);
-    expect(await second.child.kill('SIGINT')).toMatchObject({ code: 0 });
-  });
-
-  it('says how to reach the couriers, Slack and SMTP, with the limits that were given', async () => {
-    const { child, url, get } = await started([
-      ...['--orders', '1', '--parcels', '7'],
-      ...['--limit', 'delhivery-b2c=750/2.5', '--limit', 'delhivery-b2b=none'],
-    ]);
-    const printed = child.output();
-    expect(printed).toContain(`DELHIVERY_URL=${url}/couriers/delhivery/api/v1/packages/json/`);
-    expect(printed).toContain(`SLACK_API_URL=${url}/slack/api/`);
+    // how to reach the couriers, Slack and SMTP, with the limits that were given
+    expect(printed).toContain(`DELHIVERY_URL=${first.url}/couriers/delhivery/api/v1/packages/json/`);
+    expect(printed).toContain(`SLACK_API_URL=${first.url}/slack/api/`);
     expect(printed).toMatch(/SMTP_URL=smtp:\/\/\S+@127\.0\.0\.1:\d+$/m);
-    expect(await get('couriers')).toMatchObject({
+    expect(await first.get('couriers')).toMatchObject({
       'delhivery-b2c': { parcels: 10, settings: { limit: { max: 750, perSeconds: 2.5 } } },
       'delhivery-b2b': { parcels: 8, settings: { limit: null } },
       velocity: { parcels: 7 },
     });
-    expect(await get('mails')).toEqual([]);
-    expect(await child.kill('SIGTERM')).toMatchObject({ code: 0 });
-  });
+    expect(await first.get('mails')).toEqual([]);
+    const orders = await first.get('orders?shop=demo-ro');
+    // by itself or by the API alone, as the command line says at each start
+    expect(await ships(first)).toEqual([false, false, false]);
+    expect(await first.child.kill('SIGTERM')).toMatchObject({ code: 0 });
 
-  it('ships by itself or by the API alone, as the command line says at each start', async () => {
-    const state = path.join(await folder(), 'state');
-    const shipping = async (args: string[]): Promise<unknown[]> => {
-      const { child, get } = await started(['--orders', '5', '--state', state, ...args]);
-      const shops = (await get('shops')) as { shipsItself: boolean }[];
-      await child.kill('SIGTERM');
-      return shops.map(({ shipsItself }) => shipsItself);
-    };
-    expect(await shipping(['--ships-by-api'])).toEqual([false, false, false]);
-    expect(await shipping([])).toEqual([true, true, true]);
-    expect(await shipping(['--ships-by-api'])).toEqual([false, false, false]);
-  });
+    const second = await started(['--orders', '5', '--seed', '9', '--state', state]);
+    expect(await second.get('orders?shop=demo-ro')).toEqual(orders);
+    expect(await ships(second)).toEqual([true, true, true]);
+    expect(await second.child.kill('SIGINT')).toMatchObject({ code: 0 });
 
-  it('lives on its own', async () => {
-    const { get, child } = await started(['--orders', '40', '--live', '--speed', '5000']);
-    const before = await get('orders?shop=demo-de');
+    const third = await started(['--state', state, '--ships-by-api', '--live', '--speed', '5000']);
+    expect(await ships(third)).toEqual([false, false, false]);
     await expect
-      .poll(async () => (await get('orders?shop=demo-de')) as unknown, { timeout: 10_000 })
-      .not.toEqual(before);
-    expect(await child.kill()).toMatchObject({ code: 0 });
+      .poll(async () => await third.get('orders?shop=demo-ro'), { timeout: 10_000 })
+      .not.toEqual(orders);
+    expect(await third.child.kill()).toMatchObject({ code: 0 });
   });
 
   it('has a help, and names what is wrong', async () => {
@@ -95,7 +82,7 @@ describe('npm run sandbox', () => {
     const limit = startProcess('sandbox/main.ts', { args: ['--limit', 'ups=1/1'] });
     expect(await limit.exited).toMatchObject({ code: 2 });
     expect(limit.output()).toContain('--limit holds "ups=1/1" and wants API=MAX/SECONDS');
-  });
+  }, 40_000);
 });
 
 describe('the state file', () => {

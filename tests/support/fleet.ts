@@ -9,11 +9,11 @@ import { type Fleet, openFleet } from '../../src/fleet.ts';
 import { createLog } from '../../src/log.ts';
 import { type RunningWorkers, runWorkers } from '../../src/queue/run.ts';
 import type { OrdersDeps } from '../../src/temu/orders/deps.ts';
-import { openWindows, orderHandlers, orderTasks } from '../../src/temu/orders/index.ts';
+import { openWindows, orderHandlers, orderTasks, temuPages } from '../../src/temu/orders/index.ts';
 import { addStore, type NewStore } from '../../src/temu/stores.ts';
 import { createTestDatabase } from './database.ts';
 import { type RunningProcess, startProcess } from './process.ts';
-import { type Backend, createTestRedis } from './redis.ts';
+import { type Backend, createTestRedis, oneBackend } from './redis.ts';
 import { until } from './until.ts';
 
 /** A database and queues of one's own, and the environment that every process of the fleet gets. */
@@ -106,13 +106,16 @@ export interface Stand {
   ): Promise<StandShop>;
   /** Puts the fleet's clock forward; Temu's stays. */
   advance(ms: number): void;
-  /** Starts workers; the last ones are stopped at the end. */
-  work(): RunningWorkers;
+  /**
+   * Starts workers; the last ones are stopped at the end. With 'lists' they read lists into the inbox and no more: the
+   * cheap ones for tests of the windows.
+   */
+  work(what?: 'lists'): RunningWorkers;
   /** Does once what the scheduler does all the time. */
   tick(): Promise<void>;
   /** Reads every store's orders now and waits until nothing is left to do. */
   sync(): Promise<void>;
-  /** Waits until no active store has anything due. */
+  /** Waits until no active store has anything due that the workers would do. */
   settle(): Promise<void>;
   close(): Promise<void>;
 }
@@ -127,13 +130,14 @@ export async function startStand(
   options: { backend?: Backend; sandbox?: SandboxOptions; settings?: Record<string, string> } = {},
 ): Promise<Stand> {
   const sandbox = await startSandbox({ qps: 2000, ...options.sandbox });
-  const stack = await startTestFleet(options.backend ?? 'postgres', sandbox.routers, {
+  const stack = await startTestFleet(options.backend ?? (oneBackend()[0] as Backend), sandbox.routers, {
     TEMU_QPS: '1000',
     ...options.settings,
   });
   let offsetMs = 0;
   const deps = { ...stack.fleet, clock: () => Date.now() + offsetMs };
   let workers: RunningWorkers | undefined;
+  let listsAlone = false;
   const sql = stack.fleet.db.$client;
 
   const settle = async () => {
@@ -144,7 +148,8 @@ export async function startStand(
             where w.state = 'open'
           union all
           select i.parent_order_sn, i.state, i.error from temu_order_inbox i join temu_stores s on s.id = i.store_id and s.active
-            where i.state = 'pending' or (i.state = 'incomplete' and (i.attempts > 0 or i.due_at <= ${new Date(deps.clock())}))`;
+            where not ${listsAlone}
+              and (i.state = 'pending' or (i.state = 'incomplete' and (i.attempts > 0 or i.due_at <= ${new Date(deps.clock())})))`;
         if (left.length > 0) throw new Error(`not settled: ${JSON.stringify(left.slice(0, 5))}`);
         return true;
       },
@@ -185,8 +190,12 @@ export async function startStand(
     advance(ms) {
       offsetMs += ms;
     },
-    work() {
-      workers = runWorkers(orderHandlers(deps), deps);
+    work(what) {
+      listsAlone = what === 'lists';
+      const handlers = orderHandlers(deps).filter(
+        ({ definition }) => !listsAlone || definition === temuPages,
+      );
+      workers = runWorkers(handlers, deps);
       return workers;
     },
     async sync() {

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -65,6 +65,7 @@ async function build(outDir: string): Promise<void> {
   const tsc = path.join(ROOT, 'node_modules/typescript/bin/tsc');
   const args = ['-p', 'tsconfig.build.json', '--noCheck', '--declaration', 'false', '--outDir', outDir];
   await promisify(execFile)(process.execPath, [tsc, ...args], { cwd: ROOT });
+  await cp(path.join(ROOT, 'src/web/assets'), path.join(outDir, 'src/web/assets'), { recursive: true });
 }
 
 async function provideRedis(dir: string): Promise<{ url: string; stop(): Promise<void> } | undefined> {

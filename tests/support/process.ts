@@ -130,8 +130,16 @@ function reapAtEndOfTest(handle: RunningProcess): void {
   }
 }
 
+const reapers = new Set<() => Promise<unknown>>();
+
+/** To be done at the end of the test file as well, once: files share modules, so a hook in one would be the first file's. */
+export const atEndOfFile = (reap: () => Promise<unknown>): void => void reapers.add(reap);
+
 /** Kills what is still running, at the end of a test file. */
 export async function reapProcesses(): Promise<void> {
+  const more = [...reapers];
+  reapers.clear();
+  await Promise.all(more.map((reap) => reap()));
   await Promise.all([...running].map(reap));
 }
 

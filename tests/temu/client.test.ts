@@ -5,6 +5,7 @@ import type { FaultAction } from '../../sandbox/temu/faults.ts';
 import type { Shop, ShopSpec } from '../../sandbox/temu/model.ts';
 import { createHttp, type Http } from '../../src/http.ts';
 import { createLog } from '../../src/log.ts';
+import { createMetrics } from '../../src/metrics.ts';
 import type { Quota } from '../../src/quota.ts';
 import {
   createTemuClient,
@@ -49,7 +50,8 @@ const EU: ShopSpec = {
 function shopAndStore(change: Partial<ShopSpec> = {}, apiVersion: 'v1' | 'v2' = 'v1') {
   const shop: Shop = sandbox.world.addShop({ ...EU, ...change });
   const [order] = fill(sandbox, shop, 10);
-  const store: Store = { id: 'id-1', warehouseId: null, apiVersion, ...EU, ...change };
+  const sealed = { appSecret: '', accessToken: '' };
+  const store: Store = { id: 'id-1', warehouseId: null, apiVersion, sealed, ...EU, ...change };
   return { shop, store, sn: (order as { parentOrderSn: string }).parentOrderSn };
 }
 
@@ -79,6 +81,7 @@ function clientOf(more: Partial<TemuClientDeps> = {}) {
     urls: { EU: eu, US: us, GLOBAL: global },
     timeoutMs: 2_000,
     clock: () => Date.now(),
+    metrics: createMetrics(),
     log: createLog({ level: 'silent', name: 'test' }),
     ...more,
   });
@@ -213,6 +216,69 @@ describe('T15: hosts', () => {
       failure: { kind: 'rejected', code: 120011072 },
     });
     expect(asked()).toEqual(['global', 'eu']);
+  });
+
+  const NO_SUCH_APP: FaultAction = { kind: 'error', errorCode: 3000026, errorMsg: 'app_key not exists' };
+  const MISTYPED = { ...EU, appKey: 'kay' };
+
+  it.each<[TemuApi, string[]]>([
+    ['orderList', ['eu', 'global']],
+    ['orderAmount', ['global', 'eu']],
+    ['orderShipping', ['eu', 'global']],
+    ['companies', ['eu', 'global']],
+    ['warehouses', ['eu', 'global']],
+    ['readShipment', ['eu', 'global']],
+    ['confirmShipment', ['eu', 'global']],
+    ['changeShipment', ['eu', 'global']],
+  ])('T1, T16: an app key that no host knows is the store’s matter, also for %s', async (api, hosts) => {
+    const { store } = shopAndStore();
+    const effect = api.endsWith('Shipment') && api !== 'readShipment' ? { beforeSend: async () => {} } : null;
+    const ask = (of: Store) =>
+      clientOf().client.call(of, api, {}, { share: 'awb', ...(effect ? { effect } : {}) });
+    const failed = (code: number) => ({ ok: false, failure: { kind: 'credentials', code } });
+    expect(await ask({ ...store, ...MISTYPED })).toMatchObject(failed(4000000));
+    expect(asked()).toEqual(hosts);
+    sandbox.world.clear();
+    const known = shopAndStore({ hosts: ['eu', 'global'] });
+    fault(NO_SUCH_APP, 2);
+    expect(await ask(known.store)).toMatchObject(failed(3000026));
+    expect(asked()).toEqual([...hosts, ...hosts]);
+  });
+
+  it('T15, T16: the remembered host knows the app no more, nor does the store’s own: the store’s matter', async () => {
+    const { store, sn } = shopAndStore();
+    const { amount, known } = clientOf();
+    known.set('id-1 orderAmount', 'EU');
+    expect(await amount({ ...store, ...MISTYPED }, sn)).toMatchObject({ failure: { kind: 'credentials' } });
+    expect(asked()).toEqual(['eu', 'global']);
+  });
+
+  it('T15: an app key that only the other host does not know: home answers, and is remembered', async () => {
+    const { store, sn } = shopAndStore({ hosts: ['eu', 'global'] });
+    sandbox.faults.add({ match: { host: 'global' }, do: NO_SUCH_APP });
+    const { amount, known } = clientOf();
+    expect(await amount(store, sn)).not.toMatchObject({ failure: { code: 3000026 } });
+    expect(known.get('id-1 orderAmount')).toBe('EU');
+  });
+
+  it('T15: an app key that home does not know and the other host does: that one serves the call', async () => {
+    const { store } = shopAndStore({ hosts: ['eu', 'global'] });
+    sandbox.faults.add({ match: { host: 'eu' }, do: NO_SUCH_APP });
+    const { list, known } = clientOf();
+    expect(await list(store)).toMatchObject({ ok: true });
+    expect(known.get('id-1 orderList')).toBe('GLOBAL');
+  });
+
+  it('T15: the region is not the store’s at home: the order’s matter, whatever the other host knows of the app', async () => {
+    const { store, sn } = shopAndStore({ hosts: ['eu', 'global'] });
+    const wrongRegion: FaultAction = { kind: 'error', errorCode: 120011072, errorMsg: 'not this region' };
+    sandbox.faults.add({ match: { host: 'eu' }, do: wrongRegion });
+    sandbox.faults.add({ match: { host: 'global' }, do: NO_SUCH_APP });
+    const { client, amount } = clientOf();
+    const rejected = { failure: { kind: 'rejected', code: 120011072 } };
+    expect(await amount(store, sn)).toMatchObject(rejected);
+    const shipping = client.call(store, 'orderShipping', { parentOrderSn: sn }, { share: 'orders' });
+    expect(await shipping).toMatchObject(rejected);
   });
 
   it('T1: refused at home, the credentials are refused', async () => {

@@ -38,6 +38,20 @@ describe('T15: both envelopes are understood', () => {
 });
 
 describe('T13, T15: both success flags count', () => {
+  it('T18: a mail address or a phone number in Temu’s words is not passed on; numbers of orders are', () => {
+    const errorMsg =
+      'PO-076-13925293151271879: cannot reach <ada.l@mail.example> or +44 (0) 170 1234-567, SKU 17592186044416';
+    expect(answer({ success: false, errorCode: 7000000, errorMsg })).toEqual(
+      refusal(7000000, 'PO-076-13925293151271879: cannot reach <…> or …, SKU 17592186044416'),
+    );
+    const long = answer({
+      success: false,
+      errorCode: 7000000,
+      errorMsg: `${'x '.repeat(395)} ada.lovelace@mail.example`,
+    });
+    expect(JSON.stringify(long)).not.toContain('ada');
+  });
+
   it('T15: outer failure, as recorded (7000000)', () => {
     expect(readEnvelope(recordedText('error.order-amount-query.7000000.json'))).toEqual({
       ok: true,

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { actionOf } from '../../src/errors.ts';
 import { failureOf } from '../../src/temu/envelope.ts';
-import { classOf, ERROR_CLASSES, type ErrorClass } from '../../src/temu/error-classes.ts';
+import { classOf, ERROR_CLASSES, type ErrorClass, isUnknownApp } from '../../src/temu/error-classes.ts';
 import { recorded } from './recorded.ts';
 
 const groups = recorded<Record<string, number[]>>('error-retry-classes.json');
@@ -41,22 +41,24 @@ describe('T16: error classes', () => {
   });
 
   it.each(
-    Object.entries(ERROR_CLASSES)
-      .flatMap(([name, codes]) => codes.map((code) => [code, name] as const))
-      .filter(([code]) => code !== 3000026), // see below
+    Object.entries(ERROR_CLASSES).flatMap(([name, codes]) => codes.map((code) => [code, name] as const)),
   )('T16: %i is %s', (code, name) => {
     expect(classOf(code, 'any text')).toBe(name);
   });
 
-  it('T15, T16: 4000000 with "The application information query is abnormal" is another region’s app, not transient', () => {
-    expect(classOf(4000000, 'The application information query is abnormal')).toBe('wrongRegion');
+  it('T16: 4000000 with "The application information query is abnormal" is an unknown app, not transient', () => {
+    expect(classOf(4000000, 'The application information query is abnormal')).toBe('credentials');
     expect(classOf(4000000, 'SYSTEM_EXCEPTION')).toBe('transient');
     expect(classOf(7000000, 'The application information query is abnormal')).toBe('transient');
   });
 
-  it('T15, T16: 3000026 "app_key not exists" is tried at the other host before it counts as credentials', () => {
-    expect(classOf(3000026, 'app_key not exists')).toBe('wrongRegion');
-    expect(failureOf({ errorClass: 'wrongRegion', code: 3000026, message: 'x' }).kind).toBe('credentials');
+  it('T15: an app that a host does not know may be another region’s; a token or a wrong region is something else', () => {
+    const unknown = (code: number, message: string) => isUnknownApp({ code, message });
+    expect(unknown(3000026, 'app_key not exists')).toBe(true);
+    expect(unknown(4000000, 'the Application information query is abnormal')).toBe(true);
+    expect(unknown(4000000, 'SYSTEM_EXCEPTION')).toBe(false);
+    for (const code of [...ERROR_CLASSES.wrongRegion, 3000031, 3000034])
+      expect(unknown(code, 'any text'), String(code)).toBe(false);
   });
 
   it('T16: a code that is in no group is terminal for the piece of work (property)', () => {

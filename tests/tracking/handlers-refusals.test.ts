@@ -82,13 +82,13 @@ describe('C9: a refusal of the whole batch', () => {
   test('whether all are unknown or one of each batch', async () => {
     const api = 'delhivery-b2c';
     stand.sandbox.couriers.api[api].settings.unknownInBatch = 'error';
-    const many = await parcels(api, 500);
+    const many = await parcels(api, 150);
     const rows = await stand.deps.db.$client<{ number: string; place: number }[]>`
       select awb_number as number, row_number() over (order by id)::int - 1 as place from shipments where tracked_by = ${api}`;
     const unknown = rows.filter(({ place }) => place < 50 || place % 50 === 7);
     for (const { number } of unknown) stand.sandbox.couriers.parcels.setWord(number, { unknown: true });
-    expect(await runOut(api)).toMatchObject({ planned: 500, not_found: unknown.length, failed: 0 });
-    expect(await asked(many.map(({ number }) => number))).toBe(500);
+    expect(await runOut(api)).toMatchObject({ planned: 150, not_found: unknown.length, failed: 0 });
+    expect(await asked(many.map(({ number }) => number))).toBe(150);
   });
 });
 
@@ -176,13 +176,13 @@ describe('R4: no answer at all', () => {
 
   test('for all of them: the run ends soon, says so, and puts few parcels behind the others', async () => {
     const api = 'velocity';
-    const many = await parcels(api, 45 * 12);
+    const many = await parcels(api, 45 * 6);
     stand.sandbox.couriers.api[api].faults.add({ on: 'track', do: { kind: 'html', status: 200 } });
     const run = await runOut(api);
     expect(run).toMatchObject({ planned: many.length, failed: many.length });
     expect(sum(run)).toBe(many.length);
     expect(await asked(many.map(({ number }) => number))).toBeLessThan(60);
     // five tries for each batch, and some are halved down to twenty parcels: not one try for each parcel
-    expect(requests(api)).toBeLessThanOrEqual(5 * 12 + 200);
+    expect(requests(api)).toBeLessThanOrEqual(5 * 6 + 130);
   });
 });

@@ -1,7 +1,9 @@
-import { afterEach, describe, expect, test } from 'vitest';
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { CourierOptions } from '../../sandbox/couriers/couriers.ts';
 import { parseConfig } from '../../src/config.ts';
-import { runWorkers } from '../../src/queue/run.ts';
+import { createSecrets } from '../../src/db/secrets.ts';
+import { type RunningWorkers, runWorkers } from '../../src/queue/run.ts';
 import {
   createTrackers,
   reconcileTrackers,
@@ -14,70 +16,99 @@ import { until } from '../support/until.ts';
 /** C11: a token for the whole fleet, fetched once; a login that is refused is not tried again and again. */
 type Api = 'delhivery-b2b' | 'shiprocket' | 'velocity';
 
+/** One for all tests of a group, each at another courier's or from where the one before it left off. */
 let stand: TrackingStand;
-afterEach(() => stand?.close());
-
-async function start(options: CourierOptions = {}, settings: Record<string, string> = {}): Promise<void> {
-  stand = await startTrackingStand('postgres', options, settings);
+function standOf(options: CourierOptions = {}, settings: Record<string, string> = {}): void {
+  beforeAll(async () => {
+    stand = await startTrackingStand('postgres', options, settings);
+  });
+  afterAll(() => stand?.close());
 }
+
 async function parcels(api: Api, count: number): Promise<void> {
   const { parcels } = stand.sandbox.couriers;
   await stand.book(parcels.addMany({ api, count, mix: { ndr: 1 }, days: 0.5, seed: parcels.size() }));
 }
 const desk = (api: Api) => stand.sandbox.couriers.api[api];
 const logins = (api: Api) => desk(api).ledger.entries({ kind: 'login' });
+const refused = (api: Api) => desk(api).ledger.entries({ kind: 'track', outcome: 'unauthorized' }).length;
 async function trackerRow(api: Api) {
   const [row] = await stand.deps.db.$client`select * from trackers where name = ${api}`;
   return row ?? {};
 }
-const alerts = () =>
+const alerts = (api: string) =>
   stand.deps.db.$client<{ state: string; payload: { tracker: string; text: string } }[]>`
-    select state, payload from notices where kind = 'tracker-stopped'`;
+    select state, payload from notices where kind = 'tracker-stopped' and payload->>'tracker' = ${api}`;
 
 describe('one token for all', () => {
-  test('two workers without one log in once; when it is about to expire, once again', async () => {
-    await start({ 'delhivery-b2b': { latencyMs: 10 } });
-    await parcels('delhivery-b2b', 20);
+  standOf({ 'delhivery-b2b': { latencyMs: 10 }, shiprocket: { latencyMs: 20 }, velocity: { latencyMs: 20 } });
+  beforeAll(() => {
     stand.work();
     stand.work();
-    await stand.run('delhivery-b2b');
-    expect(logins('delhivery-b2b')).toHaveLength(1);
-    await parcels('delhivery-b2b', 20);
-    stand.advance(21.9 * 3_600_000);
-    await stand.run('delhivery-b2b');
-    expect(logins('delhivery-b2b')).toHaveLength(1);
-    // a day is its life, two hours before its end it is renewed
-    stand.advance(0.2 * 3_600_000);
-    const run = await stand.run('delhivery-b2b');
-    expect(run).toMatchObject({ failed: 0, requests: run.planned });
-    expect(logins('delhivery-b2b')).toHaveLength(2);
   });
 
   test.each<Api>(['delhivery-b2b', 'shiprocket', 'velocity'])(
-    '%s refuses it with 401: renewed once, all batches are asked again',
+    'of %s, kept encrypted; refused with 401: renewed once, all batches are asked again',
     async (api) => {
-      await start({ [api]: { latencyMs: 20 } });
-      await parcels(api, api === 'delhivery-b2b' ? 12 : 150);
-      stand.work();
-      stand.work();
+      await parcels(api, api === 'delhivery-b2b' ? 12 : 110);
       await stand.run(api);
-      desk(api).account?.revoke();
+      const account = desk(api).account;
+      const { token } = await trackerRow(api);
+      const { length } = account?.issue() ?? '';
+      expect(token).toEqual(expect.any(String));
+      expect(token).not.toContain('eyJ');
+      const plain = stand.deps.secrets.decrypt(token as string, `trackers.token of ${api}`);
+      expect(plain.length).toBe(length);
+
+      expect(refused(api)).toBe(0);
+      account?.revoke();
       stand.advance(60_000);
       const run = await stand.run(api);
       expect(run).toMatchObject({ failed: 0, waits: 0 });
       expect(run.updated + run.unchanged).toBe(run.planned);
+      expect(refused(api)).toBeGreaterThan(0);
       expect(logins(api)).toHaveLength(2);
-      expect(await alerts()).toEqual([]);
+      expect(await alerts(api)).toEqual([]);
+      // neither it nor a password is in any log
+      expect(stand.stack.logged()).not.toContain(plain);
+      expect(stand.stack.logged()).not.toContain(account?.settings.password);
     },
   );
 
-  test('refused within 30 seconds of its renewal: the batches wait that long, and nobody logs in before', async () => {
-    await start();
-    const api = 'delhivery-b2b';
+  test('R5: a token that was sealed with a key that is gone is no token: another one is fetched', async () => {
+    const api = 'velocity';
+    const other = createSecrets([randomBytes(32)]);
+    const before = logins(api).length;
+    await stand.deps.db.$client`
+      update trackers set token = ${other.encrypt('of old', `trackers.token of ${api}`)} where name = ${api}`;
+    stand.advance(60_000);
+    expect(await stand.run(api)).toMatchObject({ failed: 0, waits: 0 });
+    expect(logins(api)).toHaveLength(before + 1);
+  });
+
+  test('a fresh token that is refused, too, stops the tracker after one login', async () => {
+    const api = 'shiprocket';
+    stand.advance(60_000);
+    desk(api).faults.add({ on: 'track', do: { kind: 'unauthorized' } });
+    const run = await stand.run(api);
+    expect(run).toMatchObject({ planned: 110, updated: 0, failed: run.planned });
+    expect(logins(api)).toHaveLength(3);
+    expect(await alerts(api)).toHaveLength(1);
+  });
+});
+
+describe('one token for two workers', () => {
+  const api = 'delhivery-b2b';
+  standOf({ [api]: { latencyMs: 10 } });
+  beforeAll(() => {
+    stand.work();
+    stand.work();
+  });
+
+  test('without one they log in once; refused within 30 seconds of its renewal: the batches wait that long, and nobody logs in before', async () => {
     await parcels(api, 8);
-    stand.work();
-    stand.work();
     await stand.run(api);
+    expect(logins(api)).toHaveLength(1);
     desk(api).account?.revoke();
     await stand.start(api);
     const sql = stand.deps.db.$client;
@@ -95,35 +126,32 @@ describe('one token for all', () => {
     expect(logins(api)).toHaveLength(2);
   });
 
-  test('is encrypted in the table, and neither it nor a password is in any log', async () => {
-    await start();
-    stand.work();
-    for (const api of ['delhivery-b2b', 'shiprocket', 'velocity'] as const) {
-      await parcels(api, 3);
-      await stand.run(api);
-      const { token } = await trackerRow(api);
-      const account = desk(api).account;
-      const { length } = account?.issue() ?? '';
-      expect(token).toEqual(expect.any(String));
-      expect(token).not.toContain('eyJ');
-      const plain = stand.deps.secrets.decrypt(token as string, `trackers.token of ${api}`);
-      expect(plain.length).toBe(length);
-      expect(stand.stack.logged()).not.toContain(plain);
-      expect(stand.stack.logged()).not.toContain(account?.settings.password);
-    }
+  test('when it is about to expire, they log in once again', async () => {
+    desk(api).ledger.reset();
+    // a day is its life, two hours before its end it is renewed
+    stand.advance(21.9 * 3_600_000);
+    await stand.run(api);
+    expect(logins(api)).toHaveLength(0);
+    stand.advance(0.2 * 3_600_000);
+    const run = await stand.run(api);
+    expect(run).toMatchObject({ planned: 8, failed: 0, requests: run.planned });
+    expect(logins(api)).toHaveLength(1);
   });
 });
 
-describe('a login that fails', () => {
-  test.each<Api>(['delhivery-b2b', 'shiprocket', 'velocity'])(
-    'of %s, refused: one try, one alert, the run ends with numbers that add up, the tracker says why',
+describe('a login that is refused', () => {
+  standOf();
+  let workers: RunningWorkers[];
+  beforeAll(() => {
+    workers = [stand.work(), stand.work()];
+  });
+
+  test.each<Api>(['delhivery-b2b', 'velocity', 'shiprocket'])(
+    'by %s: one try, one alert, the run ends with numbers that add up, the tracker says why',
     async (api) => {
-      await start();
       const account = desk(api).account;
       if (account) account.settings.password = 'changed over there';
-      await parcels(api, api === 'delhivery-b2b' ? 20 : 200);
-      stand.work();
-      stand.work();
+      await parcels(api, api === 'delhivery-b2b' ? 20 : 110);
       const run = await stand.run(api);
       expect(run).toMatchObject({ state: 'finished', updated: 0, failed: run.planned, requests: 0 });
       expect(Object.values(run.errors)).toEqual([run.planned]);
@@ -132,14 +160,12 @@ describe('a login that fails', () => {
       const row = await trackerRow(api);
       expect(row.stopped_reason).toMatch(/refused the login/);
       expect(row.next_run_at.getTime() - stand.now()).toBeGreaterThan(50 * 60_000);
-      expect(await alerts()).toMatchObject([
-        { payload: { tracker: api, text: expect.stringContaining('PASSWORD') } },
-      ]);
+      expect(await alerts(api)).toMatchObject([{ payload: { text: expect.stringContaining('PASSWORD') } }]);
       // a new try, by hand or an hour later, is one login, and no second alert
       const again = await stand.run(api);
       expect(again.failed).toBe(again.planned);
       expect(logins(api)).toHaveLength(2);
-      expect(await alerts()).toHaveLength(1);
+      expect(await alerts(api)).toHaveLength(1);
       // a scheduler that starts again is no new try
       await reconcileTrackers(stand.deps, undefined);
       expect((await trackerRow(api)).next_run_at).toSatisfy(
@@ -148,34 +174,13 @@ describe('a login that fails', () => {
     },
   );
 
-  test('a fresh token that is refused, too, stops the tracker after one login', async () => {
-    const api = 'shiprocket';
-    await start();
-    await parcels(api, 200);
-    stand.work();
-    await stand.run(api);
-    stand.advance(60_000);
-    desk(api).faults.add({ on: 'track', do: { kind: 'unauthorized' } });
-    const run = await stand.run(api);
-    expect(run).toMatchObject({ updated: 0, failed: run.planned });
-    expect(logins(api)).toHaveLength(2);
-    expect(await alerts()).toHaveLength(1);
-  });
-
   test('other credentials: the tracker resumes at once, and the alert is withdrawn', async () => {
     const api = 'shiprocket';
-    await start();
-    const account = desk(api).account;
-    if (!account) throw new Error('no account');
-    account.settings.password = 'new at the courier';
-    await parcels(api, 60);
-    const old = stand.work();
-    await stand.run(api);
     expect((await trackerRow(api)).stopped_reason).not.toBeNull();
-    await old.stop(100);
+    await Promise.all(workers.map((running) => running.stop(100)));
 
     const config = parseConfig(
-      { ...stand.stack.env, SHIPROCKET_PASSWORD: 'new at the courier' },
+      { ...stand.stack.env, SHIPROCKET_PASSWORD: 'changed over there' },
       trackingSettings,
     );
     const deps = { ...stand.deps, trackers: createTrackers(config) };
@@ -184,11 +189,29 @@ describe('a login that fails', () => {
     expect([row.stopped_reason, row.next_run_at.getTime() <= stand.now()]).toEqual([null, true]);
     const running = runWorkers(trackingHandlers(deps), deps);
     try {
-      expect(await stand.run(api)).toMatchObject({ failed: 0, planned: 60 });
-      expect((await alerts()).map(({ state }) => state)).toEqual(['withdrawn']);
+      expect(await stand.run(api)).toMatchObject({ failed: 0, planned: 110 });
+      expect((await alerts(api)).map(({ state }) => state)).toEqual(['withdrawn']);
     } finally {
       await running.stop(100);
     }
+  });
+});
+
+describe('a login that fails', () => {
+  standOf();
+
+  // before there are workers
+  test('a worker killed between the stop and the end of its run: the sweep ends it', async () => {
+    const api = 'shiprocket';
+    await parcels(api, 60);
+    await stand.start(api);
+    await stand.deps.db.$client`
+      update trackers set stopped_at = ${new Date(stand.now() + 1)}, stopped_reason = 'refused' where name = ${api}`;
+    await stand.tick();
+    expect(await stand.ended(api)).toMatchObject({ failed: 60, errors: { refused: 60 } });
+    stand.work();
+    stand.work();
+    await parcels('velocity', 100);
   });
 
   test.each<[string, Parameters<ReturnType<typeof desk>['faults']['add']>[0]['do'], number]>([
@@ -199,11 +222,11 @@ describe('a login that fails', () => {
     'for the moment (%s): all batches wait, with one login a try, and no parcel fails',
     async (_, fault, s) => {
       const api = 'velocity';
-      await start();
-      await parcels(api, 300);
+      desk(api).ledger.reset();
+      await stand.deps.db
+        .$client`update trackers set token = null, token_renew_at = null where name = ${api}`;
+      stand.advance(60_000);
       desk(api).faults.add({ on: 'login', times: 2, do: fault });
-      stand.work();
-      stand.work();
       await stand.start(api);
       for (const tries of [1, 2]) {
         const row = await until(async () => {
@@ -218,60 +241,53 @@ describe('a login that fails', () => {
         await stand.later(s * 2_200);
       }
       const run = await stand.ended(api);
-      expect(run).toMatchObject({ failed: 0, planned: 300 });
+      expect(run).toMatchObject({ failed: 0, planned: 100 });
       expect(logins(api)).toHaveLength(3);
     },
   );
-
-  test('a worker killed between the stop and the end of its run: the sweep ends it', async () => {
-    const api = 'shiprocket';
-    await start();
-    await parcels(api, 60);
-    await stand.start(api);
-    await stand.deps.db.$client`
-      update trackers set stopped_at = ${new Date(stand.now() + 1)}, stopped_reason = 'refused' where name = ${api}`;
-    await stand.tick();
-    expect(await stand.ended(api)).toMatchObject({ failed: 60, errors: { refused: 60 } });
-  });
 });
 
 describe('Velocity', () => {
-  test.each(['raw', 'bearer'] as const)(
-    'wants its token %s: found out once, and remembered',
-    async (header) => {
-      await start({ velocity: { header } });
-      await parcels('velocity', 90);
-      stand.work();
-      await stand.run('velocity');
-      const refused = () =>
-        desk('velocity').ledger.entries({ kind: 'track', outcome: 'unauthorized' }).length;
-      const before = refused();
-      expect(before === 0).toBe(header === 'raw');
-      expect((await trackerRow('velocity')).scheme).toBe(header === 'raw' ? 0 : 1);
-      await stand.run('velocity');
-      expect(refused()).toBe(before);
-      expect(logins('velocity')).toHaveLength(1);
-    },
-  );
+  const api = 'velocity';
+  standOf({ velocity: { header: 'bearer' } });
 
-  test('an API key wins over the login', async () => {
-    await start({}, { VELOCITY_API_KEY: 'demo-velocity-api-key' });
-    await parcels('velocity', 10);
+  test('wants its token raw or as bearer: found out once, and remembered', async () => {
+    await parcels(api, 90);
     stand.work();
-    expect(await stand.run('velocity')).toMatchObject({ failed: 0, planned: 10 });
-    expect(logins('velocity')).toHaveLength(0);
+    await stand.run(api);
+    const before = refused(api);
+    expect(before).toBeGreaterThan(0);
+    expect((await trackerRow(api)).scheme).toBe(1);
+    await stand.run(api);
+    expect(refused(api)).toBe(before);
+    expect(logins(api)).toHaveLength(1);
   });
 });
 
-test('a key that is refused stops its tracker: one request at most for each place, one alert', async () => {
-  await start({}, { DELHIVERY_AUTH_TOKEN_B2C: 'Token of-somebody-else' });
-  const { couriers } = stand.sandbox;
-  await stand.book(couriers.parcels.addMany({ api: 'delhivery-b2c', count: 2_000, mix: { ndr: 1 } }));
-  stand.work();
-  const run = await stand.run('delhivery-b2c');
-  expect(run).toMatchObject({ failed: 2_000, updated: 0 });
-  expect(couriers.api['delhivery-b2c'].ledger.summary().requests).toBeLessThanOrEqual(20);
-  expect(await alerts()).toMatchObject([
-    { payload: { text: expect.stringContaining('DELHIVERY_AUTH_TOKEN_B2C') } },
-  ]);
+describe('a key', () => {
+  standOf(
+    {},
+    { VELOCITY_API_KEY: 'demo-velocity-api-key', DELHIVERY_AUTH_TOKEN_B2C: 'Token of-somebody-else' },
+  );
+  beforeAll(() => {
+    stand.work();
+  });
+
+  test('of Velocity wins over the login', async () => {
+    await parcels('velocity', 10);
+    expect(await stand.run('velocity')).toMatchObject({ failed: 0, planned: 10 });
+    expect(logins('velocity')).toHaveLength(0);
+  });
+
+  test('that is refused stops its tracker: one request at most for each place, one alert', async () => {
+    const { couriers } = stand.sandbox;
+    const api = 'delhivery-b2c';
+    await stand.book(couriers.parcels.addMany({ api, count: 2_000, mix: { ndr: 1 } }));
+    const run = await stand.run(api);
+    expect(run).toMatchObject({ failed: 2_000, updated: 0 });
+    expect(couriers.api[api].ledger.summary().requests).toBeLessThanOrEqual(20);
+    expect(await alerts(api)).toMatchObject([
+      { payload: { text: expect.stringContaining('DELHIVERY_AUTH_TOKEN_B2C') } },
+    ]);
+  });
 });

@@ -15,13 +15,10 @@ let stand: TrackingStand;
 const desk = () => stand.sandbox.couriers.api[API];
 const arrivals = () => desk().ledger.entries({ kind: 'track' });
 
-async function startWorkers(): Promise<RunningProcess[]> {
-  const start = async () => {
-    const worker = startProcess('tests/support/tracking-worker.ts', { env: stand.stack.env });
-    await worker.waitForLine(/started/);
-    return worker;
-  };
-  return await Promise.all([start(), start()]);
+async function startWorker(): Promise<RunningProcess> {
+  const worker = startProcess('tests/support/tracking-worker.ts', { env: stand.stack.env });
+  await worker.waitForLine(/started/);
+  return worker;
 }
 
 async function parcels(count: number): Promise<void> {
@@ -43,10 +40,13 @@ afterEach(async () => {
 
 describe.each(oneBackend())('C10: HTTP 429, queues on %s', (backend) => {
   test('stops the queue in all processes for that long, cuts requests off, and outlives workers and queue store', async () => {
-    stand = await startTrackingStand(backend, { [API]: { latencyMs: 250 } });
+    // long enough for requests to be in flight when the word comes, also on a busy machine
+    stand = await startTrackingStand(backend, { [API]: { latencyMs: 800 } });
     const sql = stand.deps.db.$client;
     await parcels(40);
-    const workers = await startWorkers();
+    // two processes: that one and this one
+    const worker = await startWorker();
+    const here = stand.work();
     desk().faults.add({
       on: 'track',
       after: 10,
@@ -70,11 +70,11 @@ describe.each(oneBackend())('C10: HTTP 429, queues on %s', (backend) => {
     });
 
     // no worker and no queue remembers it: the database does
-    await Promise.all(workers.map((worker) => worker.kill()));
+    await Promise.all([worker.kill(), here.stop(200)]);
     desk().settings.latencyMs = 0;
     await emptyQueues(stand.stack);
     await sql`update tracking_batches set offered_at = offered_at - interval '2 minutes'`;
-    await startWorkers();
+    await startWorker();
     const startedMs = Date.now() - told.at - (told.ms ?? 0);
     const ended = await until(
       async () => {
@@ -116,7 +116,7 @@ describe('C10: what the answer says', () => {
 
   test('is kept in each of its forms, by all workers', async () => {
     stand = await startTrackingStand('postgres', { [API]: { latencyMs: 20 } });
-    await parcels(150);
+    await parcels(100);
     stand.work();
     stand.work();
     await stand.start(API);
@@ -130,7 +130,7 @@ describe('C10: what the answer says', () => {
     }
     desk().settings.latencyMs = 0;
     const ended = await stand.ended(API);
-    expect(ended).toMatchObject({ planned: 150, failed: 0, waits: forms.length });
+    expect(ended).toMatchObject({ planned: 100, failed: 0, waits: forms.length });
   }, 40_000);
 
   test.each([
@@ -152,7 +152,11 @@ describe('C10: what the answer says', () => {
     expect(await runs).toMatchObject({ is: 'skipped', reason: expect.stringContaining(`HTTP ${status}`) });
 
     await stand.later((minutes * 66 + 1) * 1000);
-    expect(await stand.ended(API)).toMatchObject({ planned: 5, failed: 0, waits: 1 });
+    await stand.ended(API);
+    // the next run may have begun by then
+    expect(await sql`select planned, failed, waits from tracking_runs order by started_at limit 1`).toEqual([
+      { planned: 5, failed: 0, waits: 1 },
+    ]);
   });
 
   test('three waits for HTTP 403 in a row: a person hears of it, once, until it works again', async () => {
@@ -181,7 +185,7 @@ test('C1: two processes at a small limit: the sliding window refuses nothing, an
     { DELHIVERY_B2B_LIMIT: '18/1' },
   );
   await parcels(72);
-  await startWorkers();
+  await Promise.all([startWorker(), startWorker()]);
   const begun = performance.now();
   await stand.start(API);
   const run = await stand.ended(API);
@@ -196,5 +200,5 @@ test('C1: two processes at a small limit: the sliding window refuses nothing, an
   });
   expect(desk().ledger.peak(1000)).toBeLessThanOrEqual(20);
   // three seconds by the limit
-  expect(ms).toBeLessThan(5_500);
+  expect(ms).toBeLessThan(8_000);
 }, 40_000);

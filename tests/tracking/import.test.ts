@@ -313,6 +313,26 @@ test('an order that is known takes the status of its first parcel, and keeps one
   expect((await parcels()).map(({ code }) => code)).toEqual([10, 10, 9]);
 });
 
+test('C2: a parcel booked after the end of another one is followed, history is not', async () => {
+  const header = `${HEADER},status\nother,1,Delhivery`;
+  await importText(`${header},2026-04-03,A1,,booking_cancelled`);
+  expect(await importText(`${header},2026-04-01,A0,,`)).toMatchObject({ followed: { none: 1 } });
+  expect(await importText(`${header},2026-04-05,A2,,in_transit`)).toMatchObject({
+    imported: 1,
+    followed: { 'delhivery-b2c': 1 },
+  });
+  expect(await parcels()).toMatchObject([
+    { awb: 'A0', code: 4 },
+    { awb: 'A1', code: 4 },
+    { awb: 'A2', code: 4, trackedBy: 'delhivery-b2c' },
+  ]);
+  // the end alone, of an order that was there before
+  await db.$client`insert into orders (source, marketplace_order_id) values ('other', '2')`;
+  expect(await importText(`${HEADER},status\nother,2,Delhivery,2026-04-01,B1,,lost`)).toMatchObject({
+    followed: { none: 1 },
+  });
+});
+
 test('O6: two imports of one file at once bring each parcel in once', async () => {
   const lines = Array.from({ length: 1_500 }, (_, n) => `Retailer,${n},Delhivery,2026-04-01,,LR${n}`);
   const file = [HEADER, ...lines].join('\n');

@@ -113,6 +113,7 @@ async function sendOne(
 ): Promise<Failure | undefined> {
   const report = reportOf(runs);
   try {
+    const ended = deps.metrics.request('smtp');
     const answer = await mailer.send(
       {
         id: `report-${claimed[0]?.id}-${claimed.length}`,
@@ -122,6 +123,7 @@ async function sendOne(
       },
       signal,
     );
+    ended(answer.ok ? 'ok' : answer.failure.kind);
     if (!answer.ok) return answer.failure;
     const { refused } = answer.value;
     await settleSent(

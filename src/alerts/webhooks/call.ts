@@ -31,6 +31,7 @@ export async function callEndpoint(
   const answer = await http.request({
     url: endpoint.url,
     method: 'POST',
+    api: 'webhook',
     headers: {
       'content-type': 'application/json; charset=utf-8',
       'user-agent': 'Orderfleet',

@@ -16,6 +16,8 @@ export interface Endpoint {
 
 const secretContext = (id: string) => `webhook_endpoints.secret of ${id}`;
 
+export { secretContext as endpointContext };
+
 interface EndpointRow extends Omit<Endpoint, 'secret'> {
   secret: string;
 }
@@ -73,6 +75,16 @@ export async function removeEndpoint(db: Db, address: string): Promise<string> {
   const url = normalAddress(address);
   const removed = await db.$client`delete from webhook_endpoints where url = ${url} returning 1`;
   if (removed.length === 0) throw new UserError(`No endpoint ${url}. See: orderfleet webhooks list`);
+  return url;
+}
+
+/** Seals an endpoint's secret with the current key. @throws UserError when there is no such endpoint, or it does not open */
+export async function resealEndpoint(db: Db, secrets: Secrets, address: string): Promise<string> {
+  const url = normalAddress(address);
+  const endpoint = await endpointOf(db, secrets, { url });
+  if (!endpoint) throw new UserError(`No endpoint ${url}. See: orderfleet webhooks list`);
+  const sealed = secrets.encrypt(endpoint.secret, secretContext(endpoint.id));
+  await db.$client`update webhook_endpoints set secret = ${sealed} where id = ${endpoint.id}`;
   return url;
 }
 

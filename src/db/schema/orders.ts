@@ -52,6 +52,10 @@ export const orders = pgTable(
     /** T12: until then the order waits as Pending; afterwards it gets `status_after_pending`. */
     pendingUntil: time('pending_until'),
     statusAfterPending: text('status_after_pending'),
+    /** T18: when the marketplace first said that it was cancelled or received; what it says later moves it no more. */
+    endedAt: time('ended_at'),
+    /** T18: the buyer was forgotten then, and is not stored again. */
+    personalDataErasedAt: time('personal_data_erased_at'),
     createdAt: time('created_at').notNull().defaultNow(),
     updatedAt: time('updated_at').notNull().defaultNow(),
   },
@@ -63,6 +67,13 @@ export const orders = pgTable(
       .on(table.shipByDate)
       .where(sql`status in ('Ready for Shipping', 'Partially Shipped', 'Incomplete')`),
     index('orders_by_store').on(table.storeId, table.status),
+    index('orders_created').on(table.createdAt),
+    // T18: orders whose buyer is known, by when they were placed; src/erasure.ts walks it with these very expressions
+    index('orders_personal_data')
+      .on(sql`coalesce(order_created_at, '-infinity')`, table.id)
+      .where(
+        sql`num_nonnulls(buyer_mail, shipping_buyer_name, shipping_phone, shipping_street1, shipping_city, shipping_state_province, shipping_postal_code) > 0`,
+      ),
   ],
 );
 

@@ -94,6 +94,7 @@ export const awbEvents = pgTable(
   (table) => [
     check('awb_events_state', sql`${table.state} in ('waiting', 'recorded', 'parked')`),
     index('awb_events_waiting').on(table.dueAt).where(sql`state = 'waiting'`),
+    index('awb_events_open').on(table.receivedAt).where(sql`state <> 'recorded'`),
   ],
 );
 
@@ -139,6 +140,7 @@ export const temuPushes = pgTable(
       .on(table.orderId)
       .where(sql`state = 'parked' and parked_order_time is not null`),
     index('temu_pushes_due').on(table.dueAt).where(sql`state in ('pending', 'sending', 'unknown')`),
+    index('temu_pushes_at_rest').on(table.orderId).where(sql`state in ('parked', 'rejected')`),
   ],
 );
 

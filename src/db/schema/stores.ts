@@ -142,6 +142,8 @@ export const temuOrderInbox = pgTable(
     check('temu_order_inbox_state', sql`${table.state} in ('pending', 'incomplete', 'stored', 'failed')`),
     index('temu_order_inbox_due').on(table.dueAt).where(sql`state in ('pending', 'incomplete')`),
     index('temu_order_inbox_backlog').on(table.storeId).where(sql`state = 'pending'`),
+    // P3: what the overview counts, and nothing that is done
+    index('temu_order_inbox_open').on(table.storeId, table.state).where(sql`state <> 'stored'`),
   ],
 );
 

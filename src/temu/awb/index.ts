@@ -1,15 +1,24 @@
 import { type Handler, handle } from '../../queue/handle.ts';
 import type { OrdersDeps } from '../orders/deps.ts';
+import { createDirectPush } from './direct.ts';
 import { AWB_TIMINGS, type AwbTimings } from './ledger.ts';
-import { createDirectPush, createPush } from './push.ts';
+import { createPush } from './push.ts';
 import { awbCreated, awbPush } from './queues.ts';
 import { record } from './record.ts';
+import { inTurn } from './turns.ts';
 
 export { normalCarrier } from './carriers.ts';
 export { companiesOf } from './logistics.ts';
 export { awbCreated, awbPush } from './queues.ts';
+export { REPLACED } from './replace.ts';
 export { type PushState, pushByHand, pushStates, RETRY_AT_ONCE, retryPushes } from './retry.ts';
-export { ordersAtRisk } from './risk.ts';
+export {
+  awbRisk,
+  type OrderAtRisk,
+  ordersAtRisk,
+  TIME_LEFT_STEPS,
+  unsentByTimeLeft,
+} from './risk.ts';
 export { type ParcelStory, parcelStories } from './story.ts';
 export { awbTasks } from './tasks.ts';
 
@@ -22,6 +31,6 @@ export function awbHandlers(base: OrdersDeps, timings: AwbTimings = AWB_TIMINGS)
       const { outcome, orderId } = await record(deps, event);
       return orderId ? await pushNow(orderId, context) : outcome;
     }),
-    handle(awbPush, createPush(deps)),
+    handle(awbPush, inTurn(deps, createPush(deps))),
   ];
 }

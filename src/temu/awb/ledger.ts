@@ -1,13 +1,17 @@
+import { EARLY_MS } from '../../queue/turn.ts';
 import type { OrdersDeps } from '../orders/deps.ts';
 
 export interface AwbTimings {
-  /** While a worker has an order's pushes nobody else takes them for this long; longer than any call and its quota. */
+  /**
+   * While a worker has an order's pushes nobody else takes them for this long, counted anew when a request leaves. Half a
+   * minute above the longest time-out of a call that settings allow, since clocks of two machines differ by seconds.
+   */
   leaseMs: number;
   /** After a lost answer Temu is asked this soon: most answers are lost after the deed. */
   firstLookMs: number;
   /**
    * "Not there" is believed only this long after the request left: until then Temu may still be working on it, and
-   * sending again would tell it twice. Well above the time-out of a call.
+   * sending again would tell it twice. Half a minute above the longest time-out of a call that settings allow.
    */
   believeMissingMs: number;
 }
@@ -34,6 +38,8 @@ export interface ClaimedPush {
 /** An order's due pushes in one worker's hands. Every write through it is refused once another has claimed them. */
 export interface Claim {
   orderId: string;
+  /** '' while no store has taken the order over. */
+  storeId: string;
   token: string;
   pushes: ClaimedPush[];
 }
@@ -51,7 +57,7 @@ export async function claimPushes(
   const now = new Date(clock());
   const token = crypto.randomUUID();
   // one worker at a time per order: its parcels may have to go in one call
-  const pushes = await db.$client<ClaimedPush[]>`
+  const pushes = await db.$client<(ClaimedPush & { storeId: string })[]>`
     with open as materialized (
       select id, state, due_at from temu_pushes
       where order_id = ${orderId} and state in ('pending', 'sending', 'unknown') order by id for update),
@@ -62,23 +68,25 @@ export async function claimPushes(
     from open, fit, shipments s
     where fit.yes and p.id = open.id and s.id = p.shipment_id
     returning p.id, s.awb_number as "awbNumber", s.carrier, s.booking_courier as "bookingCourier", s.items,
-      p.attempts, p.told_at as "toldAt", p.created_at as "createdAt"`;
-  return pushes.length > 0 ? { orderId, token, pushes: [...pushes] } : undefined;
+      p.attempts, p.told_at as "toldAt", p.created_at as "createdAt",
+      (select coalesce(store_id::text, '') from orders where id = ${orderId}) as "storeId"`;
+  const [first] = pushes;
+  return first && { orderId, storeId: first.storeId, token, pushes: [...pushes] };
 }
-
-/** Clocks of two machines differ by less than this; a job that finds its pushes due that soon is early, not needless. */
-const EARLY_MS = 5_000;
 
 /**
  * What a job that could claim nothing has to wait for: pushes that came while another worker has the order, or that are
- * due in a moment. Were the job to end here, its id would be used up and they would lie until it is forgotten.
+ * offered and due in a moment, as a dead worker's are at the end of its lease. Were the job to end here, its id would be
+ * used up and they would lie until the next hour.
  * @returns milliseconds, or undefined when nothing is left to do
  */
 export async function waitForClaim({ db, clock }: AwbDeps, orderId: string): Promise<number | undefined> {
   const nowMs = clock();
   const [next] = await db.$client<{ dueAt: Date }[]>`
     select due_at as "dueAt" from temu_pushes
-    where order_id = ${orderId} and state in ('pending', 'unknown') and due_at <= ${new Date(nowMs + EARLY_MS)}
+    where order_id = ${orderId} and state in ('pending', 'sending', 'unknown')
+      and (offered_at >= due_at and due_at <= ${new Date(nowMs + EARLY_MS)}
+        or state <> 'sending' and due_at <= ${new Date(nowMs)})
     order by due_at limit 1`;
   return next && Math.max(500, next.dueAt.getTime() - nowMs);
 }

@@ -1,12 +1,15 @@
 import { z } from 'zod';
 import { fail, ok, type Result } from '../../errors.ts';
+import { minutes } from '../../queue/define.ts';
 import { type Store, wrongShape } from '../client.ts';
 import type { OrdersDeps } from '../orders/deps.ts';
 import { type CarrierMatch, type Company, matchCarrier, normalCarrier } from './carriers.ts';
 import { regionOf } from './regions.ts';
 
-/** A4: Temu's lists change rarely. */
+/** A4: Temu's lists change rarely, … */
 const KEEP_MS = 24 * 3_600_000;
+/** … but one without the carrier that is wanted is believed for this long only: Temu may have a new one by now. */
+const DOUBT_MS = minutes(3);
 
 const id = z.union([z.number(), z.bigint(), z.string()]).transform(String);
 const company = z.object({
@@ -47,9 +50,9 @@ export interface Warehouse {
 export const companiesOf = (
   deps: OrdersDeps,
   store: Store,
-  options: { signal?: AbortSignal; fresh?: boolean } = {},
+  options: { signal?: AbortSignal; fresh?: boolean; keepMs?: number } = {},
 ) =>
-  cached<Company[]>(deps, store, 'companies', options.fresh ?? false, async () => {
+  cached<Company[]>(deps, store, 'companies', options.fresh ? 0 : (options.keepMs ?? KEEP_MS), async () => {
     const region = regionOf(store.country);
     if (!region)
       return fail(
@@ -75,7 +78,7 @@ export const companiesOf = (
   });
 
 const warehousesOf = (deps: OrdersDeps, store: Store, signal?: AbortSignal) =>
-  cached<Warehouse[]>(deps, store, 'warehouses', false, async () => {
+  cached<Warehouse[]>(deps, store, 'warehouses', KEEP_MS, async () => {
     const answer = await deps.temu.call(store, 'warehouses', {}, callOptions(signal));
     if (!answer.ok) return answer;
     const parsed = warehousesAnswer.safeParse(answer.value);
@@ -111,7 +114,7 @@ export async function warehouseOf(
   );
 }
 
-/** A4: the provider id for a carrier's name: pinned, or by the day's list. */
+/** A4: the provider id for a carrier's name: pinned, or by the day's list; by a fresh one before there is no match. */
 export async function providerOf(
   deps: OrdersDeps,
   store: Store,
@@ -121,21 +124,25 @@ export async function providerOf(
   const [pin] = await deps.db.$client<{ providerId: string }[]>`
     select provider_id as "providerId" from carrier_pins where store_id = ${store.id} and carrier = ${normalCarrier(carrier)}`;
   if (pin) return ok(matchCarrier(carrier, [], pin.providerId));
-  const list = await companiesOf(deps, store, signal ? { signal } : {});
-  return list.ok ? ok(matchCarrier(carrier, list.value, undefined)) : list;
+  const matchBy = async (keepMs: number): Promise<Result<CarrierMatch>> => {
+    const list = await companiesOf(deps, store, { keepMs, ...(signal ? { signal } : {}) });
+    return list.ok ? ok(matchCarrier(carrier, list.value, undefined)) : list;
+  };
+  const match = await matchBy(KEEP_MS);
+  return match.ok && !match.value.ok ? await matchBy(DOUBT_MS) : match;
 }
 
 async function cached<T>(
   { db, clock }: OrdersDeps,
   store: Store,
   what: 'companies' | 'warehouses',
-  fresh: boolean,
+  keepMs: number,
   ask: () => Promise<Result<T>>,
 ): Promise<Result<T>> {
   const [row] = await db.$client<{ list: T }[]>`
     select list from temu_logistics
-    where store_id = ${store.id} and what = ${what} and fetched_at > ${new Date(clock() - KEEP_MS)}`;
-  if (row && !fresh) return ok(row.list);
+    where store_id = ${store.id} and what = ${what} and fetched_at > ${new Date(clock() - keepMs)}`;
+  if (row) return ok(row.list);
   const answer = await ask();
   if (answer.ok)
     await db.$client`

@@ -1,16 +1,21 @@
+import { turnId } from '../../queue/turn.ts';
 import type { OrdersBase } from '../orders/deps.ts';
 import { awbPush } from './queues.ts';
 
 /** A job that has not shown up after this long is offered again under the same id (R1). */
 const OFFER_AGAIN_MS = 60_000;
 const CHUNK = 1_000;
-/** Priorities are minutes since then: the earlier the deadline, the earlier the turn (A8). BullMQ takes up to 2^21. */
-const FIRST_MINUTE = Date.UTC(2026, 0, 1) / 60_000;
+/**
+ * Priorities are steps since then: the earlier the deadline, the earlier the turn (A8). BullMQ takes up to 2^21, so that
+ * steps of five minutes last until 2045; within one, the order in which they came counts.
+ */
+const FIRST = Date.UTC(2026, 0, 1);
+const STEP_MS = 5 * 60_000;
 const LAST_PRIORITY = 2 ** 21 - 1;
 
 export function deadlinePriority(shipBy: Date | null): number {
   if (!shipBy) return LAST_PRIORITY;
-  return Math.min(LAST_PRIORITY, Math.max(1, Math.floor(shipBy.getTime() / 60_000) - FIRST_MINUTE));
+  return Math.min(LAST_PRIORITY, Math.max(1, Math.floor((shipBy.getTime() - FIRST) / STEP_MS)));
 }
 
 /** Makes jobs of due pushes without one, one job per order, the earliest deadline first. @returns how many */
@@ -20,15 +25,17 @@ export async function offerPushes(
   offerAgainMs = OFFER_AGAIN_MS,
 ): Promise<number> {
   const sql = db.$client;
+  // taken once: what this walk has offered must not be stale again before its end
+  const now = new Date(clock());
+  const stale = new Date(now.getTime() - offerAgainMs);
   let offered = 0;
   for (;;) {
-    const now = new Date(clock());
     // the id names which pushes are due since when: events of one order in one millisecond are not each other's doubles
     const due = await sql<{ orderId: string; shipBy: Date | null; due: string; which: string }[]>`
       with due as (
         select p.id from temu_pushes p join orders o on o.id = p.order_id join temu_stores s on s.id = o.store_id and s.active
         where p.state in ('pending', 'sending', 'unknown') and p.due_at <= ${now}
-          and (p.offered_at is null or p.offered_at < p.due_at or p.offered_at < ${new Date(clock() - offerAgainMs)})
+          and (p.offered_at is null or p.offered_at < p.due_at or p.offered_at < ${stale})
           ${orderId ? sql`and p.order_id = ${orderId}` : sql``}
         order by p.due_at limit ${CHUNK} for update of p skip locked),
       offered as (update temu_pushes p set offered_at = ${now} from due where p.id = due.id returning p.id, p.order_id, p.due_at)
@@ -38,7 +45,7 @@ export async function offerPushes(
     await queues.add(
       awbPush,
       due.map((row) => ({
-        id: `${row.orderId}-${row.due}-${row.which}`,
+        id: turnId(`${row.orderId}-${row.which}`, row.due, now.getTime()),
         priority: deadlinePriority(row.shipBy),
         payload: { v: 1 as const, orderId: row.orderId },
       })),
@@ -56,7 +63,7 @@ export async function findUnpushed({ db, clock }: OrdersBase): Promise<number> {
   const now = new Date(clock());
   const found = await db.$client`
     insert into temu_pushes (shipment_id, order_id, due_at, created_at)
-    select s.id, s.order_id, ${now}, ${now}
+    select s.id, s.order_id, ${now}, s.created_at
     from shipments s join orders o on o.id = s.order_id and o.source = 'temu' and o.store_id is not null
       join temu_orders t on t.order_id = o.id and not t.tracking_sent_to_temu
     where s.created_at > ${new Date(clock() - 7 * 86_400_000)} and s.awb_number is not null

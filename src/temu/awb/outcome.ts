@@ -11,6 +11,8 @@ import { type AwbOrder, readBack } from './read.ts';
 
 /** Without a ship-by date transient failures are retried this long. */
 const WITHOUT_DEADLINE_MS = 7 * 24 * 3_600_000;
+/** With one, also an order that is late already has this long: an hour's trouble must not park all late orders. */
+const AT_LEAST_MS = 6 * 3_600_000;
 
 /** One order in one worker's hands. */
 export interface Work {
@@ -154,9 +156,12 @@ const nextLook = ({ deps }: Work, attempts: number) =>
       backoffMs({ baseMs: deps.timings.firstLookMs, maxMs: awbPush.backoff.maxMs }, attempts, () => 0),
   );
 
-const deadlineOf = ({ order }: Work, pushes: readonly ClaimedPush[]) =>
-  order.shipBy?.getTime() ??
-  Math.min(...pushes.map(({ createdAt }) => createdAt.getTime())) + WITHOUT_DEADLINE_MS;
+/** A7: until when transient failures are retried. */
+function deadlineOf({ order }: Work, pushes: readonly ClaimedPush[]): number {
+  const created = Math.min(...pushes.map(({ createdAt }) => createdAt.getTime()));
+  if (!order.shipBy) return created + WITHOUT_DEADLINE_MS;
+  return Math.max(order.shipBy.getTime(), created + AT_LEAST_MS);
+}
 
 /** "Already shipped", "number used": true when Temu has our number for this order, else a conflict (A6). */
 async function settleAlreadyDone(work: Work, pushes: readonly ClaimedPush[], text: string): Promise<Outcome> {

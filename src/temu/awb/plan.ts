@@ -15,6 +15,8 @@ export interface Parcel {
   carrier: string;
   /** Null: everything in one parcel. */
   items: readonly ShippedItem[] | null;
+  /** When it was heard of: of several for the whole order the last one counts. */
+  createdAt: Date;
 }
 
 export interface PlanInput {
@@ -24,6 +26,8 @@ export interface PlanInput {
   lines: readonly OpenLine[];
   /** Numbers of this order that Temu has from us already. */
   sent: readonly string[];
+  /** The last heard of among those of them that are for the whole order. */
+  newestSent: { awbNumber: string; createdAt: Date } | null;
   /** What is to be told. */
   parcels: readonly Parcel[];
 }
@@ -37,13 +41,17 @@ export type Plan =
   | { do: 'confirm'; sendType: 0 | 1; packages: Package[] }
   /** The order has shipped: Temu is asked what it has, and told of the change where it allows one. */
   | { do: 'compare' }
+  /** These are history: a later booking for the whole order has taken their place. */
+  | { do: 'replace'; parcels: Parcel[]; by: string }
   | { do: 'wait'; reason: string }
   | { do: 'park'; reason: string; untilOrderChanges: boolean };
 
 const SHIPPED = new Set(['SHIPPED', 'RECEIPTED']);
 
 /** What is to be done for an order with these parcels (A3). Pure. */
-export function planPush({ status, marketplaceStatus, lines, sent, parcels }: PlanInput): Plan {
+export function planPush({ status, marketplaceStatus, lines, sent, newestSent, parcels }: PlanInput): Plan {
+  const replaced = replacedParcels(parcels, newestSent);
+  if (replaced) return replaced;
   if (sent.length > 0 || SHIPPED.has(marketplaceStatus ?? '')) return { do: 'compare' };
   if (status === 'Cancelled')
     return { do: 'park', reason: 'the order is cancelled', untilOrderChanges: true };
@@ -62,17 +70,25 @@ export function planPush({ status, marketplaceStatus, lines, sent, parcels }: Pl
       reason: `AWB ${only.awbNumber} is for the whole order, but ${split.map((one) => one.awbNumber).join(', ')} list items of it`,
       untilOrderChanges: false,
     };
-  if (only && whole.length === 1) {
+  if (only) {
     const contents = open.map(({ orderSn, remaining }) => ({ orderSn, quantity: remaining }));
     return { do: 'confirm', sendType: 0, packages: [{ parcel: only, contents }] };
   }
-  if (whole.length > 1)
-    return {
-      do: 'park',
-      reason: `several AWBs are each for the whole order: ${whole.map((one) => one.awbNumber).join(', ')}`,
-      untilOrderChanges: false,
-    };
   return planSplit(open, split);
+}
+
+/**
+ * Of several AWBs that are each for the whole order the one that was heard of last counts, told or not, however the
+ * others fared: an older one must never take the place of a newer one on Temu.
+ */
+function replacedParcels(parcels: readonly Parcel[], newestSent: PlanInput['newestSent']): Plan | undefined {
+  const whole = parcels.filter(({ items }) => items === null);
+  const newest = [...whole, ...(newestSent ? [newestSent] : [])].reduce<PlanInput['newestSent']>(
+    (last, one) => (last && last.createdAt >= one.createdAt ? last : one),
+    null,
+  );
+  const older = whole.filter((one) => newest && !same(one.awbNumber, newest.awbNumber));
+  return newest && older.length > 0 ? { do: 'replace', parcels: older, by: newest.awbNumber } : undefined;
 }
 
 /**

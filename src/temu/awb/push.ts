@@ -12,10 +12,10 @@ import {
   waitForClaim,
 } from './ledger.ts';
 import { providerOf, warehouseOf } from './logistics.ts';
-import { offerPushes } from './offer.ts';
 import { letGo, onFailure, parked, postpone, putOff, settle, type Work } from './outcome.ts';
 import { compare, type KnownPackage, type Package, planPush } from './plan.ts';
 import { readBack, readOrder } from './read.ts';
+import { settleReplaced } from './replace.ts';
 
 /** An order that may not ship yet is looked at again after this long. */
 const WAIT_MS = minutes(1);
@@ -33,28 +33,11 @@ export const createPush =
     return { outcome: 'nothing to do' };
   };
 
-/** How long the direct way waits for the quota: less than A9 allows from the event to the request. */
-const PATIENCE_MS = 50;
-/** Once it had no room, events go to the queue for so long without trying. */
-const CROWDED_MS = 1_000;
-
 /**
- * The direct way (A9): tells Temu in the job that recorded the event, while the quota has room and nobody else has the
- * order; else the push is made a job, which waits in the order of the deadlines (A8).
+ * What comes of a claim, whatever happens.
+ * @param patienceMs how long it may wait for the quota before it goes to the queue; undefined: as long as it takes
  */
-export function createDirectPush(deps: AwbDeps) {
-  let crowdedUntil = 0;
-  return async (orderId: string, { signal }: JobContext): Promise<Outcome> => {
-    const claim = performance.now() < crowdedUntil ? undefined : await claimPushes(deps, orderId, false);
-    const outcome = claim && (await pushClaimed(deps, claim, signal, PATIENCE_MS));
-    if (outcome && outcome.outcome !== 'queued') return outcome;
-    if (outcome) crowdedUntil = performance.now() + CROWDED_MS;
-    else await offerPushes(deps, orderId);
-    return { outcome: 'queued' };
-  };
-}
-
-async function pushClaimed(
+export async function pushClaimed(
   deps: AwbDeps,
   claim: Claim,
   signal: AbortSignal,
@@ -97,17 +80,35 @@ async function pushOrder(
   const open = told.length > 0 ? await resolveTold(work, told) : claim.pushes;
   if (!Array.isArray(open)) return open;
   if (open.length === 0) return { outcome: 'sent', order: order.sn };
+  return await carryOut(work, open);
+}
 
+/** What is planned for pushes that have surely not been told. */
+async function carryOut(work: Work, open: readonly ClaimedPush[]): Promise<Outcome> {
   const plan = planPush({
-    ...order,
+    ...work.order,
     parcels: open.map((push) => ({
       pushId: push.id,
       awbNumber: push.awbNumber,
       carrier: carrierOf(push),
       items: push.items,
+      createdAt: push.createdAt,
     })),
   });
   switch (plan.do) {
+    case 'replace': {
+      const older = open.filter(({ id }) => plan.parcels.some(({ pushId }) => pushId === id));
+      const left = open.filter((push) => !older.includes(push));
+      await settleReplaced(
+        work.deps,
+        work.claim,
+        older.map(({ id }) => id),
+        plan.by,
+      );
+      return left.length > 0
+        ? await carryOut(work, left)
+        : { outcome: 'replaced', order: work.order.sn, by: plan.by };
+    }
     case 'wait':
       return await postpone(work, open, { ms: WAIT_MS, error: plan.reason, spent: false });
     case 'park':
@@ -132,6 +133,9 @@ async function resolveTold(work: Work, told: readonly ClaimedPush[]): Promise<Cl
   if (sent.length > 0) {
     await settle(work, sent, { state: 'sent' });
     work.order.sent.push(...sent.map(({ awbNumber }) => awbNumber));
+    for (const push of sent)
+      if (push.items === null && !(work.order.newestSent && work.order.newestSent.createdAt > push.createdAt))
+        work.order.newestSent = push;
   }
   const open = all.filter((push) => !sent.includes(push));
   const since = Math.max(...told.map(({ toldAt }) => toldAt?.getTime() ?? 0));

@@ -6,7 +6,8 @@ import { defineQueue, minutes, seconds } from '../../queue/define.ts';
 export const awbCreated = defineQueue({
   name: AWB_CREATED,
   payload: awbCreatedEvent,
-  concurrency: 20,
+  fromOutside: true,
+  concurrency: 24,
   attempts: 5,
   backoff: { baseMs: seconds(1), maxMs: minutes(1) },
   timeoutMs: seconds(30),

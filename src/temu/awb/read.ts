@@ -18,9 +18,13 @@ export interface AwbOrder {
   lines: OpenLine[];
   /** Numbers that Temu has from us for this order. */
   sent: string[];
+  /** The last heard of among those of them that are for the whole order. */
+  newestSent: { awbNumber: string; createdAt: Date } | null;
 }
 
-interface OrderRow extends Omit<AwbOrder, 'lines'> {
+interface OrderRow extends Omit<AwbOrder, 'lines' | 'newestSent'> {
+  newestSent: string | null;
+  newestSentAt: Date | null;
   /** The order as Temu's list gave it, digit for digit. */
   payload: string | null;
   stored: { id: string; orderSn: string; quantity: number }[];
@@ -33,12 +37,19 @@ export async function readOrder(db: Db, orderId: string): Promise<AwbOrder | und
       coalesce((select jsonb_agg(jsonb_build_object('id', l.id, 'orderSn', l.marketplace_order_item_id,
           'quantity', l.quantity)) from order_item_lines l where l.order_id = o.id), '[]') as stored,
       array(select s.awb_number from temu_pushes p join shipments s on s.id = p.shipment_id
-        where p.order_id = o.id and p.state = 'sent') as sent
-    from orders o left join temu_order_inbox i on i.store_id = o.store_id and i.parent_order_sn = o.marketplace_order_id
+        where p.order_id = o.id and p.state = 'sent') as sent,
+      newest.awb_number as "newestSent", newest.created_at as "newestSentAt"
+    from orders o
+      left join lateral (
+        select s.awb_number, p.created_at from temu_pushes p join shipments s on s.id = p.shipment_id
+        where p.order_id = o.id and p.state = 'sent' and s.items is null
+        order by p.created_at desc limit 1) newest on true
+      left join temu_order_inbox i on i.store_id = o.store_id and i.parent_order_sn = o.marketplace_order_id
     where o.id = ${orderId}`;
   if (!row) return undefined;
-  const { payload, stored, ...order } = row;
-  return { ...order, lines: openLines(payload, stored) };
+  const { payload, stored, newestSent: awbNumber, newestSentAt: createdAt, ...order } = row;
+  const newestSent = awbNumber && createdAt ? { awbNumber, createdAt } : null;
+  return { ...order, newestSent, lines: openLines(payload, stored) };
 }
 
 /** Temu's states of a line that is still to be shipped. */

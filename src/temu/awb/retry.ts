@@ -3,10 +3,14 @@ import { awbCreatedEvent } from '../../client.ts';
 import { UserError } from '../../errors.ts';
 import type { OrdersBase } from '../orders/deps.ts';
 import { offerPushes } from './offer.ts';
-import { recordEvent } from './record.ts';
+import { recordEvent, retryParkedEvents } from './record.ts';
+import { REPLACED } from './replace.ts';
 
 /** A7: how many orders one `awb retry --failed` takes. */
 export const RETRY_AT_ONCE = 50;
+
+/** What was tried so lately comes after the rest. */
+const LATELY_MS = 3_600_000;
 
 /** States in which a push has come to rest without being sent. */
 const AT_REST = ['parked', 'rejected'];
@@ -20,13 +24,18 @@ export interface PushState {
   later: boolean;
 }
 
-/** Makes pushes due again: those of an order, or up to 50 with an error, the earliest deadline first (A7). */
+/**
+ * Makes pushes due again: those of an order, or up to 50 with an error, the earliest deadline first (A7). Events that
+ * were parked since their order was not known look for it again first (A3).
+ * @returns ids of the pushes
+ */
 export async function retryPushes(
   deps: OrdersBase,
   of: { order: string } | { failed: true },
 ): Promise<string[]> {
   const sql = deps.db.$client;
   const now = new Date(deps.clock());
+  const events = await retryParkedEvents(deps, 'order' in of ? of.order : undefined, RETRY_AT_ONCE);
   // a rejected push that a newer AWB has replaced stays replaced
   const due = await sql<{ id: string }[]>`
     with chosen as (
@@ -34,16 +43,20 @@ export async function retryPushes(
       where ${
         'order' in of
           ? sql`o.marketplace_order_id = ${of.order} and p.state = any(${[...AT_REST, 'pending', 'unknown']})`
-          : sql`p.state = any(${AT_REST}) and p.error is not null`
-      } and coalesce(p.error, '') not like 'replaced by %'
-      order by o.ship_by_date nulls last limit ${RETRY_AT_ONCE} for update of p)
+          : sql`p.state = any(${AT_REST}) and p.error is not null and o.status <> 'Cancelled'`
+      } and not starts_with(coalesce(p.error, ''), ${REPLACED})
+      -- a lease that ended lately is a late try: those come last, so that call after call gets through all of them
+      order by p.due_at > ${new Date(deps.clock() - LATELY_MS)}, o.ship_by_date nulls last
+      limit ${RETRY_AT_ONCE} for update of p)
     update temu_pushes p set due_at = ${now}, offered_at = null, parked_order_time = null,
       state = case when p.told_at is null then 'pending' else 'unknown' end
     from chosen where p.id = chosen.id returning p.id`;
-  if ('order' in of && due.length === 0) {
+  if ('order' in of && due.length === 0 && events.pushes.length === 0) {
     const [known] = await sql<{ sent: boolean }[]>`
       select exists (select from temu_pushes p where p.order_id = o.id and p.state = 'sent') as sent
       from orders o where o.marketplace_order_id = ${of.order}`;
+    if (!known && events.waiting > 0)
+      throw new UserError(`No order ${of.order} is known yet; its AWB waits for it again, for a day`);
     if (!known) throw new UserError(`No order ${of.order} is known`);
     throw new UserError(
       known.sent
@@ -52,7 +65,7 @@ export async function retryPushes(
     );
   }
   await offerPushes(deps);
-  return due.map(({ id }) => id);
+  return [...new Set([...events.pushes, ...due.map(({ id }) => id)])];
 }
 
 export const pushStates = (deps: OrdersBase, ids: readonly string[]): Promise<PushState[]> => deps.db.$client<
@@ -81,7 +94,7 @@ export async function pushByHand(
     carrier,
   });
   if (!event.success) throw new UserError(`This AWB is refused: ${z.prettifyError(event.error)}`);
-  const recorded = await recordEvent(deps, event.data);
+  const recorded = await recordEvent(deps, event.data, { anew: true });
   if (recorded.outcome === 'parked') throw new UserError(String(recorded.why));
   const ids = await deps.db.$client<{ id: string }[]>`
     select p.id from temu_pushes p join orders o on o.id = p.order_id join shipments s on s.id = p.shipment_id

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Result } from '../../errors.ts';
 import { type TemuApi, wrongShape } from '../client.ts';
+import type { StateValue } from './status.ts';
 
 /** Temu's ids have up to 25 characters; an index of Postgres takes no endless ones. */
 export const LONGEST_ID = 100;
@@ -35,12 +36,25 @@ export const time = z
     },
   )
   .transform((value) => (value ? new Date(Number(value) * 1000) : null));
+/** Temu's states have one or two digits. */
+const STATE_TEXT = /^\d{1,9}$/;
+/** An unknown state is named in an error, and their index takes no endless text. */
+const LONGEST_STATE = 100;
+/** T7: a number, also as text. Whatever else comes is a state that we do not know, and no reason to lose the order. */
+function stateOf(value: unknown): StateValue {
+  if (typeof value === 'number') return value;
+  if (value === undefined || value === null || typeof value === 'object') return null;
+  const word = String(value).trim().slice(0, LONGEST_STATE);
+  return STATE_TEXT.test(word) ? Number(word) : word;
+}
+const parentState = z.unknown().optional().transform(stateOf);
+const lineState = z.union([z.number().int(), z.string().regex(STATE_TEXT).transform(Number)]).nullish();
 const quantity = z.number().int().nonnegative().max(MOST_UNITS).nullish();
 
 export const listItem = z.object({
   parentOrderMap: z.object({
     parentOrderSn: z.string().min(1).max(LONGEST_ID),
-    parentOrderStatus: z.number().int(),
+    parentOrderStatus: parentState,
     updateTime: time.refine((value) => value !== null, { error: 'updateTime is missing' }),
     parentOrderTime: time,
     expectShipLatestTime: time,
@@ -50,7 +64,7 @@ export const listItem = z.object({
     .array(
       z.object({
         orderSn: id,
-        orderStatus: z.number().int().nullish(),
+        orderStatus: lineState,
         goodsId: optionalId,
         goodsName: text,
         skuId: optionalId,

@@ -5,25 +5,26 @@ import {
   FailureError,
   isInfrastructureFault,
   messageOf,
+  ok,
   type Result,
+  UserError,
 } from '../../errors.ts';
-import { backoffMs } from '../../queue/define.ts';
-import type { JobContext, Outcome } from '../../queue/handle.ts';
+import { backoffMs, minutes } from '../../queue/define.ts';
+import { type JobContext, type Outcome, TimeUp } from '../../queue/handle.ts';
 import type { Store, TemuApi } from '../client.ts';
 import { parseExact } from '../json.ts';
+import { createPlaces } from '../places.ts';
 import { activeStore, pauseRefusedStore } from '../stores.ts';
 import { amountAnswer, type ListItem, listItem, readAnswer, shippingAnswer } from './answers.ts';
-import { pauseApi, pauseOf, resumeApi } from './api-pauses.ts';
+import { askNextTime, dueIfResumed, pauseApi, pauseOf, resumeApi, saysNothingOf } from './api-pauses.ts';
+import { type ClaimedOrder, claim, giveBack, putOff, setAside, tryAgain, whyNot } from './claim.ts';
 import type { OrdersDeps } from './deps.ts';
-import { orderJobId } from './inbox.ts';
+import { unreadable } from './inbox.ts';
 import { type MappedOrder, mapOrder } from './map.ts';
-import { createPlaces } from './places.ts';
 import { temuOrders } from './queues.ts';
 import { saveOrder } from './save.ts';
 import { nextHeal } from './status.ts';
 
-/** While a worker has an order, nobody else takes it for this long (R2: under two minutes with the sweep). */
-const LEASE_MS = 75_000;
 /** An order whose handling fails or kills its worker this often is set aside. */
 const POISON_ATTEMPTS = 12;
 /**
@@ -36,21 +37,10 @@ const STEP_ASIDE_MS = 30_000;
 const MOST_PLACES = Math.floor(temuOrders.concurrency * 0.8);
 /** … and its further orders wait this long for one of them before they step aside. */
 const WAIT_FOR_PLACE_MS = 250;
-/** What stepped aside comes after a thousand orders of each other store, else it would be first again. */
-const PUT_OFF_PRIORITY = 100;
+/** An order whose store's secrets do not open is looked at again after this long. */
+const LOCKED_MS = minutes(1);
 /** Short: where nobody else comes, the quota must not run dry while orders wait. */
 const LET_OTHERS_PASS_MS = 1_000;
-
-interface ClaimedOrder {
-  storeId: string;
-  sn: string;
-  payload: string;
-  version: number;
-  attempts: number;
-  incompleteSince: Date | null;
-  error: string | null;
-  severalStores: boolean;
-}
 
 /** Handler of temu-orders (T5): all three calls are tried, then the order is written in one transaction. */
 export function createEnrichment(deps: OrdersDeps) {
@@ -58,7 +48,7 @@ export function createEnrichment(deps: OrdersDeps) {
 
   return async (job: { storeId: string; parentOrderSn: string }, context: JobContext): Promise<Outcome> => {
     const row = await claim(deps, job.storeId, job.parentOrderSn, context.redelivered);
-    if (!row) return { outcome: 'nothing to do' };
+    if (!row) return await whyNot(deps, job);
     if (row.severalStores && !(await places.enter(row.storeId)))
       return await giveBack(deps, row, LET_OTHERS_PASS_MS, 'stepped aside for other stores');
     try {
@@ -87,25 +77,11 @@ async function interrupted(
   { signal }: JobContext,
   error: unknown,
 ): Promise<void> {
-  const stopped = signal.aborted && (signal.reason as Error | undefined)?.name !== 'TimeoutError';
+  const stopped = signal.aborted && !(signal.reason instanceof TimeUp);
   if (stopped || isInfrastructureFault(error)) await putOff(deps, row, 0, null);
+  // the store's secrets do not open: whoever mends the key finds the order with all its tries
+  else if (error instanceof UserError) await putOff(deps, row, LOCKED_MS, null);
   else await putOff(deps, row, backoffMs(temuOrders.backoff, row.attempts), messageOf(error));
-}
-
-async function claim(
-  { db, clock }: OrdersDeps,
-  storeId: string,
-  sn: string,
-  redelivered: boolean,
-): Promise<ClaimedOrder | undefined> {
-  const [row] = await db.$client<ClaimedOrder[]>`
-    update temu_order_inbox set attempts = attempts + 1, due_at = ${new Date(clock() + LEASE_MS)}
-    where store_id = ${storeId} and parent_order_sn = ${sn} and state in ('pending', 'incomplete')
-      and (${redelivered} or due_at <= ${new Date(clock())})
-    returning store_id as "storeId", parent_order_sn as sn, payload::text, version, attempts,
-      incomplete_since as "incompleteSince", error,
-      (select count(*) > 1 from temu_stores where active) as "severalStores"`;
-  return row;
 }
 
 async function enrich(
@@ -118,21 +94,28 @@ async function enrich(
   if (!parsed.success || row.attempts > POISON_ATTEMPTS) {
     const why = parsed.success
       ? `given up after ${POISON_ATTEMPTS} tries: ${row.error ?? 'each of them ended its worker'}`
-      : 'its list item cannot be read';
+      : unreadable(parsed.error);
     return await setAside(deps, row, why);
   }
   const item = parsed.data;
   const params = { parentOrderSn: item.parentOrderMap.parentOrderSn };
+  const notAsked: TemuApi[] = [];
   const ask = async (api: TemuApi): Promise<Result<unknown>> => {
     const pause = await pauseOf(deps, store, api);
-    if (pause && !pause.asksNow) return { ok: false, failure: pause.failure };
+    if (pause && !pause.asksNow) {
+      notAsked.push(api);
+      return { ok: false, failure: pause.failure };
+    }
     const answer = await deps.temu.call(store, api, params, { share: 'orders', signal: context.signal });
-    if (pause && answer.ok) await resumeApi(deps, store, api);
+    if (pause && !saysNothingOf(answer)) await resumeApi(deps, store, api);
+    else if (pause && !answer.ok && answer.failure.kind !== 'scope') await askNextTime(deps, store, api);
     return answer;
   };
   const [amounts, shipping] = await Promise.all([
     ask('orderAmount').then((answer) => readAnswer('orderAmount', amountAnswer, answer)),
-    ask('orderShipping').then((answer) => readAnswer('orderShipping', shippingAnswer, answer)),
+    row.forgotten
+      ? ok(null)
+      : ask('orderShipping').then((answer) => readAnswer('orderShipping', shippingAnswer, answer)),
   ]);
   const failures = (
     [
@@ -148,14 +131,15 @@ async function enrich(
       await pauseRefusedStore(deps.db, store, failure);
       return { outcome: 'store paused', why: failure.message };
     }
-    if (action === 'pauseApi') await pauseApi(deps, store, api, failure);
+    // who was not asked has nothing new to say: a pause that ended meanwhile must not begin again
+    if (action === 'pauseApi' && !notAsked.includes(api)) await pauseApi(deps, store, api, failure);
     if (action === 'wait') return await giveBack(deps, row, failure.retryAfterMs ?? 15_000, 'throttled');
   }
   const forTheMoment = failures.find(({ failure }) => actionOf(failure) === 'retry');
   if (forTheMoment && row.attempts < temuOrders.attempts) {
     return await tryAgain(deps, row, backoffMs(temuOrders.backoff, row.attempts), forTheMoment.failure);
   }
-  return await writeOrder(
+  const outcome = await writeOrder(
     deps,
     store,
     row,
@@ -164,6 +148,8 @@ async function enrich(
     shipping,
     failures.map(({ failure }) => failure),
   );
+  for (const api of notAsked) await dueIfResumed(deps, store, api, row.sn);
+  return outcome;
 }
 
 async function writeOrder(
@@ -185,7 +171,7 @@ async function writeOrder(
     knownPrices: amounts.ok ? new Map() : await knownPrices(deps, store.id, row.sn),
     now,
   });
-  const heal = planHeal(order, row, failures, now);
+  const heal = planHeal(order, row, failures, now, !amounts.ok && mayCome(amounts.failure));
   const saved = await saveOrder(deps.db, store, order, {
     storeId: row.storeId,
     parentOrderSn: row.sn,
@@ -216,9 +202,21 @@ async function tellSeller({ db }: OrdersDeps, store: Store, failures: readonly F
       .onConflictDoNothing();
 }
 
+/**
+ * A price that is missing for a reason of the moment: it is asked for again also where its absence is no error of the
+ * order (T13), which would otherwise lack it for ever. An address is another matter: shipped orders have none.
+ */
+const mayCome = ({ kind }: Failure) => ['transient', 'malformed', 'notReady', 'scope'].includes(kind);
+
 /** T13: when a missing part is fetched again, if it is: at the latest when the order's hold ends (T12). */
-function planHeal(order: MappedOrder, row: ClaimedOrder, failures: readonly Failure[], now: Date) {
-  if (!order.decision.healable) return null;
+function planHeal(
+  order: MappedOrder,
+  row: ClaimedOrder,
+  failures: readonly Failure[],
+  now: Date,
+  priceMayCome: boolean,
+) {
+  if (!order.decision.healable && !priceMayCome) return null;
   const since = row.incompleteSince ?? now;
   const notReady = failures.some((failure) => actionOf(failure) === 'retryLater');
   const minutesPassed = (now.getTime() - since.getTime()) / 60_000;
@@ -243,48 +241,4 @@ async function knownPrices({ db }: OrdersDeps, storeId: string, sn: string): Pro
     from orders o join products_in_order p on p.order_id = o.id join order_item_lines l on l.product_in_order_id = p.id
     where o.source = 'temu' and o.store_id = ${storeId} and o.marketplace_order_id = ${sn} and p.item_price is not null`;
   return new Map(rows.map((row) => [row.sn, row.price]));
-}
-
-/** Due again after `ms` without a spent attempt. A short wait gets its job at once, a long one from the sweep. */
-async function giveBack(deps: OrdersDeps, row: ClaimedOrder, ms: number, why: string): Promise<Outcome> {
-  await putOff(deps, row, ms, null);
-  return { outcome: why };
-}
-
-async function tryAgain(deps: OrdersDeps, row: ClaimedOrder, ms: number, failure: Failure): Promise<Outcome> {
-  await putOff(deps, row, ms, failure.message);
-  return { outcome: 'tried again', attempt: row.attempts, inMs: ms, why: failure.message };
-}
-
-async function putOff(
-  { db, queues, clock }: OrdersDeps,
-  row: ClaimedOrder,
-  ms: number,
-  error: string | null,
-) {
-  const dueAt = new Date(clock() + ms);
-  const spent = error === null ? 1 : 0;
-  const kept = await db.$client`
-    update temu_order_inbox set due_at = ${dueAt}, offered_at = ${ms > 0 ? dueAt : null},
-      attempts = greatest(attempts - ${spent}, 0), error = coalesce(${error}, error)
-    where store_id = ${row.storeId} and parent_order_sn = ${row.sn} and version = ${row.version}
-      and state in ('pending', 'incomplete')
-    returning 1`;
-  if (kept.length === 0 || ms === 0) return; // a newer copy has its own job; what is due at once waits for the sweep
-  await queues.add(temuOrders, [
-    {
-      id: orderJobId(row.storeId, row.sn, dueAt.getTime()),
-      delayMs: ms,
-      priority: error === null ? PUT_OFF_PRIORITY : 1,
-      payload: { v: 1, storeId: row.storeId, parentOrderSn: row.sn },
-    },
-  ]);
-}
-
-/** R3: it fails alone and visibly; a newer copy from Temu, or `sync`, brings it back. */
-async function setAside({ db }: OrdersDeps, row: ClaimedOrder, why: string): Promise<never> {
-  await db.$client`
-    update temu_order_inbox set state = 'failed', error = ${why}
-    where store_id = ${row.storeId} and parent_order_sn = ${row.sn} and version = ${row.version}`;
-  throw new FailureError({ kind: 'rejected', message: `${row.sn}: ${why}` });
 }

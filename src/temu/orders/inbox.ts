@@ -1,4 +1,7 @@
 import { createHash } from 'node:crypto';
+import type { ZodError } from 'zod';
+import type { Sql } from '../../db/client.ts';
+import { turnId } from '../../queue/turn.ts';
 import { parseExact, storableJson, stringifyExact } from '../json.ts';
 import { LONGEST_ID, listItem, time } from './answers.ts';
 import type { OrdersBase } from './deps.ts';
@@ -8,10 +11,50 @@ import { OFFER_AGAIN_MS } from './window.ts';
 export interface InboxRow {
   parentOrderSn: string;
   updateTime: Date;
-  /** The list call's item, digit for digit. */
+  /** The list call's item, digit for digit, without fields that nobody knows. */
   payload: string;
   /** Why it cannot be used, when it cannot. */
   error: string | null;
+}
+
+/** Fields by their names: what is below each, or null where it has no fields of its own. */
+type Fields = { [name: string]: Fields | null };
+const fields = (...names: string[]): Fields =>
+  Object.fromEntries(names.flatMap((line) => line.split(' ')).map((name) => [name, null]));
+
+/** What Temu's list call is known to say of an order. */
+const LABEL = fields('name value');
+const FIELDS: Fields = {
+  parentOrderMap: {
+    ...fields(
+      'parentOrderSn parentOrderStatus parentOrderTime parentShippingTime updateTime expectShipLatestTime',
+      'latestDeliveryTime parentOrderPendingFinishTime regionId siteId shippingMethod hasShippingFee',
+      'batchOrderNumberList orderPaymentType fulfillmentWarning',
+    ),
+    parentOrderLabel: LABEL,
+  },
+  orderList: {
+    ...fields(
+      'orderSn orderStatus orderPaymentType goodsId goodsName originalGoodsName spec originalSpecName thumbUrl skuId',
+      'quantity originalOrderQuantity canceledQuantityBeforeShipment isCancelledDuringPending fulfillmentType',
+      'fulfillmentWarning inventoryDeductionWarehouseId inventoryDeductionWarehouseName',
+    ),
+    orderLabel: LABEL,
+    productList: fields('productId productSkuId soldFactor extCode'),
+  },
+};
+
+/** T18: a field that Temu adds one day may tell of the buyer, and the inbox is no place for that. */
+function knownFields(value: unknown, known: Fields | null): unknown {
+  if (Array.isArray(value)) return value.map((one) => knownFields(one, known));
+  const isObject = typeof value === 'object' && value !== null;
+  if (known === null) return isObject ? null : value;
+  if (!isObject) return null;
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([name, inner]) =>
+      Object.hasOwn(known, name) ? [[name, knownFields(inner, known[name] ?? null)] as const] : [],
+    ),
+  );
 }
 
 /**
@@ -20,25 +63,25 @@ export interface InboxRow {
  */
 export function toInboxRow(given: unknown): InboxRow {
   const raw = stringifyExact(given);
-  const payload = storableJson(raw);
-  const item = payload === raw ? given : parseExact(payload);
+  const storable = storableJson(raw);
+  const item = storable === raw ? given : parseExact(storable);
+  const payload = stringifyExact(knownFields(item, FIELDS));
   const parsed = listItem.safeParse(item);
   if (parsed.success) {
     const { parentOrderSn, updateTime } = parsed.data.parentOrderMap;
     return { parentOrderSn, updateTime: updateTime as Date, payload, error: null };
   }
-  const issue = parsed.error.issues[0];
   const parent = (item as { parentOrderMap?: Record<string, unknown> | null } | null)?.parentOrderMap;
   const sn = parent?.parentOrderSn;
   return {
     parentOrderSn:
       typeof sn === 'string' && sn && sn.length <= LONGEST_ID
         ? sn
-        : `unreadable-${createHash('sha256').update(payload).digest('hex').slice(0, 16)}`,
+        : `unreadable-${createHash('sha256').update(storable).digest('hex').slice(0, 16)}`,
     // without a time of its own it is older than any copy that can be read: that one must win, whichever came first
     updateTime: time.safeParse(parent?.updateTime).data ?? new Date(0),
     payload,
-    error: `Temu's list item cannot be read: ${issue?.path.join('.')}: ${issue?.message}`,
+    error: unreadable(parsed.error),
   };
 }
 
@@ -78,64 +121,117 @@ export async function storeInInbox(
        or (excluded.update_time = i.update_time and excluded.payload is distinct from i.payload)`;
 }
 
-/** Rows are turned into jobs this many at a time. */
+/** Why a list item cannot be used: which field, and what is wrong with it. */
+export function unreadable({ issues: [issue] }: ZodError): string {
+  return `Temu's list item cannot be read: ${issue?.path.join('.')}: ${issue?.message}`;
+}
+
+/**
+ * R3: orders that were set aside are due again with all their tries, when what stood in their way has been mended; Temu
+ * may not change them for weeks.
+ * @returns how many
+ */
+export async function replaySetAside(
+  { db, clock }: OrdersBase,
+  storeIds: readonly string[],
+): Promise<number> {
+  const { count } = await db.$client`
+    update temu_order_inbox set state = 'pending', attempts = 0, error = null, incomplete_since = null,
+      due_at = ${new Date(clock())}, offered_at = null
+    where state = 'failed' and store_id = any(${storeIds as string[]}::uuid[])`;
+  return count;
+}
+
+/** Rows are turned into jobs this many at a time, … */
 const OFFER_CHUNK = 1_000;
+/** … and so many in one go: the sweep comes again in 15 seconds. */
+const OFFERED_MOST = 50_000;
 /** A row's place in its store's backlog, in tens, is its job's priority: see offerOrders. BullMQ takes up to 2^21. */
 const PER_PRIORITY = 10;
-/** Orders that wait for a missing part come after those that nobody has seen yet. */
-const HEALING_PRIORITY = 2_000_000;
+const LAST_PRIORITY = 2_000_000;
+
+interface OfferedRow {
+  storeId: string;
+  sn: string;
+  dueMs: string;
+  /** With all its digits, which a Date has not: from here the walk goes on. */
+  due: string;
+}
 
 /**
  * Makes jobs of due inbox rows without one. The further back a row stands in its own store's backlog, the later its
- * job's turn: a store with ten new orders does not wait behind another's ten thousand (T17).
+ * job's turn: a store with ten new orders does not wait behind another's ten thousand, nor does an order that waits for
+ * a missing part (T17, T13).
+ * @param fresh of this store alone, and only what has never been offered: what a page has just brought
  * @returns how many
  */
-export async function offerOrders({ db, queues, clock }: OrdersBase, storeId?: string): Promise<number> {
+export async function offerOrders(
+  { db, queues, clock }: OrdersBase,
+  fresh?: { storeId: string },
+): Promise<number> {
   const sql = db.$client;
+  // taken once: what this walk has offered must not be stale again before its end
+  const nowMs = clock();
+  const now = new Date(nowMs);
+  const unoffered = fresh
+    ? sql`i.store_id = ${fresh.storeId} and i.offered_at is null`
+    : sql`(i.offered_at is null or i.offered_at < i.due_at or i.offered_at < ${new Date(nowMs - OFFER_AGAIN_MS)})`;
+  const ahead = new Map<string, number>();
+  let from = { due: '-infinity', sn: '', storeId: '00000000-0000-0000-0000-000000000000' };
   let offered = 0;
   for (;;) {
-    const now = new Date(clock());
-    const stale = new Date(clock() - OFFER_AGAIN_MS);
-    const due = await sql<{ store_id: string; sn: string; due: string; state: string; ahead: number }[]>`
+    const due = await sql<OfferedRow[]>`
       with due as (
         select i.store_id, i.parent_order_sn
         from temu_order_inbox i join temu_stores s on s.id = i.store_id and s.active
-        where i.state in ('pending', 'incomplete') and i.due_at <= ${now}
-          and (i.offered_at is null or i.offered_at < i.due_at or i.offered_at < ${stale})
-          ${storeId ? sql`and i.store_id = ${storeId}` : sql``}
-        order by i.due_at
+        where i.state in ('pending', 'incomplete') and i.due_at <= ${now} and ${unoffered}
+          and i.due_at >= ${from.due}::timestamptz
+          and (i.due_at, i.parent_order_sn, i.store_id) > (${from.due}::timestamptz, ${from.sn}, ${from.storeId}::uuid)
+        order by i.due_at, i.parent_order_sn, i.store_id
         limit ${OFFER_CHUNK}
         for update of i skip locked),
-      backlog as (
-        select store_id, count(*)::int as rows from temu_order_inbox
-        where state = 'pending' and offered_at is not null and store_id in (select store_id from due)
-        group by store_id)
-      update temu_order_inbox i set offered_at = ${now}
-      from due left join backlog using (store_id)
-      where i.store_id = due.store_id and i.parent_order_sn = due.parent_order_sn
-      returning i.store_id, i.parent_order_sn as sn, i.state, coalesce(backlog.rows, 0) as ahead,
-        floor(extract(epoch from i.due_at) * 1000)::text as due`;
-    const placed = new Map<string, number>();
+      offered as (
+        update temu_order_inbox i set offered_at = ${now} from due
+        where i.store_id = due.store_id and i.parent_order_sn = due.parent_order_sn
+        returning i.store_id, i.parent_order_sn, i.due_at)
+      select store_id as "storeId", parent_order_sn as sn, due_at::text as due,
+        floor(extract(epoch from due_at) * 1000)::text as "dueMs"
+      from offered order by due_at, parent_order_sn, store_id`;
+    await countAhead(sql, ahead, due, now);
     await queues.add(
       temuOrders,
-      due.map((row) => {
-        const place = (placed.get(row.store_id) ?? 0) + 1;
-        placed.set(row.store_id, place);
+      due.map(({ storeId, sn, dueMs }) => {
+        const place = (ahead.get(storeId) ?? 0) + 1;
+        ahead.set(storeId, place);
         return {
-          id: orderJobId(row.store_id, row.sn, row.due),
-          priority:
-            row.state === 'incomplete'
-              ? HEALING_PRIORITY
-              : Math.min(HEALING_PRIORITY - 1, 1 + Math.floor((row.ahead + place) / PER_PRIORITY)),
-          payload: { v: 1 as const, storeId: row.store_id, parentOrderSn: row.sn },
+          id: orderJobId(storeId, sn, dueMs, nowMs),
+          priority: Math.min(LAST_PRIORITY, 1 + Math.floor(place / PER_PRIORITY)),
+          payload: { v: 1 as const, storeId, parentOrderSn: sn },
         };
       }),
     );
     offered += due.length;
-    if (due.length < OFFER_CHUNK) return offered;
+    const last = due.at(-1);
+    if (!last || due.length < OFFER_CHUNK || offered >= OFFERED_MOST) return offered;
+    from = last;
   }
 }
 
-/** The time at which it is due is part of the id, so that a kept, ended job never swallows the next turn. */
-export const orderJobId = (storeId: string, sn: string, dueMs: string | number) =>
-  `${storeId}-${sn.replaceAll(':', '_')}-${dueMs}`;
+/** How many orders of each store have been offered before and wait still: once for each store that comes up. */
+async function countAhead(
+  sql: Sql,
+  ahead: Map<string, number>,
+  due: readonly OfferedRow[],
+  now: Date,
+): Promise<void> {
+  const stores = [...new Set(due.map(({ storeId }) => storeId))].filter((id) => !ahead.has(id));
+  if (stores.length === 0) return;
+  const rows = await sql<{ id: string; waiting: number }[]>`
+    select store_id as id, count(*)::int as waiting from temu_order_inbox
+    where state = 'pending' and offered_at <> ${now} and store_id = any(${stores}) group by store_id`;
+  for (const id of stores) ahead.set(id, rows.find((row) => row.id === id)?.waiting ?? 0);
+}
+
+/** Temu's numbers may hold a ":", which a job's id may not. */
+export const orderJobId = (storeId: string, sn: string, dueMs: string | number, nowMs: number) =>
+  turnId(`${storeId}-${sn.replaceAll(':', '_')}`, dueMs, nowMs);

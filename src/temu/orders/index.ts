@@ -4,6 +4,8 @@ import { createEnrichment } from './enrich.ts';
 import { syncWindow } from './page.ts';
 import { temuOrders, temuPages } from './queues.ts';
 
+export { askPausedApisAgain } from './api-pauses.ts';
+export { offerOrders, replaySetAside } from './inbox.ts';
 export { temuOrders, temuPages } from './queues.ts';
 export { orderTasks } from './tasks.ts';
 export { openWindows } from './window.ts';

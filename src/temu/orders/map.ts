@@ -2,7 +2,7 @@ import type { Failure, Result } from '../../errors.ts';
 import type { Amounts, ListItem, Shipping } from './answers.ts';
 import { countryCode } from './country.ts';
 import { decimalOf } from './money.ts';
-import { decideStatus, isKnownState, type StatusDecision, stateName } from './status.ts';
+import { decideStatus, isKnownState, type StateValue, type StatusDecision, stateName } from './status.ts';
 
 /** Types of order_errors that a download makes and resolves; others' errors are left alone. */
 export const ERROR_TYPES = {
@@ -31,7 +31,8 @@ export interface MappedProduct {
 
 export interface MappedOrder {
   marketplaceOrderId: string;
-  marketplaceStatus: string;
+  /** Null when Temu gave none. */
+  marketplaceStatus: string | null;
   decision: StatusDecision;
   orderCreatedAt: Date | null;
   orderModifiedAt: Date;
@@ -202,8 +203,7 @@ function groupRows(
     const key = JSON.stringify([kind, skuKey, price]);
     const quantity = orderedOf(row);
     const line = { marketplaceOrderItemId: row.orderSn, quantity };
-    const status =
-      row.orderStatus === null || row.orderStatus === undefined ? null : stateName(row.orderStatus);
+    const status = stateName(row.orderStatus ?? null);
     const group = groups.get(key);
     if (group) {
       group.quantity += quantity;
@@ -255,13 +255,13 @@ const downloadErrors = (calls: readonly Result<unknown>[]): OrderError[] =>
     .filter((call): call is { ok: false; failure: Failure } => !call.ok)
     .map((call) => ({ type: ERROR_TYPES.download, message: call.failure.message }));
 
-const unknownStatus = (value: number): OrderError[] =>
+const unknownStatus = (value: StateValue): OrderError[] =>
   isKnownState(value)
     ? []
     : [
         {
           type: ERROR_TYPES.status,
-          message: `Temu gave the order the status ${value}, which Orderfleet does not know`,
+          message: `Temu gave the order the status ${JSON.stringify(value)}, which Orderfleet does not know`,
         },
       ];
 

@@ -1,9 +1,11 @@
 import { FailureError, isInfrastructureFault, type Result } from '../../errors.ts';
 import { backoffMs } from '../../queue/define.ts';
-import type { JobContext, Outcome } from '../../queue/handle.ts';
+import { type JobContext, type Outcome, TimeUp } from '../../queue/handle.ts';
+import { waitIfEarly } from '../../queue/turn.ts';
 import { type Store, withRetries } from '../client.ts';
 import { activeStore, pauseRefusedStore } from '../stores.ts';
 import { type ListPage, listPage, readAnswer } from './answers.ts';
+import { API_PAUSE_MS, pauseApi } from './api-pauses.ts';
 import type { OrdersDeps } from './deps.ts';
 import { offerOrders, storeInInbox, toInboxRow } from './inbox.ts';
 import { temuPages } from './queues.ts';
@@ -33,8 +35,8 @@ export interface WindowRead {
  * everything behind it moves up one place, towards page 1. Reading forwards, what moves from page 2 to page 1 after
  * page 1 was read is never seen. So page 1 is asked for the total, then the pages are read from the last to the first:
  * whatever moves, moves to a page that is still to be read. Page 1 is read again at the end, for the same reason.
- * The end then proves itself: Temu's total on that last page must not exceed the orders seen; if it does (an order
- * entered late, a clock differs) the window is read again.
+ * The end then proves itself: Temu's total on that last page must not exceed the orders seen, and nobody new may stand at
+ * the head; else (an order entered late, a clock differs) the window is read again.
  */
 export async function readWindow(
   read: ReadPage,
@@ -51,13 +53,29 @@ export async function readWindow(
   let first = await read(1);
   for (let round = 1; ; round++) {
     const pages = Math.ceil(first.totalItemNum / PAGE_SIZE);
+    let last = first;
     let expected = first.totalItemNum;
     if (pages <= 1) expected = await take(first);
-    else for (let number = pages; number >= 1; number--) expected = await take(await read(number));
-    if (seen.size >= expected || round === ROUNDS) return { expected, seen: seen.size };
+    else
+      for (let number = pages; number >= 1; number--) {
+        last = await read(number);
+        expected = await take(last);
+      }
+    const whole = seen.size >= expected && !hasNewHead(first.pageItems.map(keyOf), last.pageItems.map(keyOf));
+    if (whole || round === ROUNDS) return { expected, seen: seen.size };
     first = await read(1);
   }
 }
+
+/**
+ * Who entered late stands above those that stood on page 1 before; who only moved up stands below them. An order that left
+ * meanwhile makes up for one that entered in Temu's total, and hides that a third one was pushed behind a page read already.
+ */
+const hasNewHead = (before: readonly string[], after: readonly string[]): boolean => {
+  const known = new Set(before);
+  const lastKnown = after.findLastIndex((key) => known.has(key));
+  return after.slice(0, Math.max(0, lastKnown)).some((key) => !known.has(key));
+};
 
 /** Handler of temu-pages. */
 export async function syncWindow(
@@ -66,26 +84,26 @@ export async function syncWindow(
   context: JobContext,
 ): Promise<Outcome> {
   const claimed = await claim(deps, windowId, context.redelivered);
-  if (!claimed) return { outcome: 'nothing to do' };
+  if (!claimed) return await whyNot(deps, windowId);
   const store = await activeStore(deps.db, deps.secrets, claimed.storeId);
   if (!store) return { outcome: 'store paused' };
 
   try {
     const read = await readWindow(
-      async (number) => {
-        const page = await readListPage(deps, store, claimed, number, context.signal);
-        await renew(deps, windowId);
-        return page;
-      },
+      (number) => readListPage(deps, store, claimed, number, context.signal),
       async (items) => {
         await storeInInbox(deps, store.id, items.map(toInboxRow));
-        await offerOrders(deps, store.id);
+        await offerOrders(deps, { storeId: store.id });
       },
       (item) => toInboxRow(item).parentOrderSn,
     );
     await complete(deps, claimed, store, read);
     return { outcome: 'complete', store: store.name, expected: read.expected, stored: read.seen };
   } catch (error) {
+    if (context.signal.reason instanceof TimeUp) {
+      await postpone(deps, windowId, RETRY_MS, context.signal.reason.message);
+      throw error;
+    }
     if (context.signal.aborted) {
       await postpone(deps, windowId, 0, null); // given back: the next worker reads the window from its start
       throw error;
@@ -114,10 +132,18 @@ async function claim(
 ): Promise<ClaimedWindow | undefined> {
   const now = new Date(clock());
   const [row] = await db.$client<ClaimedWindow[]>`
-    update temu_sync_windows set attempts = attempts + 1, due_at = ${new Date(clock() + LEASE_MS)}
+    update temu_sync_windows set attempts = attempts + 1, error = null, due_at = ${new Date(clock() + LEASE_MS)}
     where id = ${id} and state = 'open' and (${redelivered} or due_at <= ${now})
     returning id, store_id as "storeId", window_start as start, window_end as end, attempts`;
   return row;
+}
+
+/** For a job whose window was not there to be claimed. @throws Wait when its turn is yet to come */
+async function whyNot({ db, clock }: OrdersDeps, id: string): Promise<Outcome> {
+  const [row] = await db.$client<{ dueAt: Date; held: boolean }[]>`
+    select due_at as "dueAt", coalesce(offered_at < due_at, false) as held from temu_sync_windows
+    where id = ${id} and state = 'open'`;
+  return waitIfEarly(row, clock());
 }
 
 async function readListPage(
@@ -132,8 +158,10 @@ async function readListPage(
     temuPages.attempts,
     (tries) => backoffMs(temuPages.backoff, tries),
     signal,
-    async () =>
-      readAnswer(
+    async () => {
+      // five tries of a page that does not come take longer than the lease
+      await renew(deps, window.id);
+      return readAnswer(
         'orderList',
         listPage,
         await deps.temu.call(
@@ -147,7 +175,8 @@ async function readListPage(
           },
           { share: 'pages', signal },
         ),
-      ),
+      );
+    },
   );
   if (!page.ok) throw new FailureError(page.failure);
   return page.value;
@@ -169,6 +198,7 @@ async function complete(
       update temu_sync_windows set state = 'complete', expected = ${read.expected}, stored = ${read.seen}, error = null,
         finished_at = ${new Date(deps.clock())}
       where id = ${window.id} and state = 'open'`;
+    await sql`delete from temu_api_pauses where store_id = ${window.storeId} and api = 'orderList'`;
     await sql`
       update temu_stores set last_synced_at = greatest(last_synced_at, ${window.end}) where id = ${window.storeId}`;
     if (gap > 0)
@@ -203,11 +233,14 @@ async function stop(
   switch (failure.kind) {
     case 'credentials':
     case 'bug':
-    case 'scope': // without the list call nothing of the store works
       // paused first: whoever looks meanwhile sees the reason with its remedy
       await pauseRefusedStore(deps.db, store, failure);
       await postpone(deps, window.id, 0, failure.message);
       return { outcome: 'store paused', store: store.name, why: failure.message };
+    case 'scope': // AWB numbers of orders that are known go on (T16)
+      await pauseApi(deps, store, 'orderList', failure);
+      await postpone(deps, window.id, API_PAUSE_MS, failure.message);
+      return { outcome: 'its orders may not be read', store: store.name, why: failure.message };
     case 'throttled':
       await postpone(deps, window.id, RETRY_MS / 2, null);
       return { outcome: 'throttled', store: store.name };

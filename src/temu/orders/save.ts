@@ -1,4 +1,4 @@
-import { sql as raw } from 'drizzle-orm';
+import { sql as raw, TransactionRollbackError } from 'drizzle-orm';
 import type { Db, Tx } from '../../db/client.ts';
 import { notices, orders, temuOrders } from '../../db/schema/index.ts';
 import type { Store } from '../client.ts';
@@ -18,8 +18,9 @@ export interface InboxOutcome {
 
 /**
  * T5: writes an order with all that belongs to it, and the inbox row's outcome, in one transaction.
- * T14: an older copy than the stored one changes nothing; the same copy again changes nothing.
- * @returns false when the stored order is newer
+ * T14: an older copy than the stored one changes nothing; the same copy again changes nothing. Nor does one that is no
+ * longer the inbox's (T4): of two copies of the same second only the inbox knows the newer, which has a job of its own.
+ * @returns false when the stored order or the inbox's copy is newer
  */
 export async function saveOrder(
   db: Db,
@@ -27,16 +28,37 @@ export async function saveOrder(
   order: MappedOrder,
   outcome: InboxOutcome,
 ): Promise<boolean> {
-  return await db.transaction(async (tx) => {
-    const id = await upsertOrder(tx, store.id, order);
-    if (id) {
-      await saveProducts(tx, id, order.products);
-      await saveErrors(tx, id, order.errors);
-      await tellPeople(tx, store, id, order);
-    }
-    await settleInbox(tx, outcome);
-    return id !== undefined;
-  });
+  try {
+    return await db.transaction(async (tx) => {
+      await adoptOrder(tx, store.id, order.marketplaceOrderId);
+      const id = await upsertOrder(tx, store.id, order);
+      if (id) {
+        await saveProducts(tx, id, order.products);
+        await saveErrors(tx, id, order.errors);
+        await tellPeople(tx, store, id, order);
+      }
+      // the inbox last: whoever locks both takes the order first (hold.ts)
+      if (!(await settleInbox(tx, outcome))) tx.rollback();
+      return id !== undefined;
+    });
+  } catch (error) {
+    if (error instanceof TransactionRollbackError) return false;
+    throw error;
+  }
+}
+
+/**
+ * Other programs write orders by source and number alone (DESIGN, "Rows that others write"), and AWBs for them before the
+ * sync sees them: such a row becomes this store's, with the parcels that it has. Its time of change is not Temu's, so
+ * that it bars no copy of Temu's (T14). Where the store has the order already, the other row stays as it is, since its
+ * writer knows it by its id; two stores' workers at once wait for each other here, and the second finds nothing.
+ */
+async function adoptOrder(tx: Tx, storeId: string, marketplaceOrderId: string): Promise<void> {
+  await tx.execute(raw`
+    update orders set store_id = ${storeId}, order_modified_at = null
+    where source = 'temu' and store_id is null and marketplace_order_id = ${marketplaceOrderId}
+      and not exists (select from orders
+        where source = 'temu' and store_id = ${storeId} and marketplace_order_id = ${marketplaceOrderId})`);
 }
 
 /** Columns of a failed call are left out, so that what an earlier read found stays (T13: "all that is known"). */
@@ -50,6 +72,7 @@ async function upsertOrder(tx: Tx, storeId: string, order: MappedOrder): Promise
     shipByDate: order.shipByDate,
     pendingUntil: order.decision.pendingUntil,
     statusAfterPending: order.decision.statusAfterPending,
+    endedAt: hasEnded(order) ? order.orderModifiedAt : null,
     ...prices,
     ...order.address,
   };
@@ -58,7 +81,12 @@ async function upsertOrder(tx: Tx, storeId: string, order: MappedOrder): Promise
     .values({ source: 'temu', storeId, marketplaceOrderId: order.marketplaceOrderId, ...values })
     .onConflictDoUpdate({
       target: [orders.source, orders.storeId, orders.marketplaceOrderId],
-      set: { ...values, updatedAt: whenChanged(values) },
+      set: {
+        ...values,
+        endedAt: incoming('endedAt'),
+        ...unlessForgotten(values),
+        updatedAt: whenChanged(values),
+      },
       setWhere: raw`${orders.orderModifiedAt} is null or ${orders.orderModifiedAt} <= excluded.order_modified_at`,
     })
     .returning({ id: orders.id });
@@ -72,17 +100,44 @@ async function upsertOrder(tx: Tx, storeId: string, order: MappedOrder): Promise
   return row.id;
 }
 
+type OrderColumn = keyof typeof orders.$inferInsert;
+
+/** T18: what tells who the buyer is; the country does not. */
+const PERSONAL: readonly OrderColumn[] = [
+  'buyerMail',
+  'shippingBuyerName',
+  'shippingPhone',
+  'shippingStreet1',
+  'shippingCity',
+  'shippingStateProvince',
+  'shippingPostalCode',
+];
+
+/** T18: Temu says that it is over; a parcel's end is its tracker's word. */
+const hasEnded = ({ decision, marketplaceStatus }: MappedOrder) =>
+  marketplaceStatus === 'RECEIPTED' || [decision.status, decision.statusAfterPending].includes('Cancelled');
+
+/** T18: once a buyer is forgotten, a later copy does not bring him back; and an order ends once. */
+const incoming = (key: OrderColumn) => {
+  const copy = raw`excluded.${raw.identifier(orders[key].name)}`;
+  if (key === 'endedAt')
+    return raw`case when ${copy} is not null then coalesce(${orders.endedAt}, ${copy}) end`;
+  return PERSONAL.includes(key)
+    ? raw`case when ${orders.personalDataErasedAt} is null then ${copy} else ${orders[key]} end`
+    : copy;
+};
+
+const unlessForgotten = (values: Partial<typeof orders.$inferInsert>) =>
+  Object.fromEntries(PERSONAL.filter((key) => key in values).map((key) => [key, incoming(key)]));
+
 /** T14: an order that is read again without news keeps its time of change. */
 function whenChanged(values: Partial<typeof orders.$inferInsert>) {
-  const columns = Object.keys(values).map((key) => orders[key as keyof typeof values]);
+  const keys = Object.keys(values) as OrderColumn[];
   const were = raw.join(
-    columns.map((column) => raw`${column}`),
+    keys.map((key) => raw`${orders[key]}`),
     raw`, `,
   );
-  const are = raw.join(
-    columns.map((column) => raw`excluded.${raw.identifier(column.name)}`),
-    raw`, `,
-  );
+  const are = raw.join(keys.map(incoming), raw`, `);
   return raw`case when (${were}) is distinct from (${are}) then now() else ${orders.updatedAt} end`;
 }
 
@@ -165,10 +220,13 @@ async function tellPeople(
     .onConflictDoNothing();
 }
 
-async function settleInbox(tx: Tx, outcome: InboxOutcome): Promise<void> {
-  await tx.execute(raw`
+/** @returns false when a newer copy has come meanwhile: until this transaction ends, none can come any more */
+async function settleInbox(tx: Tx, outcome: InboxOutcome): Promise<boolean> {
+  const settled = await tx.execute(raw`
     update temu_order_inbox set
       state = ${outcome.state}, error = ${outcome.error}, attempts = 0, incomplete_since = ${outcome.incompleteSince?.toISOString() ?? null},
       due_at = coalesce(${outcome.dueAt?.toISOString() ?? null}::timestamptz, due_at)
-    where store_id = ${outcome.storeId} and parent_order_sn = ${outcome.parentOrderSn} and version = ${outcome.version}`);
+    where store_id = ${outcome.storeId} and parent_order_sn = ${outcome.parentOrderSn} and version = ${outcome.version}
+    returning 1`);
+  return settled.length > 0;
 }

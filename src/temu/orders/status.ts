@@ -17,16 +17,21 @@ export type OrderStatus =
   | 'Partially Shipped'
   | 'Incomplete';
 
+/** What Temu gives as a state: a number; a text or nothing is none that we know. */
+export type StateValue = number | string | null;
+
+const known = (value: StateValue) => (typeof value === 'number' ? STATES[value] : undefined);
+export const isKnownState = (value: StateValue): boolean => known(value) !== undefined;
 /** The state's name; an unknown value as it came. */
-export const stateName = (value: number): string => STATES[value]?.state ?? String(value);
-export const isKnownState = (value: number): boolean => value in STATES;
+export const stateName = (value: StateValue): string | null =>
+  known(value)?.state ?? (value === null ? null : String(value));
 
 /** T12: how long an order waits after units of it were cancelled, for the refunds to come in. */
 export const HOLD_MS = 30 * 60_000;
 
 export interface StatusInput {
   /** parentOrderStatus */
-  value: number;
+  value: StateValue;
   updateTime: Date;
   lines: readonly { ordered: number; cancelled: number }[];
   /** True when the price or the shipping call ended in failure. */
@@ -50,13 +55,13 @@ export interface StatusDecision {
  * state 1 then stays Pending (Temu does not let it ship yet) and state 3 is Cancelled, whatever the quantities say.
  */
 export function decideStatus({ value, updateTime, lines, partMissing, now }: StatusInput): StatusDecision {
-  const known = STATES[value];
-  if (!known) return { status: 'Incomplete', pendingUntil: null, statusAfterPending: null, healable: false };
+  const state = known(value);
+  if (!state) return { status: 'Incomplete', pendingUntil: null, statusAfterPending: null, healable: false };
 
   const beforeShipment = value === 1 || value === 2 || value === 3;
   const cut = beforeShipment && lines.some((line) => line.cancelled > 0);
   const allCancelled = lines.length > 0 && lines.every((line) => line.cancelled >= line.ordered);
-  const settled: OrderStatus = cut && allCancelled ? 'Cancelled' : known.status;
+  const settled: OrderStatus = cut && allCancelled ? 'Cancelled' : state.status;
   const needsAllParts = settled === 'Ready for Shipping' || settled === 'Partially Shipped';
   const healable = needsAllParts && partMissing;
   const final: OrderStatus = healable ? 'Incomplete' : settled;

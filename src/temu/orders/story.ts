@@ -38,6 +38,7 @@ interface StoryRow {
   total: string | null;
   currency: string | null;
   hasAddress: boolean | null;
+  erasedAt: Date | null;
   country: string | null;
   pendingUntil: Date | null;
   afterPending: string | null;
@@ -57,14 +58,15 @@ export async function orderStories(db: Db, number: string): Promise<OrderStory[]
     with found as (
       select o.id, o.store_id, o.marketplace_order_id as sn from orders o where o.marketplace_order_id = ${number}
       union
-      select o.id, i.store_id, i.parent_order_sn from temu_order_inbox i
-        left join orders o on o.store_id = i.store_id and o.source = 'temu' and o.marketplace_order_id = i.parent_order_sn
-        where i.parent_order_sn = ${number})
+      -- by way of the stores: the inbox's key begins with them
+      select o.id, i.store_id, i.parent_order_sn from temu_stores st
+        join temu_order_inbox i on i.store_id = st.id and i.parent_order_sn = ${number}
+        left join orders o on o.store_id = i.store_id and o.source = 'temu' and o.marketplace_order_id = i.parent_order_sn)
     select f.id, f.sn, s.name as store, s.active, s.paused_reason as "pausedReason", o.status,
       o.marketplace_status as "marketplaceStatus", o.order_created_at as "createdAt", o.order_modified_at as "modifiedAt",
       o.ship_by_date as "shipBy", o.order_total_amount::text as total, o.order_currency as currency,
       o.shipping_street1 is not null or o.shipping_buyer_name is not null as "hasAddress",
-      coalesce(o.shipping_country_code, o.shipping_country_name) as country,
+      o.personal_data_erased_at as "erasedAt", coalesce(o.shipping_country_code, o.shipping_country_name) as country,
       o.pending_until as "pendingUntil", o.status_after_pending as "afterPending", o.updated_at as "savedAt",
       i.state as "inboxState", i.error as "inboxError", i.attempts as "inboxAttempts", i.due_at as "dueAt",
       i.received_at as "receivedAt", i.update_time as "updateTime", i.incomplete_since as "incompleteSince"
@@ -93,7 +95,11 @@ async function tell(db: Db, row: StoryRow): Promise<OrderStory> {
       'Temu says': row.marketplaceStatus,
       'ship by': row.shipBy?.toISOString() ?? null,
       total: row.total === null ? null : `${row.total} ${row.currency ?? ''}`.trim(),
-      address: row.hasAddress ? `known (${row.country ?? 'country unknown'})` : 'not known',
+      address: row.hasAddress
+        ? `known (${row.country ?? 'country unknown'})`
+        : row.erasedAt
+          ? `erased ${row.erasedAt.toISOString()} (PERSONAL_DATA_DAYS after the order’s end)`
+          : 'not known',
     },
     products: [...products],
     openErrors: errors.filter((error) => !error.resolved).map((error) => `${error.type}: ${error.message}`),
@@ -110,12 +116,15 @@ async function tell(db: Db, row: StoryRow): Promise<OrderStory> {
   };
 }
 
+/** What Temu says ends with a stop or without one. */
+const sentence = (text: string) => (/[.!?]$/.test(text) ? text : `${text}.`);
+
 /** The reason in a sentence, and what comes next. */
 function because(row: StoryRow, openErrors: readonly string[]): string {
   const next = row.dueAt ? ` It is tried again at ${row.dueAt.toISOString()}.` : '';
   if (row.active === false) return `The store is paused: ${row.pausedReason ?? 'no reason given'}.`;
   if (row.inboxState === 'failed')
-    return `It was set aside: ${row.inboxError}. It comes back when Temu changes it.`;
+    return `It was set aside: ${row.inboxError}. It comes back when Temu changes it, or by orderfleet sync --failed once the reason is mended.`;
   if (!row.id) {
     const tries = row.inboxAttempts
       ? `, tried ${row.inboxAttempts} times (${row.inboxError ?? 'no error'})`
@@ -125,7 +134,9 @@ function because(row: StoryRow, openErrors: readonly string[]): string {
   if (row.pendingUntil)
     return `Units of it were cancelled before shipment: it waits until ${row.pendingUntil.toISOString()} and then becomes ${row.afterPending}.`;
   if (row.status === 'Incomplete')
-    return `${openErrors.join('; ') || row.inboxError || 'A part of it is missing.'}${row.inboxState === 'incomplete' ? next : ' It is not tried again until Temu changes it.'}`;
+    return `${sentence(openErrors.join('; ') || row.inboxError || 'A part of it is missing')}${row.inboxState === 'incomplete' ? next : ' It is not tried again until Temu changes it.'}`;
+  if (row.inboxState === 'incomplete')
+    return `Its price is still missing: ${sentence(row.inboxError ?? 'not ready')}${next}`;
   if (row.inboxState === 'pending') return `Stored; a newer copy from Temu is being worked on.${next}`;
   return `Temu gives it the state ${row.marketplaceStatus ?? '(none)'}.`;
 }

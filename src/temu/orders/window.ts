@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Db } from '../../db/client.ts';
+import { turnId } from '../../queue/turn.ts';
 import type { OrdersBase } from './deps.ts';
 import { temuPages } from './queues.ts';
 
@@ -59,6 +60,12 @@ export async function openWindows(deps: OrdersBase, storeIds?: readonly string[]
         on conflict (store_id) where state = 'open' do nothing)
       update temu_stores set next_sync_at = ${nextTurn(store.id, nowMs)} where id = ${store.id}`;
   }
+  // who asks for a store by name does not want to wait for the next try of one that failed. Nobody reads it now: a claim
+  // takes the error away
+  if (storeIds)
+    await sql`
+      update temu_sync_windows set due_at = ${now}, offered_at = null, error = null
+      where state = 'open' and error is not null and store_id = any(${storeIds as string[]}::uuid[])`;
   // looked up before they are offered: a quick worker may have read one by the time the offer is made
   const open = await sql<{ id: string }[]>`
     select id from temu_sync_windows
@@ -79,7 +86,10 @@ export async function offerWindows({ db, queues, clock }: OrdersBase): Promise<n
     returning w.id, floor(extract(epoch from w.due_at) * 1000)::text as due`;
   await queues.add(
     temuPages,
-    due.map(({ id, due }) => ({ id: `${id}-${due}`, payload: { v: 1 as const, windowId: id } })),
+    due.map(({ id, due }) => ({
+      id: turnId(id, due, now.getTime()),
+      payload: { v: 1 as const, windowId: id },
+    })),
   );
   return due.length;
 }

@@ -3,7 +3,8 @@ import { count } from '../../config.ts';
 import { byNumber, hasMoved, isObject, jsonOf, part, parts, refusal, text } from '../answer.ts';
 import { address, bearer, below, post, readLogin, withQuery } from '../connecting.ts';
 import { defineCourier, type Item } from '../courier.ts';
-import { DELHIVERY_COMPLAINTS, LEGACY, pendingMeaning } from '../delhivery.ts';
+import { b2cTable, DELHIVERY_COMPLAINTS, LEGACY, pendingMeaning } from '../delhivery.ts';
+import { delhiveryPush, delhiveryWebhookToken } from '../delhivery-shipment.ts';
 import { earliest, newest, pastTime } from '../times.ts';
 import { normalise, wordTable } from '../words.ts';
 
@@ -28,6 +29,7 @@ export default defineCourier({
       .describe('Delhivery’s API for B2B consignments: its origin'),
     DELHIVERY_B2B_USERNAME: z.string().optional().describe('user name at Delhivery’s B2B API'),
     DELHIVERY_B2B_PASSWORD: z.string().optional().describe('password at Delhivery’s B2B API'),
+    DELHIVERY_WEBHOOK_TOKEN: delhiveryWebhookToken(),
     B2B_TRACKING_WORKERS: count(1, 100).default(3).describe('requests to Delhivery B2B at once, per process'),
   },
   connect({ DELHIVERY_B2B_URL, DELHIVERY_B2B_USERNAME: username, DELHIVERY_B2B_PASSWORD: password }) {
@@ -50,7 +52,17 @@ export default defineCourier({
       }),
     };
   },
-  meaning: (word) => WORDS.get(word),
+  meaning: (word) => WORDS.get(word) ?? b2cTable(word),
+  push: {
+    ...delhiveryPush,
+    // in the words of B2C, by type and status, at the level of the LR; its ReferenceNo need not be there
+    read: (body, now) =>
+      delhiveryPush.read(body, now).map(([number, scan]) => {
+        const { reference, ...rest } = scan;
+        const means = WORDS.get(scan.word) ?? scan.means;
+        return [number, { ...rest, means, ...(reference ? { reference } : {}) }];
+      }),
+  },
   read(response, asked, now) {
     const body = jsonOf(response);
     const data = isObject(body) && body.success !== false ? consignment.parse(body.data) : null;
@@ -62,7 +74,8 @@ export default defineCourier({
 
 /** The official words and B2C's beside the source system's. No word is `unchanged` here (C6). */
 const WORDS = wordTable({
-  pending: LEGACY.waiting,
+  // a push writes it with its type
+  pending: `${LEGACY.waiting} UD-MANIFESTED`,
   // DISPATCHED has left a hub, as the source system had it; what B2C calls so is OFD here. PART_DEL: some boxes are there
   in_transit: `${LEGACY.in_transit} LEFT_ORIGIN REACH_DESTINATION PART_DEL`,
   out_for_delivery: LEGACY.out_for_delivery,

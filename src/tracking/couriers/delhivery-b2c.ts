@@ -1,17 +1,8 @@
-import { z } from 'zod';
-import { byNumber, hasMoved, isObject, type Json, jsonOf, part, refusal, text } from '../answer.ts';
+import { byNumber, isObject, jsonOf, refusal } from '../answer.ts';
 import { address, withQuery } from '../connecting.ts';
-import { defineCourier, type Item } from '../courier.ts';
-import {
-  b2cMeaning,
-  b2cTable,
-  b2cWord,
-  bareToken,
-  DELHIVERY_COMPLAINTS,
-  delhiveryToken,
-  tokenScheme,
-} from '../delhivery.ts';
-import { pastTime } from '../times.ts';
+import { defineCourier } from '../courier.ts';
+import { b2cTable, bareToken, DELHIVERY_COMPLAINTS, delhiveryToken, tokenScheme } from '../delhivery.ts';
+import { delhiveryPush, delhiveryWebhookToken, shipmentOf } from '../delhivery-shipment.ts';
 
 /** Delhivery B2C: parcels of the primary sources, 50 a request (reference/couriers.md, section 1). */
 export default defineCourier({
@@ -32,6 +23,7 @@ export default defineCourier({
       .default('https://track.delhivery.com/api/v1/packages/json/')
       .describe('Delhivery’s tracking API for B2C parcels'),
     DELHIVERY_AUTH_TOKEN_B2C: delhiveryToken(),
+    DELHIVERY_WEBHOOK_TOKEN: delhiveryWebhookToken(),
   },
   connect({ DELHIVERY_URL, DELHIVERY_AUTH_TOKEN_B2C }) {
     const key = bareToken(DELHIVERY_AUTH_TOKEN_B2C);
@@ -47,12 +39,13 @@ export default defineCourier({
     };
   },
   meaning: b2cTable,
+  push: delhiveryPush,
   read(response, asked, now) {
     const body = jsonOf(response);
     const list = isObject(body) && Array.isArray(body.ShipmentData) ? body.ShipmentData : undefined;
-    // a push has one parcel at the top (C14)
-    const found = (list ?? [body]).flatMap((entry) => {
-      const parcel = isObject(entry) && isObject(entry.Shipment) ? itemOf(entry.Shipment, now) : undefined;
+    const found = (list ?? []).flatMap((entry) => {
+      const parcel =
+        isObject(entry) && isObject(entry.Shipment) ? shipmentOf(entry.Shipment, now) : undefined;
       return parcel && parcel[0] !== null ? [parcel] : [];
     });
     const refused = isObject(body) && (body.Error || body.error || body.rmk || body.Success === false);
@@ -62,45 +55,3 @@ export default defineCourier({
     return byNumber('Delhivery B2C', asked, found);
   },
 });
-
-/** What is read of a parcel; the consignee, places and riders' data in it go no further. */
-const shipment = z.object({
-  AWB: text,
-  ReferenceNo: text,
-  PickedupDate: text,
-  PickUpDate: text,
-  DeliveryDate: text,
-  RTOStartedDate: text,
-  NSLCode: text,
-  Status: part({ Status: text, StatusType: text, StatusCode: text, StatusDateTime: text }),
-});
-
-function itemOf(raw: Json, now: number): readonly [string | null, Item] {
-  const parcel = shipment.parse(raw);
-  const { Status, StatusType, StatusCode, StatusDateTime } = parcel.Status ?? {};
-  // When it was picked up: PickedupDate, null until then. PickUpDate is filled when the parcel is booked, before any
-  // pickup: by it every parcel would be "in transit" the day after. It counts only in answers that have no PickedupDate
-  // at all, as the source documents show them.
-  const actual = 'PickedupDate' in raw;
-  const pickedUpAt = pastTime(actual ? parcel.PickedupDate : parcel.PickUpDate, now);
-  // a push calls the code NSLCode
-  const code = StatusCode ?? parcel.NSLCode;
-  const said = { type: StatusType ?? null, status: Status ?? null, code, pickedUpAt };
-  const word = b2cWord(said);
-  if (word === null) return [parcel.AWB, { is: 'notFound', why: 'the answer has no status of it' }];
-  const means = b2cMeaning(said, now);
-  const returning = means === 'rto_in_transit' || means === 'rto';
-  const at = pastTime(StatusDateTime, now);
-  const scan: Item = {
-    is: 'scan',
-    word,
-    courierStatus: word.toLowerCase(),
-    means,
-    at,
-    reference: parcel.ReferenceNo,
-    pickedUpAt: actual || hasMoved(means) ? pickedUpAt : null,
-    deliveredAt: means === 'delivered' ? (pastTime(parcel.DeliveryDate, now) ?? at) : null,
-    rtoStartedAt: returning ? pastTime(parcel.RTOStartedDate, now) : null,
-  };
-  return [parcel.AWB, scan];
-}

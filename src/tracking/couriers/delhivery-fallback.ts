@@ -25,6 +25,7 @@ import {
   LEGACY,
   tokenScheme,
 } from '../delhivery.ts';
+import { delhiveryPush, delhiveryWebhookToken } from '../delhivery-shipment.ts';
 import { earliest, pastTime } from '../times.ts';
 import { type Meaning, normalise, wordTable } from '../words.ts';
 
@@ -53,6 +54,7 @@ export default defineCourier({
       .default('https://www.delhivery.com')
       .describe('origin that requests to Delhivery’s consumer tracking name'),
     DELHIVERY_AUTH_TOKEN_B2C: delhiveryToken(),
+    DELHIVERY_WEBHOOK_TOKEN: delhiveryWebhookToken(),
     FALLBACK_TRACKING_WORKERS: count(1, 100)
       .default(3)
       .describe('requests to Delhivery’s consumer tracking at once, and in any five seconds'),
@@ -72,6 +74,7 @@ export default defineCourier({
     };
   },
   meaning: b2cTable,
+  push: delhiveryPush,
   read(response, asked, now) {
     const body = jsonOf(response);
     const parcels = listOf(body).map((parcel) => [parcel.awb, itemOf(parcel, now)] as const);

@@ -1,9 +1,19 @@
 import { z } from 'zod';
-import { count } from '../../config.ts';
+import { count, token } from '../../config.ts';
 import { ok } from '../../errors.ts';
-import { byNumber, type Complaints, hasMoved, isObject, jsonOf, parts, refusal, text } from '../answer.ts';
+import {
+  byNumber,
+  type Complaints,
+  hasMoved,
+  isObject,
+  jsonOf,
+  part,
+  parts,
+  refusal,
+  text,
+} from '../answer.ts';
 import { address, bearer, below, post, readLogin } from '../connecting.ts';
-import { defineCourier, type Item } from '../courier.ts';
+import { defineCourier, type Item, type Pushed } from '../courier.ts';
 import { newest, pastTime } from '../times.ts';
 import { newestActivity, type TrackingData, trackingDataOf } from '../tracking-data.ts';
 import { type Meaning, normalise, wordTable } from '../words.ts';
@@ -28,6 +38,9 @@ export default defineCourier({
       .describe('Shiprocket’s API, up to /v1/external'),
     SHIPROCKET_EMAIL: z.string().optional().describe('mail address of an API user at Shiprocket'),
     SHIPROCKET_PASSWORD: z.string().optional().describe('password of that API user'),
+    SHIPROCKET_WEBHOOK_TOKEN: token
+      .optional()
+      .describe('secret that Shiprocket sends with its webhook; without it /webhooks/shiprocket is closed'),
     SHIPROCKET_TRACKING_WORKERS: count(1, 100)
       .default(10)
       .describe('requests to Shiprocket at once, per process'),
@@ -48,11 +61,17 @@ export default defineCourier({
     };
   },
   meaning: (word) => WORDS.get(word),
+  push: {
+    // Shiprocket takes no address with "shiprocket", "kartrocket", "sr" or "kr" in it: it is given the second one
+    paths: ['shiprocket', 'parcels-in'],
+    headers: ['x-api-key'],
+    secret: 'SHIPROCKET_WEBHOOK_TOKEN',
+    read: (body, now) => (Array.isArray(body) ? body : [body]).flatMap((entry) => pushed(entry, now)),
+  },
   read(response, asked, now) {
     const body = jsonOf(response);
     const found = trackingDataOf(body).map(([number, data]) => [number, itemOf(data, now)] as const);
     if (found.length > 0) return byNumber('Shiprocket', asked, found);
-    if (isObject(body) && body.awb !== undefined) return byNumber('Shiprocket', asked, [pushed(body, now)]);
     // nothing but unknown parcels: {}, or [] from PHP
     const empty = Array.isArray(body) || (isObject(body) && Object.keys(body).length === 0);
     if (empty && response.status < 300) return ok(new Map());
@@ -146,7 +165,7 @@ function itemOf(data: TrackingData | null, now: number): Item {
   };
 }
 
-const push = z.object({
+const push = part({
   awb: text,
   current_status: text,
   shipment_status: text,
@@ -155,19 +174,15 @@ const push = z.object({
   scans: parts({ date: text }),
 });
 
-/** C14: what Shiprocket sends on its own. */
-function pushed(body: unknown, now: number): readonly [string | null, Item] {
+/** C14: what Shiprocket sends on its own, one parcel a call. The order's reference in it is the channel's, not ours. */
+function pushed(body: unknown, now: number): Pushed[] {
   const sent = push.parse(body);
-  const said = meaningOf({
-    words: [sent.current_status, sent.shipment_status],
-    ids: [sent.shipment_status_id],
-  });
-  if (!said) return [sent.awb, { is: 'notFound', why: 'the push has no status of it' }];
-  const scanned = newest(sent.scans.map((scan) => pastTime(scan.date, now)));
-  const at = pastTime(sent.current_timestamp, now) ?? scanned;
-  const deliveredAt = said.means === 'delivered' ? at : null;
-  return [
-    sent.awb,
-    { is: 'scan', word: said.word, courierStatus: said.raw, means: said.means, at, deliveredAt },
-  ];
+  const said =
+    sent && meaningOf({ words: [sent.current_status, sent.shipment_status], ids: [sent.shipment_status_id] });
+  if (!sent?.awb || !said) return [];
+  const at =
+    pastTime(sent.current_timestamp, now) ?? newest(sent.scans.map((scan) => pastTime(scan.date, now)));
+  const { word, raw, means } = said;
+  const deliveredAt = means === 'delivered' ? at : null;
+  return [[sent.awb, { is: 'scan', word, courierStatus: raw, means, at, deliveredAt }]];
 }

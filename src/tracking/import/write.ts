@@ -28,9 +28,7 @@ export async function writeRows(db: Db, rows: readonly Row[]): Promise<Written> 
     const refused = lines.flatMap(({ line, orders }) =>
       orders === 1 ? [] : [{ line, reason: whyNoOrder(rows, line, orders) }],
     );
-    const followed: Record<string, number> = {};
-    for (const { trackedBy } of made)
-      followed[trackedBy ?? 'none'] = (followed[trackedBy ?? 'none'] ?? 0) + 1;
+    const followed = await countFollowed(sql, made);
     return {
       imported: made.length,
       known: lines.length - made.length - refused.length,
@@ -77,11 +75,10 @@ interface Line {
   made: boolean;
   shipmentId: string;
   orderId: string | null;
-  trackedBy: string | null;
   code: number | null;
 }
 
-/** C2: triggers set tracked_by. A parcel is known by its AWB, one without an AWB by its LR number. */
+/** A parcel is known by its AWB, one without an AWB by its LR number. */
 async function makeShipments(sql: TransactionSql, rows: readonly Row[]): Promise<Line[]> {
   const named = rows.map((row) => ({ ...row, shipmentId: crypto.randomUUID() }));
   // what was made comes as rows of its own: Postgres cannot estimate a join of the two, and takes quadratic time
@@ -103,23 +100,27 @@ async function makeShipments(sql: TransactionSql, rows: readonly Row[]): Promise
       select "shipmentId", order_id, awb, lr, courier, "bookedAt", carrier, coalesce(status, 'pending') from fresh
       order by order_id, awb
       on conflict (order_id, awb_number) do nothing
-      returning id, tracked_by)
-    select false as made, line, n as orders, "shipmentId", order_id as "orderId", null as "trackedBy", code from line
+      returning id)
+    select false as made, line, n as orders, "shipmentId", order_id as "orderId", code from line
     union all
-    select true, null, null, id, null, tracked_by, null from made`;
-  const made = new Map(
-    found.filter((row) => row.made).map(({ shipmentId, trackedBy }) => [shipmentId, trackedBy]),
-  );
-  return found
-    .filter((row) => !row.made)
-    .map((row) => ({
-      ...row,
-      made: made.has(row.shipmentId),
-      trackedBy: made.get(row.shipmentId) ?? null,
-    }));
+    select true, null, null, id, null, null from made`;
+  const made = new Set(found.filter((row) => row.made).map(({ shipmentId }) => shipmentId));
+  return found.filter((row) => !row.made).map((row) => ({ ...row, made: made.has(row.shipmentId) }));
 }
 
-/** An order that was there before and has no other parcel takes its first parcel's status, unless it has one. */
+/** C2: triggers set tracked_by, the last ones when the orders have their codes. */
+async function countFollowed(sql: TransactionSql, made: readonly Line[]): Promise<Record<string, number>> {
+  const rows = await sql<{ tracker: string; parcels: number }[]>`
+    select coalesce(tracked_by, 'none') as tracker, count(*)::int as parcels from shipments
+    where id = any(${made.map(({ shipmentId }) => shipmentId)}::uuid[]) group by 1`;
+  return Object.fromEntries(rows.map(({ tracker, parcels }) => [tracker, parcels]));
+}
+
+/**
+ * An order that was there before and has no other parcel takes its first parcel's status, unless it has one. Where there
+ * are others, one that is booked after their end makes the order booked again (drizzle/0011), and what is heard of it next
+ * gives the order its code (consequences.ts).
+ */
 async function setOrderCodes(sql: TransactionSql, made: readonly Line[]): Promise<void> {
   const codes = made.map(({ orderId, shipmentId, code }) => ({ orderId, shipmentId, code }));
   await sql`

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { minutes, seconds } from '../../../src/queue/define.ts';
+import { pushStates, retryPushes } from '../../../src/temu/awb/index.ts';
 import { type AwbOrder, type AwbShop, type AwbStand, startAwbStand } from './awb-stand.ts';
 
 const HOUR = minutes(60);
@@ -142,6 +143,36 @@ describe('events', () => {
     expect(await stand.only(order)).toMatchObject({ awb, state: 'pending' });
   });
 
+  test('A3, A7: awb retry takes up events that were parked, of one order or all', async () => {
+    const [late, never] = [
+      await stand.addOrder(shop, { known: false }),
+      await stand.addOrder(shop, { known: false }),
+    ];
+    const sql = stand.deps.db.$client;
+    const states = () => sql<{ sn: string; state: string }[]>`
+      select payload->>'marketplaceOrderId' as sn, state from awb_events
+      where payload->>'marketplaceOrderId' in (${late.sn}, ${never.sn})`;
+    const awbs = [stand.newAwb(), stand.newAwb()] as const;
+    await stand.created(late, awbs[0], { source: 'temu', marketplaceOrderId: late.sn });
+    await stand.created(never, awbs[1], { source: 'temu', marketplaceOrderId: never.sn });
+    stand.advance(25 * HOUR);
+    await stand.tick();
+    expect((await states()).map(({ state }) => state)).toEqual(['parked', 'parked']);
+
+    await expect(retryPushes(stand.deps, { order: never.sn })).rejects.toThrow(
+      /waits for it again, for a day/,
+    );
+    await stand.sync(late);
+    const [push, ...more] = await retryPushes(stand.deps, { failed: true });
+    expect(more).toEqual([]);
+    expect(await pushStates(stand.deps, [String(push)])).toMatchObject([
+      { order: late.sn, awbNumber: awbs[0] },
+    ]);
+    expect(new Set((await states()).map(({ sn, state }) => `${sn} ${state}`))).toEqual(
+      new Set([`${late.sn} recorded`, `${never.sn} waiting`]),
+    );
+  });
+
   test('A3: an order number that two stores have is parked with a clear error, and our id settles it', async () => {
     const sql = stand.deps.db.$client;
     const order = await stand.addOrder(shop);
@@ -151,6 +182,17 @@ describe('events', () => {
     const outcome = await stand.created(order, awb, { source: 'temu', marketplaceOrderId: order.sn });
     expect(outcome).toMatchObject({ outcome: 'parked', why: expect.stringContaining('orderId') });
     await stand.created(order, awb);
+    expect(await stand.only(order)).toMatchObject({ awb, state: 'pending' });
+  });
+
+  test('A3: a row of another program, which no store has taken over, makes no second order of a number', async () => {
+    const sql = stand.deps.db.$client;
+    const order = await stand.addOrder(shop);
+    await sql`insert into orders (source, marketplace_order_id) values ('temu', ${order.sn})`;
+    const awb = stand.newAwb();
+    expect(await stand.created(order, awb, { source: 'temu', marketplaceOrderId: order.sn })).toMatchObject({
+      outcome: 'recorded',
+    });
     expect(await stand.only(order)).toMatchObject({ awb, state: 'pending' });
   });
 

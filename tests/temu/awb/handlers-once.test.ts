@@ -2,8 +2,15 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { FaultAction } from '../../../sandbox/temu/faults.ts';
 import { shipByHand } from '../../../sandbox/temu/shipment.ts';
 import { awbCreatedEvent } from '../../../src/client.ts';
+import { settings } from '../../../src/config.ts';
 import { minutes, seconds } from '../../../src/queue/define.ts';
-import { aboutToTell, ClaimLost, claimPushes, settlePushes } from '../../../src/temu/awb/ledger.ts';
+import {
+  AWB_TIMINGS,
+  aboutToTell,
+  ClaimLost,
+  claimPushes,
+  settlePushes,
+} from '../../../src/temu/awb/ledger.ts';
 import { offerPushes } from '../../../src/temu/awb/offer.ts';
 import { recordEvent } from '../../../src/temu/awb/record.ts';
 import { retryPushes } from '../../../src/temu/awb/retry.ts';
@@ -19,6 +26,7 @@ import {
 /** A6: every number on Temu once, whatever happens to calls, answers and workers. */
 let stand: AwbStand;
 let shop: AwbShop;
+const HOUR = minutes(60);
 
 beforeAll(async () => {
   stand = await startAwbStand();
@@ -33,6 +41,11 @@ async function orderWithAwb(): Promise<{ order: AwbOrder; awb: string }> {
   await stand.created(order, awb);
   return { order, awb };
 }
+
+const jobsOf = async ({ id }: AwbOrder) => {
+  const jobs = await stand.deps.queues.raw('awb-push').getJobs(['prioritized']);
+  return jobs.filter(({ data }) => data.orderId === id).length;
+};
 
 /** Types of the calls about an order that Temu has heard, in their order; a lost one counts. */
 const calls = (order: AwbOrder) =>
@@ -134,6 +147,13 @@ describe('a lost answer', () => {
     await retryPushes(stand.deps, { order: order.sn });
     expect(await stand.pushOn(order)).toMatchObject([{ state: 'sent' }]);
     expect(stand.sandbox.effects.told(awb)).toEqual({ arrived: 1, accepted: 1 });
+  });
+
+  test('A6: a lease and the time until "not there" is believed outlast any time-out by half a minute', () => {
+    const allowed = (timeout: string) => settings.shape.TEMU_TIMEOUT.safeParse(timeout).success;
+    const longest = Array.from({ length: 600 }, (_, index) => index + 1).filter((one) => allowed(`${one}`));
+    for (const ms of [AWB_TIMINGS.leaseMs, AWB_TIMINGS.believeMissingMs])
+      expect(ms - seconds(longest.at(-1) ?? Number.NaN)).toBeGreaterThanOrEqual(seconds(30));
   });
 
   test('A6: another number there is a conflict for a person, with both numbers, and nothing is sent', async () => {
@@ -310,7 +330,7 @@ describe('several workers', () => {
 
   test('A6: two AWBs of an order in one millisecond have a job each; offered once more they have the same', async () => {
     const order = await stand.addOrder(shop, { units: [1, 1] });
-    const now = stand.deps.clock();
+    const now = Math.floor(stand.deps.clock() / HOUR) * HOUR; // two minutes later it is the same hour
     const frozen = { ...stand.deps, clock: () => now };
     for (const { orderSn } of order.lines)
       await recordEvent(
@@ -320,19 +340,48 @@ describe('several workers', () => {
           items: [{ orderItemId: orderSn, quantity: 1 }],
         }),
       );
-    const jobs = async () => {
-      const all = await stand.deps.queues.raw('awb-push').getJobs(['prioritized']);
-      return all.filter(({ data }) => data.orderId === order.id).length;
-    };
-    expect(await jobs()).toBe(2);
+    expect(await jobsOf(order)).toBe(2);
     expect(await offerPushes({ ...stand.deps, clock: () => now + minutes(2) }, order.id)).toBe(1);
-    expect(await jobs()).toBe(2);
+    expect(await jobsOf(order)).toBe(2);
+  });
+
+  test('R1: a push whose job’s id was used up has another job in the next hour', async () => {
+    const { order } = await orderWithAwb();
+    expect(await jobsOf(order)).toBe(1);
+    stand.advance(HOUR);
+    expect(await offerPushes(stand.deps, order.id)).toBe(1);
+    expect(await jobsOf(order)).toBe(2);
   });
 
   test('A6: a job that is a moment early, as by another machine’s clock, comes back', async () => {
     const { order } = await orderWithAwb();
     const behind = { ...stand.deps, clock: () => stand.deps.clock() - 200 };
     await expect(stand.push(order, behind)).rejects.toMatchObject({ name: 'Wait' });
+    expect(await stand.push(order)).toMatchObject({ outcome: 'sent' });
+  });
+
+  test('R1: a job that the scheduler’s clock made 15 s early waits for its pushes', async () => {
+    const { order } = await orderWithAwb();
+    const ahead = { ...stand.deps, clock: () => stand.deps.clock() + seconds(20) };
+    const dueAt = new Date(stand.deps.clock() + seconds(15));
+    await stand.deps.db.$client`update temu_pushes set due_at = ${dueAt} where order_id = ${order.id}`;
+    expect(await offerPushes(ahead, order.id)).toBe(1);
+    const early = await stand.push(order).catch((error) => error);
+    expect(early).toMatchObject({ name: 'Wait' });
+    expect(early.ms).toBeGreaterThan(seconds(10));
+    stand.advance(early.ms);
+    expect(await stand.push(order)).toMatchObject({ outcome: 'sent' });
+  });
+
+  test('R2: so does one that was made for the end of a dead worker’s lease; while the worker lives there is nothing to do', async () => {
+    const { order } = await orderWithAwb();
+    if (!(await claimPushes(stand.deps, order.id, false))) throw new Error('nothing was claimed');
+    stand.advance(stand.deps.timings.leaseMs - seconds(15));
+    expect(await stand.push(order)).toEqual({ outcome: 'nothing to do' });
+    const ahead = { ...stand.deps, clock: () => stand.deps.clock() + seconds(20) };
+    expect(await offerPushes(ahead, order.id)).toBe(1);
+    await expect(stand.push(order)).rejects.toMatchObject({ name: 'Wait' });
+    stand.advance(seconds(15));
     expect(await stand.push(order)).toMatchObject({ outcome: 'sent' });
   });
 });

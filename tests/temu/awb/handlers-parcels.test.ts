@@ -7,6 +7,7 @@ import { type AwbOrder, type AwbShop, type AwbStand, startAwbStand, UPDATE } fro
 
 let stand: AwbStand;
 let shop: AwbShop;
+const HOUR = minutes(60);
 const COMPANIES = 'bg.logistics.companies.get';
 const WAREHOUSES = 'bg.logistics.warehouse.list.get';
 
@@ -293,6 +294,37 @@ describe('A4: carriers', () => {
     stand.advance(2 * minutes(60));
     await send();
     expect([count(COMPANIES), count(WAREHOUSES)]).toEqual([2, 2]);
+  });
+
+  const askedOf = (own: AwbShop) => stand.sandbox.ledger.count({ type: COMPANIES, appKey: own.shop.appKey });
+  const push = async (own: AwbShop) => {
+    const order = await stand.addOrder(own);
+    await stand.created(order, stand.newAwb());
+    await stand.push(order);
+    return await stand.only(order);
+  };
+
+  test('A4: a carrier that is newly opened at Temu is found: a list without it is asked for again first', async () => {
+    const companies = [{ id: 910_000_101, name: 'FAN Courier' }];
+    const own = await stand.addShop({ companies });
+    expect(await push(own)).toMatchObject({ state: 'parked' });
+    expect(askedOf(own)).toBe(1); // it has just come
+    stand.advance(HOUR);
+    stand.sandbox.world.setCompanies(own.shop, [...companies, { id: 910_000_102, name: 'Sameday' }]);
+    expect(await push(own)).toMatchObject({ state: 'sent' });
+    expect(askedOf(own)).toBe(2);
+  });
+
+  test('A4: an empty list is believed for minutes, not for a day, and not asked for by each AWB', async () => {
+    const own = await stand.addShop();
+    const companies = own.shop.companies;
+    stand.sandbox.world.setCompanies(own.shop, []);
+    for (let awb = 0; awb < 3; awb++) expect(await push(own)).toMatchObject({ state: 'parked' });
+    expect(askedOf(own)).toBe(1);
+    stand.sandbox.world.setCompanies(own.shop, companies);
+    stand.advance(minutes(4));
+    expect(await push(own)).toMatchObject({ state: 'sent' });
+    expect(askedOf(own)).toBe(2);
   });
 
   test('A4: a provider id above 2^53 is told digit for digit', async () => {

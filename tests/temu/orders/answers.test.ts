@@ -74,6 +74,44 @@ describe('Temu’s answers as we read them', () => {
     for (const none of [null, 0, undefined]) expect(times(none)).toBeNull();
   });
 
+  it.each<[unknown, number | string | null]>([
+    [2, 2],
+    ['2', 2],
+    [' 41 ', 41],
+    [66, 66],
+    [-1, -1],
+    [2.5, 2.5],
+    ['2.5', '2.5'],
+    ['-2', '-2'],
+    ['SHIPPED', 'SHIPPED'],
+    ['', ''],
+    [true, 'true'],
+    [10n ** 20n, '100000000000000000000'],
+    [null, null],
+    [undefined, null],
+    [{ of: 2 }, null],
+    [[2], null],
+  ])('T7: no status is a reason to lose the order: %o is read as %o', (given, read) => {
+    expect(listItem.parse(item({ parentOrderStatus: given })).parentOrderMap.parentOrderStatus).toBe(read);
+    expect(toInboxRow(item({ parentOrderStatus: given })).error).toBeNull();
+  });
+
+  it('T7: a status without end is cut; an order without the field has none', () => {
+    expect(listItem.parse(item({ parentOrderStatus: '9'.repeat(5_000) })).parentOrderMap).toMatchObject({
+      parentOrderStatus: '9'.repeat(100),
+    });
+    const parentOrderMap = { parentOrderSn: 'PO-1', updateTime: 5 };
+    expect(listItem.parse({ parentOrderMap }).parentOrderMap.parentOrderStatus).toBeNull();
+  });
+
+  it('T6: a line’s status may be a text of digits, too', () => {
+    const statusOf = (given: unknown) =>
+      listItem.parse(item({}, { orderStatus: given })).orderList[0]?.orderStatus;
+    expect(['2', 41, null, undefined].map(statusOf)).toEqual([2, 41, null, undefined]);
+    for (const other of ['SHIPPED', '', 2.5, {}])
+      expect(accepts(item({}, { orderStatus: other }))).toBe(false);
+  });
+
   it('R3: what Postgres would refuse is refused here, where it fails alone', () => {
     expect(accepts(item())).toBe(true);
     // milliseconds for seconds, years before Christ: no timestamptz takes their ISO text
@@ -122,7 +160,7 @@ describe('T4: a page’s item as an inbox row', () => {
     const { payload, parentOrderSn, error } = toInboxRow(
       item(
         { parentOrderSn: 'PO\u0000-1' },
-        { goodsName: 'cut \ud83d', spec: 'a\u0000b', note: 'written \\u0000' },
+        { goodsName: 'cut \ud83d', spec: 'a\u0000b', originalGoodsName: 'written \\u0000' },
       ),
     );
     expect(error).toBeNull();
@@ -130,12 +168,12 @@ describe('T4: a page’s item as an inbox row', () => {
     expect(JSON.parse(payload).orderList[0]).toMatchObject({
       goodsName: 'cut \ufffd',
       spec: 'ab',
-      note: 'written \\u0000',
+      originalGoodsName: 'written \\u0000',
     });
   });
 
   it.each<[string, unknown, string | RegExp]>([
-    ['no status', { parentOrderMap: { parentOrderSn: 'PO-1', updateTime: 5 } }, 'PO-1'],
+    ['no time', { parentOrderMap: { parentOrderSn: 'PO-1', parentOrderStatus: 2 } }, 'PO-1'],
     ['no number', { parentOrderMap: { updateTime: 5, parentOrderStatus: 2 } }, /^unreadable-[0-9a-f]{16}$/],
     ['a number without end', item({ parentOrderSn: 'x'.repeat(5_000) }), /^unreadable-/],
     ['null', null, /^unreadable-/],
@@ -149,9 +187,18 @@ describe('T4: a page’s item as an inbox row', () => {
 
   it('R3: a copy that can be read wins over one that cannot, whichever came first', () => {
     // its own time where it has one, else older than everything: "now" would outrank Temu's next good copy
-    expect(toInboxRow(item({ parentOrderStatus: null })).updateTime).toEqual(new Date(1736430759_000));
+    expect(toInboxRow(item({ regionId: 'none' })).updateTime).toEqual(new Date(1736430759_000));
     expect(toInboxRow(item({ updateTime: 'soon' })).updateTime).toEqual(new Date(0));
     expect(toInboxRow(null).updateTime).toEqual(new Date(0));
+  });
+
+  it('T18: fields that nobody knows are not kept, readable or not: they may tell of the buyer', () => {
+    const buyer = { receiptName: 'Ada Planted', contact: [{ name: 'Ada Planted' }], name: { first: 'Ada' } };
+    for (const more of [buyer, { ...buyer, updateTime: 'soon' }]) {
+      const row = toInboxRow({ ...(item(more, buyer) as object), remark: 'ring for Ada' });
+      expect(row.payload).not.toMatch(/Ada|Planted/);
+      expect(JSON.parse(row.payload).parentOrderMap.parentOrderSn).toBe(row.parentOrderSn);
+    }
   });
 
   it('R3, R4: every value becomes a row that Postgres takes (property)', () => {

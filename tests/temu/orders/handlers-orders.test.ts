@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { SandboxOrder } from '../../../sandbox/temu/model.ts';
+import { erasePersonalData } from '../../../src/erasure.ts';
+import { record } from '../../../src/temu/awb/record.ts';
 import { storeInInbox, toInboxRow } from '../../../src/temu/orders/inbox.ts';
 import { openWindows } from '../../../src/temu/orders/index.ts';
 import { wrongOrders } from '../../e2e/stored.ts';
@@ -120,17 +122,24 @@ describe('T13: Incomplete', () => {
     expect(await errors()).toHaveLength(1);
   });
 
-  test.each([
-    [3, 'Cancelled'],
-    [4, 'Shipped'],
-    [5, 'Shipped'],
-  ])('an order in state %i has no address, and that is no error: %s', async (status, ours) => {
-    await given({ status, withoutAddress: 'error', amountFailure: NOT_FOUND });
+  test('an order that is cancelled or shipped (states 3, 4, 5) has no address, and that is no error', async () => {
+    const states = { 3: 'Cancelled', 4: 'Shipped', 5: 'Shipped' };
+    await given({}, 3);
+    for (const [index, status] of Object.keys(states).entries())
+      stand.sandbox.world.changeOrder(
+        one.shop,
+        (one.orders[index] as SandboxOrder).parentOrderSn,
+        { status: Number(status), withoutAddress: 'error', amountFailure: NOT_FOUND },
+        null,
+      );
     stand.work();
     await stand.sync();
-    expect(await stored()).toMatchObject({ status: ours });
+    for (const [index, ours] of Object.values(states).entries()) {
+      order = one.orders[index] as SandboxOrder;
+      expect(await stored()).toMatchObject({ status: ours });
+      expect(await inbox()).toMatchObject({ state: 'stored' });
+    }
     expect(await errors()).toEqual([]);
-    expect(await inbox()).toMatchObject({ state: 'stored' });
   });
 
   test('what was known earlier is kept when a later call fails', async () => {
@@ -175,6 +184,34 @@ describe('T13: Incomplete', () => {
     set({});
     await stand.sync();
     await truthHolds();
+  });
+});
+
+describe('T7: statuses that are no number', () => {
+  test('"2" is 2; any other is kept as it came, the order is Incomplete, and people are told once each', async () => {
+    await given({}, 5);
+    for (const [at, status] of ['2', 'SHIPPED', null, 2.5, 'constructor'].entries())
+      Object.assign(one.orders[at] as SandboxOrder, { status });
+    stand.work();
+    await stand.sync();
+    const unknown = ['"SHIPPED"', 'null', '2.5', '"constructor"'].map(
+      (word) => `Temu gave the order the status ${word}, which Orderfleet does not know`,
+    );
+    const orders = await sql()`
+      select o.status, o.marketplace_status as "marketplaceStatus", e.message, o.order_total_amount is not null as whole
+      from orders o left join order_errors e on e.order_id = o.id and e.type = 'Unknown Status'
+      order by array_position(${one.orders.map((each) => each.parentOrderSn)}::text[], o.marketplace_order_id)`;
+    const Incomplete = { status: 'Incomplete', whole: true };
+    expect(orders).toEqual([
+      { status: 'Ready for Shipping', marketplaceStatus: 'UN_SHIPPING', message: null, whole: true },
+      { ...Incomplete, marketplaceStatus: 'SHIPPED', message: unknown[0] },
+      { ...Incomplete, marketplaceStatus: null, message: unknown[1] },
+      { ...Incomplete, marketplaceStatus: '2.5', message: unknown[2] },
+      { ...Incomplete, marketplaceStatus: 'constructor', message: unknown[3] },
+    ]);
+    const told = await sql()`select kind, payload->>'text' as text from notices`;
+    expect(told.map(({ text }) => text).sort()).toEqual([...unknown].sort());
+    expect(new Set(told.map(({ kind }) => kind))).toEqual(new Set(['unknown-status']));
   });
 });
 
@@ -239,7 +276,7 @@ describe('T4, T14: older never wins', () => {
   };
 
   test('reading the same orders twice changes nothing: no value, no id, not even updated_at', async () => {
-    await given({}, 30, { status: undefined, units: 2, singleRows: true, prices: 2 });
+    await given({}, 15, { status: undefined, units: 2, singleRows: true, prices: 2 });
     stand.work();
     await stand.sync();
     const before = await everything();
@@ -281,6 +318,26 @@ describe('T4, T14: older never wins', () => {
     expect(await put(copy(1_700_000_001, 4), copy(1_700_000_000, 5))).toEqual([4, 3]);
   });
 
+  test('what was written from a newer copy of the same second stays, when a slow worker comes with the older one', async () => {
+    await given({ status: 1 });
+    const workers = stand.work();
+    const slow = { match: { type: 'bg.order.amount.query' }, times: 1 };
+    stand.sandbox.faults.add({ ...slow, do: { kind: 'delay', ms: 1_000 } });
+    const synced = stand.sync();
+    await until(() => stand.sandbox.ledger.count({ outcome: 'fault:delay' }) === 1);
+    const text = (await sql()`select payload from temu_order_inbox`)[0]?.payload;
+    text.parentOrderMap.parentOrderStatus = 2;
+    set({ status: 2 }, null);
+    await storeInInbox(stand.deps, one.storeId, [toInboxRow(text)]);
+    await stand.tick();
+    await synced;
+    const before = await everything();
+    expect(await inbox()).toMatchObject({ state: 'stored', version: 2 });
+    await workers.stop(5_000); // the slow one ends
+    expect(await everything()).toEqual(before);
+    await truthHolds();
+  });
+
   test('a newer copy that comes while an order is read is not lost', async () => {
     await given({ status: 1 });
     stand.work();
@@ -300,5 +357,148 @@ describe('T4, T14: older never wins', () => {
     await first;
     await truthHolds();
     expect(await stored()).toMatchObject({ status: 'Ready for Shipping' });
+  });
+});
+
+describe('an orders row that another program wrote by source and number alone', () => {
+  const write = async () => {
+    const [row] = await sql()<{ id: string }[]>`
+      insert into orders (source, marketplace_order_id, order_modified_at)
+      values ('temu', ${order.parentOrderSn}, now() + interval '1 hour') returning id`;
+    return row?.id;
+  };
+  const event = async (awbNumber: string) => {
+    const { outcome } = await record(stand.deps, {
+      ...{ v: 1, source: 'temu', marketplaceOrderId: order.parentOrderSn, awbNumber, carrier: 'fancourier' },
+    });
+    return outcome.outcome;
+  };
+  const rows = async () =>
+    await sql()`select id, store_id, status from orders where marketplace_order_id = ${order.parentOrderSn} order by store_id`;
+
+  test('becomes the store’s, whole, with its parcels; events by its number find one order', async () => {
+    await given({});
+    const id = await write();
+    expect(await event('AWB-1')).toBe('recorded');
+    stand.work();
+    await stand.sync();
+    expect(await rows()).toEqual([{ id, store_id: one.storeId, status: 'Ready for Shipping' }]);
+    await truthHolds();
+    expect(await event('AWB-2')).toBe('recorded');
+    expect(await sql()`select order_id, awb_number from shipments order by 2`).toEqual([
+      { order_id: id, awb_number: 'AWB-1' },
+      { order_id: id, awb_number: 'AWB-2' },
+    ]);
+    // and it goes on as any other
+    set({ status: 4 });
+    await stand.sync();
+    expect(await rows()).toEqual([{ id, store_id: one.storeId, status: 'Shipped' }]);
+  });
+
+  test('that comes when the store has the order already stays beside it, and hinders nothing', async () => {
+    await given({});
+    stand.work();
+    await stand.sync();
+    const [ours] = await rows();
+    const id = await write();
+    set({ status: 41 });
+    await stand.sync();
+    expect(await rows()).toEqual([
+      { ...ours, status: 'Partially Shipped' },
+      { id, store_id: null, status: 'Pending' },
+    ]);
+    await truthHolds();
+  });
+
+  test('goes to one of two stores that have the number; the other has a row of its own', async () => {
+    await given({});
+    const id = await write();
+    const other = await stand.addShop({ name: 'other' }, 0);
+    stand.sandbox.world.addOrders(other.shop, [{ ...order, shopName: other.shop.name }]);
+    stand.work();
+    await stand.sync();
+    const stored = await rows();
+    expect(stored.map((row) => row.store_id).sort()).toEqual([one.storeId, other.storeId].sort());
+    expect(stored.filter((row) => row.id === id)).toHaveLength(1);
+    expect(stored.every(({ status }) => status === 'Ready for Shipping')).toBe(true);
+  });
+});
+
+describe('T18: a buyer who was forgotten stays so', () => {
+  const forget = () =>
+    erasePersonalData({ ...stand.deps, clock: stand.deps.clock, config: { PERSONAL_DATA_DAYS: 30 } });
+  const askedForAddress = () => stand.sandbox.ledger.count({ type: 'bg.order.shippinginfo.get' });
+
+  test('when Temu changes the order, also though it would have its address', async () => {
+    await given({ status: 2 });
+    stand.work();
+    await stand.sync();
+    expect((await stored())?.shipping_street1).toBe(order.address.street1);
+    set({ status: 3 });
+    await stand.sync();
+    stand.advance(31 * 24 * HOUR);
+    expect(await forget()).toBe(1);
+    const asked = askedForAddress();
+    // as if it had been cancelled by mistake
+    set({ status: 2 }, Math.floor(Date.now() / 1000));
+    await stand.sync();
+    expect(await stored()).toMatchObject({
+      ...{ status: 'Ready for Shipping', marketplace_status: 'UN_SHIPPING' },
+      ...{ shipping_street1: null, buyer_mail: null, shipping_buyer_name: null, shipping_phone: null },
+    });
+    expect((await inbox())?.state).toBe('stored');
+    expect(await errors()).toEqual([]);
+    expect(askedForAddress()).toBe(asked);
+  });
+
+  test('when its address was being fetched as it was erased', async () => {
+    await given({ status: 2 });
+    stand.work();
+    await stand.sync();
+    await sql()`update orders set personal_data_erased_at = null`;
+    stand.sandbox.faults.add({
+      match: { type: 'bg.order.shippinginfo.get' },
+      do: { kind: 'delay', ms: 300 },
+    });
+    set({ status: 2 });
+    const synced = stand.sync();
+    const asked = askedForAddress();
+    await until(() => askedForAddress() > asked);
+    await sql()`update orders set shipping_street1 = null, personal_data_erased_at = now()`;
+    await synced;
+    expect((await stored())?.shipping_street1).toBeNull();
+  });
+
+  test('the end of an order is the first time that Temu says so: what it says later moves it no more', async () => {
+    await given({ status: 3 });
+    stand.work();
+    await stand.sync();
+    const before = await stored();
+    expect(before?.ended_at).toEqual(before?.order_modified_at);
+    set({ status: 3 });
+    await stand.sync();
+    const after = await stored();
+    expect(after?.order_modified_at.getTime()).toBeGreaterThan(before?.order_modified_at.getTime());
+    expect(after?.ended_at).toEqual(before?.ended_at);
+  });
+
+  test('an order that goes on has no end', async () => {
+    await given({ status: 4 });
+    stand.work();
+    await stand.sync();
+    expect((await stored())?.ended_at).toBeNull();
+  });
+
+  test('and what is still missing of its price is asked for alone', async () => {
+    await given({ status: 2, amountFailure: NOT_FOUND });
+    stand.work();
+    await stand.sync();
+    expect((await stored())?.status).toBe('Incomplete');
+    await sql()`update orders set buyer_mail = null, personal_data_erased_at = now()`;
+    const asked = askedForAddress();
+    set({ amountFailure: null }, null);
+    await later(61 * MINUTE);
+    expect((await stored())?.status).toBe('Ready for Shipping');
+    expect(askedForAddress()).toBe(asked);
   });
 });

@@ -25,6 +25,14 @@ const truthHolds = async ({ shop }: StandShop) => {
   );
   expect(wrong).toEqual([]);
 };
+/** Every order is in the inbox as Temu shows it now: what tests of the windows are about, without the enrichment. */
+const inboxHolds = async ({ storeId, orders }: StandShop) => {
+  const rows = await sql()<{ sn: string; at: number }[]>`
+    select parent_order_sn as sn, extract(epoch from update_time)::int as at from temu_order_inbox
+    where store_id = ${storeId}`;
+  const stored = new Map(rows.map(({ sn, at }) => [sn, at]));
+  expect(stored).toEqual(new Map(orders.map((order) => [order.parentOrderSn, order.updatedAt])));
+};
 /** A new update time that lies in the past, as windows end some seconds ago. */
 const touch = ({ shop, orders }: StandShop, secondsAgo = 60) => {
   for (const order of orders)
@@ -40,8 +48,8 @@ const touch = ({ shop, orders }: StandShop, secondsAgo = 60) => {
 
 describe('T1: a store that Temu refuses', () => {
   test('is paused alone with text and remedy and one notice, and goes on with new credentials', async () => {
-    const bad = await stand.addShop({ name: 'bad', appKey: 'shared', appSecret: 'shared-secret' }, 20);
-    const good = await stand.addShop({ name: 'good', appKey: 'shared', appSecret: 'shared-secret' }, 20);
+    const bad = await stand.addShop({ name: 'bad', appKey: 'shared', appSecret: 'shared-secret' }, 3);
+    const good = await stand.addShop({ name: 'good', appKey: 'shared', appSecret: 'shared-secret' }, 3);
     stand.work();
     await stand.sync();
     const before = await storeOf(bad);
@@ -80,32 +88,38 @@ describe('T1: a store that Temu refuses', () => {
     expect(await sql()`select state from notices`).toEqual([{ state: 'withdrawn' }]);
   });
 
-  test('in the middle of its orders: they stay due, unspent, and are done once it is let go on', async () => {
-    const bad = await stand.addShop({ name: 'bad' }, 30);
-    stand.sandbox.faults.add({
-      match: { type: 'bg.order.shippinginfo.get' },
-      do: { kind: 'error', errorCode: 3_000_034, errorMsg: 'access_token is expired' },
-    });
-    stand.work();
-    await stand.sync();
-    expect(await storeOf(bad)).toMatchObject({ active: false });
-    expect(await sql()`select kind from notices`).toEqual([{ kind: 'store-paused' }]);
-    await until(
-      async () => {
-        const states = await sql()`select distinct state, attempts from temu_order_inbox`;
-        expect(states).toEqual([{ state: 'pending', attempts: 0 }]);
-        return true;
-      },
-      { what: 'every order to be given back' },
-    );
-    expect(await sql()`select * from orders`).toEqual([]);
+  test.each([
+    ['token', 3_000_034, 'access_token is expired'],
+    ['app key', 3_000_026, 'app_key not exists'],
+  ])(
+    'its %s in the middle of its orders: they stay due, unspent, and are done once it is let go on',
+    async (_, errorCode, errorMsg) => {
+      const bad = await stand.addShop({ name: 'bad' }, 12);
+      stand.sandbox.faults.add({
+        match: { type: 'bg.order.shippinginfo.get' },
+        do: { kind: 'error', errorCode, errorMsg },
+      });
+      stand.work();
+      await stand.sync();
+      expect(await storeOf(bad)).toMatchObject({ active: false });
+      expect(await sql()`select kind from notices`).toEqual([{ kind: 'store-paused' }]);
+      await until(
+        async () => {
+          const states = await sql()`select distinct state, attempts from temu_order_inbox`;
+          expect(states).toEqual([{ state: 'pending', attempts: 0 }]);
+          return true;
+        },
+        { what: 'every order to be given back' },
+      );
+      expect(await sql()`select * from orders`).toEqual([]);
 
-    stand.sandbox.faults.clear();
-    await resumeStore(stand.deps.db, 'bad');
-    await stand.tick();
-    await stand.settle();
-    await truthHolds(bad);
-  });
+      stand.sandbox.faults.clear();
+      await resumeStore(stand.deps.db, 'bad');
+      await stand.tick();
+      await stand.settle();
+      await truthHolds(bad);
+    },
+  );
 
   test('a wrong app secret pauses it likewise, and says that it is the secret', async () => {
     const { shop } = await stand.addShop({ name: 'other' }, 3);
@@ -143,7 +157,7 @@ describe('T2: windows', () => {
   };
 
   test('the mark moves only when every page is stored; a worker that ends in the middle repeats the window', async () => {
-    const one = await stand.addShop({}, 250);
+    const one = await stand.addShop({}, 210);
     // page 3 is read, page 2 hangs
     const pages: number[] = [];
     onList((page) => {
@@ -152,9 +166,9 @@ describe('T2: windows', () => {
         stand.sandbox.faults.add({ match: { type: LIST }, times: 1, do: { kind: 'timeout', ms: 60_000 } });
       return undefined;
     });
-    const first = stand.work();
+    const first = stand.work('lists');
     await openWindows(stand.deps, [one.storeId]);
-    await until(async () => (await inboxOf(one)) === 50);
+    await until(async () => (await inboxOf(one)) === 10);
     expect(await storeOf(one)).toMatchObject({ last_synced_at: null });
     await first.stop(100);
     expect(pages).toEqual([1, 3]);
@@ -162,22 +176,22 @@ describe('T2: windows', () => {
     const [window] = await sql()`select * from temu_sync_windows`;
     expect(window).toMatchObject({ state: 'open', attempts: 0 });
 
-    stand.work();
+    stand.work('lists');
     await stand.tick();
     await stand.settle();
     expect(pages).toEqual([1, 3, 1, 3, 2, 1]);
     expect(await storeOf(one)).toMatchObject({ last_synced_at: window?.window_end });
     expect(await sql()`select state, expected, stored from temu_sync_windows`).toEqual([
-      { state: 'complete', expected: 250, stored: 250 },
+      { state: 'complete', expected: 210, stored: 210 },
     ]);
-    await truthHolds(one);
+    await inboxHolds(one);
   });
 
   test('a sync that runs is not started twice', async () => {
-    const one = await stand.addShop({}, 120);
+    const one = await stand.addShop({}, 105);
     const list = { match: { type: LIST }, times: 1, do: { kind: 'delay', ms: 300 } } as const;
     stand.sandbox.faults.add(list);
-    stand.work();
+    stand.work('lists');
     for (let times = 0; times < 5; times++) {
       await Promise.all([openWindows(stand.deps, [one.storeId]), openWindows(stand.deps), stand.tick()]);
       stand.advance(1_000);
@@ -213,7 +227,7 @@ describe('T2: windows', () => {
 describe('T3: a list that shifts while it is read', () => {
   const LIST = 'bg.order.list.get';
   test.each([1, 3])('nothing is skipped when orders change between page reads (seed %i)', async (seed) => {
-    const one = await stand.addShop({}, 400);
+    const one = await stand.addShop({}, 250);
     const { world } = stand.sandbox;
     const changed = new Set<string>();
     const list = stand.sandbox.apis[LIST] as NonNullable<(typeof stand.sandbox.apis)[string]>;
@@ -226,7 +240,7 @@ describe('T3: a list that shifts while it is read', () => {
         // 10 to 40 orders leave the window after each of the first reads, from all over the list
         if (shifting && reads++ < 6)
           for (let n = 0; n < 10 * seed + reads; n++) {
-            const order = one.orders[(n * 37 + reads * 101 * seed) % 400];
+            const order = one.orders[(n * 37 + reads * 101 * seed) % 250];
             if (!order || changed.has(order.parentOrderSn)) continue;
             changed.add(order.parentOrderSn);
             world.changeOrder(one.shop, order.parentOrderSn, {});
@@ -234,13 +248,13 @@ describe('T3: a list that shifts while it is read', () => {
         return answer;
       },
     };
-    stand.work();
+    stand.work('lists');
     await stand.sync();
     shifting = false;
     const stored = new Set(
       (await sql()`select parent_order_sn as sn from temu_order_inbox`).map(({ sn }) => String(sn)),
     );
-    expect(changed.size).toBeGreaterThan(50);
+    expect(changed.size).toBeGreaterThanOrEqual(50);
     const skipped = one.orders.filter(({ parentOrderSn: sn }) => !changed.has(sn) && !stored.has(sn));
     expect(skipped).toEqual([]);
     const [window] = await sql()`select state, expected, stored from temu_sync_windows`;
@@ -249,11 +263,11 @@ describe('T3: a list that shifts while it is read', () => {
     // those that left the window are in the next one
     stand.advance(10_000);
     await stand.sync();
-    await truthHolds(one);
+    await inboxHolds(one);
   });
 
   test('orders that enter the window while it is read are found by reading it again', async () => {
-    const one = await stand.addShop({}, 250);
+    const one = await stand.addShop({}, 210);
     const list = stand.sandbox.apis[LIST] as NonNullable<(typeof stand.sandbox.apis)[string]>;
     let reads = 0;
     stand.sandbox.apis[LIST] = {
@@ -272,11 +286,11 @@ describe('T3: a list that shifts while it is read', () => {
         return answer;
       },
     };
-    stand.work();
+    stand.work('lists');
     await stand.sync();
-    await truthHolds(one);
+    await inboxHolds(one);
     expect(await sql()`select state, expected, stored from temu_sync_windows`).toEqual([
-      { state: 'complete', expected: 250, stored: 250 },
+      { state: 'complete', expected: 210, stored: 210 },
     ]);
   });
 

@@ -186,13 +186,25 @@ describe('T7: statuses', () => {
     });
   });
 
-  it('T7: any other value is kept as it came; Incomplete, with an error that names it', () => {
-    expect(map({ parent: { parentOrderStatus: 66 } })).toMatchObject({
-      marketplaceStatus: '66',
-      decision: { status: 'Incomplete', healable: false },
-      errors: [{ type: 'Unknown Status', message: expect.stringContaining('66') }],
-    });
+  it('T7: a number that came as text is that number', () => {
+    expect(map({ parent: { parentOrderStatus: '2' }, rows: [{ orderStatus: '2' }] })).toEqual(map());
   });
+
+  it.each([
+    [66, '66', '66'],
+    [2.5, '2.5', '2.5'],
+    ['SHIPPED', 'SHIPPED', '"SHIPPED"'],
+    [null, null, 'null'],
+  ])(
+    'T7: any other value (%o) is kept as it came; Incomplete, with an error that names it',
+    (value, kept, named) => {
+      expect(map({ parent: { parentOrderStatus: value } })).toMatchObject({
+        marketplaceStatus: kept,
+        decision: { status: 'Incomplete', healable: false },
+        errors: [{ type: 'Unknown Status', message: expect.stringContaining(`the status ${named},`) }],
+      });
+    },
+  );
 });
 
 describe('T8: the price call', () => {
@@ -293,6 +305,23 @@ describe('T8: the price call', () => {
       orderCurrency: currency,
     });
     expect(product(change)).toMatchObject({ itemPrice: '100.00', itemOrderLineId: '254794717573-100.00' });
+  });
+
+  it('T8: KWD has three places: thousandths, of which the columns hold the hundredths', () => {
+    const change = {
+      currency: 'KWD',
+      totals: {
+        estimatedRevenue: money(1500, 'KWD'),
+        discountFromTEMU: money(1, 'KWD'),
+        discountFromSeller: money(4, 'KWD'),
+      },
+    };
+    // the sum is of what Temu said, not of what was rounded
+    expect(map(change).prices).toMatchObject({
+      ...{ totalVat: '0.03', orderTotalAmount: '1.50', orderCurrency: 'KWD' },
+      ...{ temuDiscount: '0.00', sellerDiscount: '0.00', discountValue: '0.01' },
+    });
+    expect(product(change)).toMatchObject({ itemPrice: '0.10', itemOrderLineId: '254794717573-0.10' });
   });
 
   it('T8: a money without its currency has the order’s: totals and unit prices alike', () => {
@@ -639,6 +668,18 @@ describe('T8: exact decimals', () => {
     [30n, 'JPY', '30.00'],
     [30n, 'krw', '30.00'],
     [-7n, 'KRW', '-7.00'],
+    [1500n, 'KWD', '1.50'],
+    [1504n, 'bhd', '1.50'],
+    [1505n, 'JOD', '1.51'],
+    [-1505n, 'OMR', '-1.51'],
+    [9995n, 'TND', '10.00'],
+    [5n, 'LYD', '0.01'],
+    [4n, 'IQD', '0.00'],
+    [-4n, 'IQD', '0.00'],
+    [0n, 'KWD', '0.00'],
+    [99_999_999_999n, 'KWD', '100000000.00'],
+    // two places by ISO 4217 and at Temu, though people write none
+    [30n, 'HUF', '0.30'],
   ])('T8: %s minor units of %s are %s', (amount, currency, expected) => {
     expect(decimalOf(amount, currency)).toBe(expected);
   });
@@ -655,6 +696,18 @@ describe('T8: exact decimals', () => {
         expect(text).toMatch(/^-?(0|[1-9]\d*)\.\d\d$/);
         const minor = BigInt(text.replace('.', ''));
         expect(minor).toBe(code === 'JPY' || code === 'KRW' ? amount * 100n : amount);
+      }),
+    );
+  });
+
+  it('T8: three places become two, half a unit of the second away at most, and alike below zero (property)', () => {
+    fc.assert(
+      fc.property(fc.bigInt({ min: 0n, max: 10n ** 40n }), (amount) => {
+        const text = decimalOf(amount, 'KWD') as string;
+        expect(text).toMatch(/^(0|[1-9]\d*)\.\d\d$/);
+        const above = BigInt(text.replace('.', '')) * 10n - amount;
+        expect(above > -5n && above <= 5n).toBe(true);
+        expect(decimalOf(-amount, 'KWD')).toBe(text === '0.00' ? text : `-${text}`);
       }),
     );
   });
@@ -701,7 +754,11 @@ describe('mapOrder, for everything that the schemas accept', () => {
     .record({
       parentOrderMap: fc.record({
         parentOrderSn: fc.string({ minLength: 1, maxLength: 30 }),
-        parentOrderStatus: fc.oneof(fc.constantFrom(1, 2, 3, 4, 5, 41, 51), fc.integer()),
+        parentOrderStatus: fc.oneof(
+          fc.constantFrom<unknown>(1, 2, 3, 4, 5, 41, 51, '2', null),
+          fc.integer(),
+          fc.string(),
+        ),
         updateTime: time,
         parentOrderTime: option(time),
         expectShipLatestTime: option(time),
@@ -713,7 +770,7 @@ describe('mapOrder, for everything that the schemas accept', () => {
   const anyMoney = option(
     fc.record({
       amount: option(fc.oneof(fc.constantFrom(100, 1500, 2000), fc.integer({ min: -1000, max: 1000 }))),
-      currency: option(fc.constantFrom('EUR', 'JPY', 'USD', '')),
+      currency: option(fc.constantFrom('EUR', 'JPY', 'KWD', '')),
     }),
   );
   const anyAmounts = fc

@@ -186,6 +186,37 @@ describe('T3: reading a window that shifts', () => {
     expect((await run(createList(250), backwards, late)).missed).toEqual([]);
   });
 
+  it('T3: one that enters late while another leaves hides nobody: Temu’s total alone would not tell (property)', async () => {
+    const late = (list: List) => list.enter(list.END - 1);
+    // 250 orders: the last page is read, one enters at the head and pushes one behind it, one that was read leaves
+    const list = createList(250);
+    const { missed, result } = await run(list, backwards, [[], [], [late, (it) => it.leave(249)]]);
+    expect(missed).toEqual([]);
+    expect(result).toEqual({ expected: 250, seen: 251 });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 101, max: 450 }),
+        fc.nat(11),
+        fc.array(
+          fc.nat(300).map((back) => (it: List) => it.leave(it.inWindow().length - 1 - back)),
+          { maxLength: 20 },
+        ),
+        async (count, when, leaves) => {
+          const many = createList(count);
+          const first = Math.ceil(count / PAGE_SIZE);
+          const changes = Array.from({ length: 13 }, (_, read) =>
+            read === when % (first + 1) ? [late, ...leaves] : [],
+          );
+          const survivors = new Set(many.inWindow().slice(0, PAGE_SIZE));
+          const { missed } = await run(many, backwards, changes);
+          // the proof stands on those of page 1 that are still there
+          if (many.inWindow().some((id) => survivors.has(id))) expect(missed).toEqual([]);
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+
   it('T3: under any change at all it ends, with at most three rounds, and says what it saw (property)', async () => {
     await fc.assert(
       fc.asyncProperty(

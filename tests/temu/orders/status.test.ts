@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decideStatus, HOLD_MS, nextHeal, stateName } from '../../../src/temu/orders/status.ts';
+import {
+  decideStatus,
+  HOLD_MS,
+  isKnownState,
+  nextHeal,
+  type StateValue,
+  stateName,
+} from '../../../src/temu/orders/status.ts';
 
 const UPDATED = new Date('2026-03-01T12:00:00Z');
 const later = (ms: number) => new Date(UPDATED.getTime() + ms);
@@ -9,7 +16,7 @@ const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
 interface Case {
-  value: number;
+  value: StateValue;
   lines?: { ordered: number; cancelled: number }[];
   partMissing?: boolean;
   ageMs?: number;
@@ -38,8 +45,9 @@ describe('T7: states', () => {
 
   it('T7: any other value is kept as it came and makes the order Incomplete; no call can heal that (property)', () => {
     fc.assert(
-      fc.property(fc.integer(), fc.boolean(), (value, partMissing) => {
-        fc.pre(![1, 2, 3, 4, 5, 41, 51].includes(value));
+      fc.property(fc.oneof(fc.double(), fc.integer(), fc.string()), fc.boolean(), (value, partMissing) => {
+        fc.pre(typeof value === 'string' || ![1, 2, 3, 4, 5, 41, 51].includes(value));
+        expect(isKnownState(value)).toBe(false);
         expect(stateName(value)).toBe(String(value));
         expect(decide({ value, partMissing, lines: [{ ordered: 2, cancelled: 1 }], ageMs: 0 })).toEqual({
           status: 'Incomplete',
@@ -49,6 +57,23 @@ describe('T7: states', () => {
         });
       }),
     );
+  });
+});
+
+describe('T7: states that are no number', () => {
+  it.each(['2', 'SHIPPED', 'constructor', '__proto__', 'toString', ''])(
+    'T7: the text "%s" is none that we know',
+    (value) => {
+      expect(isKnownState(value)).toBe(false);
+      expect(stateName(value)).toBe(value);
+      expect(decide({ value })).toMatchObject({ status: 'Incomplete', healable: false });
+    },
+  );
+
+  it('T7: none at all has no name', () => {
+    expect(isKnownState(null)).toBe(false);
+    expect(stateName(null)).toBeNull();
+    expect(decide({ value: null })).toMatchObject({ status: 'Incomplete', healable: false });
   });
 });
 

@@ -166,16 +166,6 @@ describe('recorded answers', () => {
       reference: 'CAPTURE-1787978807097',
     });
   });
-  test('C14: a push has the code elsewhere', () => {
-    const body = recorded('delhivery-b2c.webhook.scan-push.json');
-    Object.assign(body.Shipment, { AWB, NSLCode: 'DTUP-210' });
-    body.Shipment.Status.Status = 'Not Picked';
-    expect(scan(courier, body, AWB)).toMatchObject({
-      means: 'booking_cancelled',
-      at: at('2019-01-09T17:10:42.767'),
-      reference: '28',
-    });
-  });
   test('C9: unknown: of one parcel not found, of several the batch is refused', () => {
     for (const file of ['error.unknown-awb', 'error.ref-ids-unknown']) {
       const body = recorded(`delhivery-b2c.${file}.json`);

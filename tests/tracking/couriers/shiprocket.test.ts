@@ -150,17 +150,6 @@ describe('recorded answers', () => {
       at: at('2021-12-23T14:23:18'),
     });
   });
-  test('C14: a push: the shipment’s status, not the order’s', () => {
-    const body = recorded('shiprocket.webhook.in-transit.json');
-    expect(scan(courier, body, body.awb)).toMatchObject({
-      courierStatus: 'IN TRANSIT',
-      means: 'in_transit',
-      at: at('2023-05-23T11:43:52'),
-    });
-    const wordless = { ...body, current_status: null, shipment_status: '' };
-    expect(scan(courier, wordless, body.awb)).toMatchObject({ word: 'ID_18', means: 'in_transit' });
-    expect(items(courier, { ...body, awb: 'other' }, [AWB])).toEqual({});
-  });
   test.each([
     [0, 'malformed'],
     [1, 'malformed'],

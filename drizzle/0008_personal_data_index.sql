@@ -1,0 +1,2 @@
+-- T18: orders whose buyer is known, by when they were placed. The daily erasure walks it; an order leaves it with its data.
+CREATE INDEX "orders_personal_data" ON "orders" USING btree (coalesce(order_created_at, '-infinity'),"id") WHERE num_nonnulls(buyer_mail, shipping_buyer_name, shipping_phone, shipping_street1, shipping_city, shipping_state_province, shipping_postal_code) > 0;

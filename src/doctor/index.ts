@@ -1,0 +1,123 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf } from '../errors.ts';
+import type { Fleet } from '../fleet.ts';
+import {
+  type Check,
+  type Finding,
+  type Ground,
+  type GroundCheck,
+  type GroundFound,
+  unknown,
+  type Verdict,
+} from './check.ts';
+import { clocks } from './clocks.ts';
+import { dashboard } from './dashboard.ts';
+import { messages, webhooks } from './messages.ts';
+import { migrations, postgres } from './postgres.ts';
+import { program } from './program.ts';
+import { queues } from './queues.ts';
+import { redis } from './redis.ts';
+import { sealed } from './sealed.ts';
+import { credentials, stores } from './stores.ts';
+import { trackers } from './trackers.ts';
+
+export type { Finding, Verdict } from './check.ts';
+
+/** What one check found; its verdict is the worst of its findings. */
+export interface Examined {
+  name: string;
+  verdict: Verdict;
+  findings: Finding[];
+}
+
+/** What `orderfleet doctor --json` prints. */
+export interface Examination {
+  verdict: Verdict;
+  checks: Examined[];
+}
+
+const CHECKS: readonly Check[] = [
+  ...[
+    program,
+    migrations,
+    queues,
+    clocks,
+    stores,
+    credentials,
+    sealed,
+    trackers,
+    messages,
+    webhooks,
+    dashboard,
+  ],
+];
+
+/** The longest that one check may take: a call to Temu may take a quarter of a minute. */
+const TIME_LIMIT_MS = 20_000;
+
+/** From well to ill. */
+const SEVERITY: readonly Verdict[] = ['ok', 'unknown', 'warning', 'fault'];
+const worst = (verdicts: readonly Verdict[]): Verdict =>
+  SEVERITY[Math.max(0, ...verdicts.map((one) => SEVERITY.indexOf(one)))] ?? 'ok';
+
+const examined = (name: string, findings: Finding[]): Examined => ({
+  name,
+  verdict: worst(findings.map(({ verdict }) => verdict)),
+  findings,
+});
+
+/**
+ * Looks at everything that a fleet needs (O6): its ground first (Postgres, Redis), then all else side by side. It
+ * changes nothing, and works in a broken environment: what cannot be looked at is told, the rest goes on.
+ */
+export async function runDoctor(fleet: Fleet, timeLimitMs = TIME_LIMIT_MS): Promise<Examination> {
+  const grounds = await Promise.all([postgres, redis].map((one) => examineGround(one, fleet, timeLimitMs)));
+  const away = Object.assign({}, ...grounds.map((ground) => ground.away)) as Partial<Record<Ground, string>>;
+  const others = await Promise.all(
+    CHECKS.map(async (check) => {
+      const why = check.needs?.map((ground) => away[ground]).find((reason) => reason !== undefined);
+      return examined(
+        check.name,
+        why === undefined
+          ? await examine(check, fleet, timeLimitMs)
+          : [unknown(`could not be looked at: ${why}`)],
+      );
+    }),
+  );
+  const checks = [...grounds.map((ground) => ground.examined), ...others];
+  return { verdict: worst(checks.map(({ verdict }) => verdict)), checks };
+}
+
+async function examineGround({ name, look }: GroundCheck, fleet: Fleet, timeLimitMs: number) {
+  const { findings, away }: GroundFound = await inTime(timeLimitMs, () => look(fleet)).catch((error) => {
+    const says = `could not be looked at: ${messageOf(error)}`;
+    const both = name === postgres.name ? { database: `${name} ${says}` } : {};
+    return { findings: [unknown(says)], away: { ...both, queues: `${name} ${says}` } };
+  });
+  return { examined: examined(name, findings), away };
+}
+
+/** A check that throws or takes too long has found something, too. */
+async function examine(check: Check, fleet: Fleet, timeLimitMs: number): Promise<Finding[]> {
+  try {
+    return await inTime(timeLimitMs, (signal) => check.look(fleet, signal));
+  } catch (error) {
+    return [unknown(`could not be looked at: ${messageOf(error)}`)];
+  }
+}
+
+async function inTime<T>(ms: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const over = new AbortController();
+  const late = new AbortController();
+  const limit = sleep(ms, undefined, { signal: over.signal }).then(() => {
+    const error = new Error(`no end within ${ms / 1000} s`);
+    late.abort(error);
+    throw error;
+  });
+  try {
+    return await Promise.race([work(late.signal), limit]);
+  } finally {
+    limit.catch(() => {});
+    over.abort();
+  }
+}

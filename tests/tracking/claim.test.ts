@@ -1,0 +1,65 @@
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { claimBatch, giveBack, whyNot } from '../../src/tracking/claim.ts';
+import { LEASE_MS } from '../../src/tracking/deps.ts';
+import { startRun } from '../../src/tracking/index.ts';
+import { offerBatches } from '../../src/tracking/runs.ts';
+import { startTrackingStand, type TrackingStand } from '../support/tracking.ts';
+
+const B2C = 'delhivery-b2c';
+
+let stand: TrackingStand;
+beforeAll(async () => {
+  stand = await startTrackingStand('postgres');
+});
+afterEach(() => stand.deps.db.$client`truncate orders, shipments, tracking_runs cascade`);
+afterAll(() => stand?.close());
+
+/** A batch of a run that has begun, as machines see it whose clocks are at times of their own. */
+async function batch() {
+  await stand.parcel(B2C);
+  const tracker = stand.tracker(B2C);
+  const begun = stand.now();
+  const started = await startRun(stand.deps, tracker);
+  const job = { v: 1 as const, runId: started.is === 'started' ? started.runId : '', no: 0 };
+  const at = (ms: number) => ({ ...stand.deps, clock: () => begun + ms });
+  return {
+    claim: (ms: number) => claimBatch(at(ms), tracker, job, false, LEASE_MS),
+    giveBack: (ms: number, claim: NonNullable<Awaited<ReturnType<typeof claimBatch>>>, inMs: number) =>
+      giveBack(at(ms), claim, { spent: true, ms: inMs }),
+    offer: (ms: number) => offerBatches(at(ms), tracker),
+    whyNot: (ms: number) => whyNot(at(ms), tracker, job),
+  };
+}
+const NEEDLESS = { outcome: 'nothing to do' };
+const waits = (ms: number) => expect.objectContaining({ name: 'Wait', ms });
+
+test('R1: a dead worker’s batch, offered by a clock that is ahead: its job waits for the end of the lease', async () => {
+  const { claim, offer, whyNot } = await batch();
+  expect(await claim(1_000)).toMatchObject({ attempts: 1 });
+  const leaseEnds = 1_000 + LEASE_MS;
+  // the worker lives as far as one knows: a job delivered twice is needless
+  expect(await whyNot(leaseEnds - 20_000)).toEqual(NEEDLESS);
+  expect(await offer(leaseEnds - 1)).toBe(0);
+  expect(await offer(leaseEnds + 5_000)).toBe(1);
+  // a worker whose clock is behind the scheduler's
+  expect(await claim(leaseEnds - 20_000)).toBeUndefined();
+  await expect(whyNot(leaseEnds - 20_000)).rejects.toEqual(waits(20_000));
+  expect(await claim(leaseEnds)).toMatchObject({ attempts: 2 });
+  // the new worker's lease lies beyond the offer
+  expect(await whyNot(leaseEnds)).toEqual(NEEDLESS);
+});
+
+test('R1: a batch that comes again soon is waited for, one that comes later is offered then', async () => {
+  const { claim, giveBack, whyNot } = await batch();
+  for (const [inMs, outcome] of [
+    [30_000, undefined],
+    [90_000, NEEDLESS],
+  ] as const) {
+    const held = await claim(600_000);
+    if (!held) throw new Error('it is due');
+    await giveBack(600_000, held, inMs);
+    if (outcome) expect(await whyNot(600_000)).toEqual(outcome);
+    else await expect(whyNot(600_000)).rejects.toEqual(waits(30_000));
+    await stand.deps.db.$client`update tracking_batches set due_at = ${new Date(stand.now())}`;
+  }
+});
