@@ -8,20 +8,44 @@ export type Db = PostgresJsDatabase<typeof schema> & { $client: Sql };
 export type Tx = Parameters<Parameters<Db['transaction']>[0]>[0];
 
 export interface DbOptions {
-  /** Connections at most; each worker process holds its own pool. */
+  /** Connections at most; each worker process holds its own pool. With 1 there is one session, for one after the other. */
   max?: number;
   /** Shown in pg_stat_activity. */
   name?: string;
 }
 
-export function createDb(url: string, options: DbOptions = {}): Db {
-  const client = postgres(url, {
-    max: options.max ?? 10,
-    connect_timeout: 10, // seconds
-    idle_timeout: 300, // seconds; a quiet worker gives its connections back
-    connection: { application_name: `orderfleet ${options.name ?? ''}`.trim(), options: LONG_STARTUP },
-    onnotice: () => {},
+/**
+ * A pool. Transactions have half of its connections to themselves, since postgres.js (3.4.9, its issues 823 and 1189) may
+ * send a BEGIN behind statements that wait on a connection and forget to keep that connection for it: the transaction
+ * fails, stays open, and what others write there is undone when the process ends. Where nothing but transactions run, a
+ * BEGIN is always a connection's only statement.
+ */
+export function createDb(url: string, { max = 10, name }: DbOptions = {}): Db {
+  const open = (connections: number) =>
+    postgres(url, {
+      max: connections,
+      connect_timeout: 10, // seconds
+      idle_timeout: 300, // seconds; a quiet worker gives its connections back
+      connection: { application_name: `orderfleet ${name ?? ''}`.trim(), options: LONG_STARTUP },
+      onnotice: () => {},
+    });
+  if (max === 1) return typed(open(1));
+  const forTransactions = Math.ceil(max / 2);
+  const db = typed(open(max - forTransactions));
+  const transactions = typed(open(forTransactions)).$client;
+  const statements = db.$client;
+  const { end } = statements;
+  Object.assign(statements, {
+    begin: transactions.begin,
+    end: async (options?: { timeout?: number }) => {
+      await Promise.all([end(options), transactions.end(options)]);
+    },
   });
+  return db;
+}
+
+/** Drizzle over a client. */
+function typed(client: Sql): Db {
   const db = drizzle(client, { schema });
   // drizzle() switches the client's own handling of times and JSON off; our SQL through the same client wants it, and
   // Drizzle's columns accept both forms

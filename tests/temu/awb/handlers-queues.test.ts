@@ -41,9 +41,10 @@ describe.each(oneBackend())('events to tellings, queues on %s', (backend) => {
     );
   const allSent = (orders: readonly AwbOrder[]) =>
     until(async () => {
-      const states = (await Promise.all(orders.map(stand.pushes))).flat().map(({ state }) => state);
-      if (states.length < orders.length || states.some((state) => state !== 'sent'))
-        throw new Error(states.join());
+      const pushes = (await Promise.all(orders.map(stand.pushes))).flat();
+      const left = pushes.filter(({ state }) => state !== 'sent');
+      if (pushes.length < orders.length || left.length > 0)
+        throw new Error(`${pushes.length} of ${orders.length}, left: ${JSON.stringify(left.slice(0, 3))}`);
       return true;
     });
 
