@@ -1,4 +1,16 @@
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+
+/** They take a minute each; vitest begins with large files, and would leave these small ones for an end of their own. */
+const LONG = ['cli/start', 'faults/recovery', 'cli/up'].map((name) => `/tests/${name}.test.ts`);
+
+class LongFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const isLong = ({ moduleId }: TestSpecification) => LONG.some((name) => moduleId.endsWith(name));
+    const sorted = await super.sort(files);
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+  }
+}
 
 export default defineConfig({
   test: {
@@ -12,10 +24,11 @@ export default defineConfig({
     isolate: false,
     // every file brings databases, queues and child processes of its own: more would starve a small machine
     maxWorkers: 3,
-    testTimeout: 20_000,
+    // no measure of speed: it ends what hangs, also where other work keeps the machine busy
+    testTimeout: 60_000,
     hookTimeout: 60_000,
     // a test that passes the second time has found something
     retry: 0,
-    sequence: { shuffle: false, concurrent: false, hooks: 'stack' },
+    sequence: { shuffle: false, concurrent: false, hooks: 'stack', sequencer: LongFirst },
   },
 });

@@ -145,7 +145,7 @@ describe('A1: as an unrelated program', () => {
       await symlink(path.join(ROOT, 'node_modules', name), path.join(modules, name), 'dir');
     await writeFile(path.join(home, 'app/package.json'), '{"name":"shipping-app","type":"module"}');
     stacks = await Promise.all(backends().map((backend) => startTestFleet(backend, NOWHERE)));
-  }, 60_000);
+  });
   afterAll(async () => {
     await Promise.all(stacks.map((stack) => stack.close()));
     await rm(home, { recursive: true, force: true });
@@ -256,5 +256,5 @@ describe('A1: as an unrelated program', () => {
       for (const socket of sockets) socket.destroy();
       await new Promise((done) => hole.close(done));
     }
-  }, 40_000);
+  });
 });

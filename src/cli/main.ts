@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Command } from 'commander';
+import { Command, CommanderError } from 'commander';
 import { packageRoot } from '../package-root.ts';
 
 /** Every command with what it does. Only the one that is asked for is loaded: that halves the start. */
@@ -90,19 +90,23 @@ for (const [name, { does, load }] of Object.entries(COMMANDS)) {
 }
 settle(program);
 
-/** Wrong usage ends with 2. Commander hands neither setting down to a command that was made elsewhere. */
+/** Commander hands neither setting down to a command that was made elsewhere. */
 function settle(command: Command): void {
-  command
-    .showHelpAfterError('(--help shows how)')
-    .exitOverride((ending) => process.exit(ending.exitCode === 0 ? 0 : 2));
+  command.showHelpAfterError('(--help shows how)').exitOverride();
   for (const one of command.commands) settle(one);
 }
 
 try {
   await program.parseAsync();
 } catch (error) {
+  process.exitCode = await told(error);
+}
+
+/** Says what went wrong, where Commander has not. @returns the exit code; wrong usage is 2 */
+async function told(error: unknown): Promise<number> {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   const { remedyOf } = await import('./faults.ts');
   const remedy = remedyOf(error);
-  process.exitCode = remedy ? 2 : 1;
   console.error(remedy ?? error);
+  return remedy ? 2 : 1;
 }

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { deliveryOverview, openNotices } from '../../src/alerts/index.ts';
 import type { Store } from '../../src/temu/client.ts';
 import { activeStore, addStore, pauseRefusedStore, resumeStore } from '../../src/temu/stores.ts';
@@ -7,8 +7,6 @@ import { reapProcesses } from '../support/process.ts';
 import { asSlack, type Receiver, SLACK_TOKEN, startReceiver } from './receiver.ts';
 import { type AlertStand, startAlertStand } from './stand.ts';
 
-// every command is a process of its own: a second each, more where others share the machine
-vi.setConfig({ testTimeout: 60_000 });
 const DAY = 86_400_000;
 let receiver: Receiver;
 let slackServer: Receiver;

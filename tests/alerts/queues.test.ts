@@ -143,7 +143,7 @@ describe.each(oneBackend())('C12, R1, R2: the outbox through queues on %s', (bac
     expect(slack.posts).toHaveLength(1);
     expect(receiver.received.length).toBe(calls + 2);
     await next.kill('SIGKILL');
-  }, 60_000);
+  });
 
   test('O2: a worker that is told to stop in the middle gives back what it has not sent, and spends no try of it', async () => {
     const ids = await events(40);
@@ -158,7 +158,7 @@ describe.each(oneBackend())('C12, R1, R2: the outbox through queues on %s', (bac
     // those on their way wait for the end of their lease: they may have arrived
     expect(rows.filter(({ dueAt }) => dueAt.getTime() > Date.now() + 60_000)).toHaveLength(8);
     expect(rows).toHaveLength(ids.length);
-  }, 60_000);
+  });
 });
 
 test('the scheduler looks every five seconds', async () => {

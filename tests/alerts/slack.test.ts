@@ -175,7 +175,7 @@ describe('C12: Slack', () => {
     expect(hours).toBeLessThan(32);
     expect(await stand.row(id)).toMatchObject({ state: 'failed', error: 'Slack answers HTTP 503' });
     slack.refuse();
-  }, 60_000);
+  });
 });
 
 test('C12: a token that Slack refuses is told with the remedy, tried seldom, and works again once it is right', async () => {

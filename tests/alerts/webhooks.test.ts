@@ -208,7 +208,7 @@ describe('C12: webhooks', () => {
     expect(await stand.row(notice)).toMatchObject({ state: 'failed', error: 'HTTP 503', attempts: 32 });
     // O4: seen on the day on which it was given up, which is not the one on which it was written
     expect((await deliveryOverview(stand.deps.db, stand.deps.clock())).failed).toBe(1);
-  }, 60_000);
+  });
 
   test('an endpoint in trouble is asked now and then, spends no try of what waits, and holds up no other', async () => {
     const dead = await stand.endpoint(`${receiver.url}/dead`, ['shipment.updated']);

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Sandbox, startSandbox } from '../../sandbox/server.ts';
 import { generateOrders, renderListItem } from '../../sandbox/temu/generator.ts';
 import type { SandboxOrder } from '../../sandbox/temu/model.ts';
@@ -12,8 +12,6 @@ import { orderfleet } from './orderfleet.ts';
 
 /** One store, one awb worker, and orders that wait for their AWB. */
 const SHOP = { name: 'corner-shop', appKey: 'its-key', appSecret: 'its-secret', accessToken: 'its-token' };
-// every command is a process of its own: a second each, more where others share the machine
-vi.setConfig({ testTimeout: 60_000 });
 const HOUR = 3_600_000;
 let sandbox: Sandbox;
 let stack: TestFleet;

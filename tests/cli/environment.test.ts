@@ -1,13 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import os from 'node:os';
 import path from 'node:path';
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { createEmptyDatabase } from '../support/database.ts';
 import { freePort } from '../support/until.ts';
 import { orderfleet, orderfleetProcess } from './orderfleet.ts';
-
-// a dozen processes of a second each, on a machine that may be busy
-vi.setConfig({ testTimeout: 60_000 });
+import { runWarm } from './warm.ts';
 
 const CREDENTIALS_KEY = randomBytes(32).toString('base64');
 const ORDERFLEET_HOME = '/nonexistent';
@@ -103,8 +101,9 @@ test('what is away is named in a line, without a stack', async () => {
 });
 
 test('O6: every command has a --help with examples', async () => {
+  // each one's own tests start it as a process
   const help = async (...args: string[]) =>
-    (await orderfleet([...args, '--help'], { ORDERFLEET_HOME })).stdout;
+    (await runWarm([...args, '--help'], { ORDERFLEET_HOME }, os.tmpdir())).stdout;
   const commands = [...(await help()).matchAll(/^ {2}(\w+) /gm)].flatMap(([, name]) => (name ? [name] : []));
   expect(commands).toEqual(expect.arrayContaining(['up', 'store', 'sync', 'doctor', 'webhooks']));
   for (const command of commands.filter((name) => name !== 'help' && name !== 'orderfleet'))

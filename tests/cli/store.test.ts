@@ -116,4 +116,4 @@ test('a store is added, listed, paused, resumed and given new credentials', asyn
   expect(await read()).toMatchObject({ app_key: 'key-4', active: true });
   await sql.end();
   await database.drop();
-}, 40_000);
+});

@@ -115,7 +115,7 @@ test('sync waits for every order, and explain tells the story of each kind', asy
     ]),
   });
   expect(status.output + statusJson.output).not.toContain('its-');
-}, 60_000);
+});
 
 test('R3: sync --failed tries orders again that were set aside, once what stood in their way is mended', async () => {
   const { $client: sql } = stack.fleet.db;
@@ -136,7 +136,7 @@ test('R3: sync --failed tries orders again that were set aside, once what stood 
   const mended = await run('sync', '--failed', '--wait');
   expect(mended).toMatchObject({ code: 0, output: expect.stringContaining('All orders are settled.') });
   expect(await aside()).toEqual([]);
-}, 60_000);
+});
 
 test('sync reads a window now that failed before, and its old error is no failure of this one', async () => {
   const { $client: sql } = stack.fleet.db;
@@ -146,7 +146,7 @@ test('sync reads a window now that failed before, and its old error is no failur
     from temu_stores where name = 'corner-shop'`;
   const synced = await run('sync', '--store', 'corner-shop', '--wait');
   expect(synced).toMatchObject({ code: 0, output: expect.stringContaining('All orders are settled.') });
-}, 60_000);
+});
 
 test('sync ends with 1 and says why: refused credentials, a paused store', async () => {
   await run(...addFlags(stranger));
@@ -164,7 +164,7 @@ test('sync ends with 1 and says why: refused credentials, a paused store', async
     code: 2,
     output: expect.stringMatching(/^There is no store named "strangr"/),
   });
-}, 60_000);
+});
 
 test('sync says when no worker takes its jobs', async () => {
   const lonely = await startTestFleet('postgres', sandbox.routers);
@@ -178,4 +178,4 @@ test('sync says when no worker takes its jobs', async () => {
   } finally {
     await lonely.close();
   }
-}, 60_000);
+});

@@ -341,5 +341,5 @@ describe('a broken environment', () => {
     });
     expect(checks.find(({ name }) => name === 'Queues')?.findings[0]?.remedy).toContain('npm run worker -- ');
     await database.drop();
-  }, 40_000);
+  });
 });

@@ -82,7 +82,7 @@ describe('npm run sandbox', () => {
     const limit = startProcess('sandbox/main.ts', { args: ['--limit', 'ups=1/1'] });
     expect(await limit.exited).toMatchObject({ code: 2 });
     expect(limit.output()).toContain('--limit holds "ups=1/1" and wants API=MAX/SECONDS');
-  }, 40_000);
+  });
 });
 
 describe('the state file', () => {

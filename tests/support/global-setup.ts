@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { chmod, cp, mkdir, mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, readlink, rm, symlink } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -15,7 +15,7 @@ declare module 'vitest' {
     serverUrl: string;
     /** The run's Redis; empty when there is none. */
     redisUrl: string;
-    /** Where src/ and workers/ lie as JavaScript: what is deployed, and it starts twice as fast. */
+    /** Where the programs that tests start lie as JavaScript: as they are deployed, and they start twice as fast. */
     built: string;
   }
 }
@@ -60,12 +60,14 @@ export default async function setup(project: TestProject): Promise<() => Promise
   };
 }
 
-/** As `npm run build` does, without looking at the types: `npm run check` does that. */
+/** As `npm run build` does, with the tests' own programs, without looking at the types: `npm run check` does that. */
 async function build(outDir: string): Promise<void> {
   const tsc = path.join(ROOT, 'node_modules/typescript/bin/tsc');
-  const args = ['-p', 'tsconfig.build.json', '--noCheck', '--declaration', 'false', '--outDir', outDir];
+  const project = 'tests/tsconfig.programs.json';
+  const args = ['-p', project, '--noCheck', '--declaration', 'false', '--outDir', outDir];
   await promisify(execFile)(process.execPath, [tsc, ...args], { cwd: ROOT });
   await cp(path.join(ROOT, 'src/web/assets'), path.join(outDir, 'src/web/assets'), { recursive: true });
+  await symlink(path.join(ROOT, 'tests/fixtures'), path.join(outDir, 'tests/fixtures'));
 }
 
 async function provideRedis(dir: string): Promise<{ url: string; stop(): Promise<void> } | undefined> {

@@ -11,11 +11,11 @@ const PART = 0.05;
 /**
  * Waits until `look` returns something truthy, and returns that. A look that throws counts as "not yet".
  *
- * @throws Error with what was last seen, after `timeoutMs` (default 10 seconds).
+ * @throws Error with what was last seen, after `timeoutMs` (default 30 seconds).
  */
 export async function until<T>(
   look: () => T | Promise<T>,
-  { timeoutMs = 10_000, what = 'the condition' }: { timeoutMs?: number; what?: string } = {},
+  { timeoutMs = 30_000, what = 'the condition' }: { timeoutMs?: number; what?: string } = {},
 ): Promise<Exclude<T, false | null | undefined | 0 | ''>> {
   const startedAt = performance.now();
   const giveUpAt = startedAt + timeoutMs;

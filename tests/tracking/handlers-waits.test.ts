@@ -95,7 +95,7 @@ describe.each(oneBackend())('C10: HTTP 429, queues on %s', (backend) => {
     const attempts =
       await sql`select state, attempts, count(*)::int as n from tracking_batches group by 1, 2`;
     expect(attempts).toEqual([{ state: 'done', attempts: 1, n: 40 }]);
-  }, 40_000);
+  });
 });
 
 describe('C10: what the answer says', () => {
@@ -131,7 +131,7 @@ describe('C10: what the answer says', () => {
     desk().settings.latencyMs = 0;
     const ended = await stand.ended(API);
     expect(ended).toMatchObject({ planned: 100, failed: 0, waits: forms.length });
-  }, 40_000);
+  });
 
   test.each([
     [429, 5],
@@ -201,4 +201,4 @@ test('C1: two processes at a small limit: the sliding window refuses nothing, an
   expect(desk().ledger.peak(1000)).toBeLessThanOrEqual(20);
   // three seconds by the limit
   expect(ms).toBeLessThan(8_000);
-}, 40_000);
+});
