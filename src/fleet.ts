@@ -56,7 +56,9 @@ export function openFleet(
     telemetry: traces?.telemetry,
   });
   const metrics = createMetrics();
-  const probes = createProbes({ queues, log, pingDatabase: () => db.$client`select 1` });
+  // a transaction, too: it has connections of its own
+  const pingDatabase = () => Promise.all([db.$client`select 1`, db.$client.begin((sql) => sql`select 1`)]);
+  const probes = createProbes({ queues, log, pingDatabase });
   metrics.observeHealth(() => probes.healthz().ok);
   const http = createHttp({ traces });
   const ledger = openLedger(config.DATABASE_URL);

@@ -83,7 +83,7 @@ Examples:
   orderfleet status
   orderfleet explain PO-076-13925293151271879`,
   );
-const asked = process.argv.slice(2).find((word) => word !== 'help');
+const asked = process.argv.slice(2).find((word) => word !== 'help' && !word.startsWith('-'));
 for (const [name, { does, load }] of Object.entries(COMMANDS)) {
   const command = name === asked ? (await load())() : new Command(name);
   program.addCommand(command.description(does));
@@ -96,6 +96,12 @@ function settle(command: Command): void {
   for (const one of command.commands) settle(one);
 }
 
+// whoever reads through a pipe may have enough: `orderfleet words list | head`
+for (const stream of [process.stdout, process.stderr])
+  if (stream.listenerCount('error') === 0)
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+    });
 try {
   await program.parseAsync();
 } catch (error) {

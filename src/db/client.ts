@@ -8,7 +8,10 @@ export type Db = PostgresJsDatabase<typeof schema> & { $client: Sql };
 export type Tx = Parameters<Parameters<Db['transaction']>[0]>[0];
 
 export interface DbOptions {
-  /** Connections at most; each worker process holds its own pool. With 1 there is one session, for one after the other. */
+  /**
+   * Connections at most; each worker process holds its own pool. With 1 there is one session: nothing may wait in it when
+   * a transaction begins.
+   */
   max?: number;
   /** Shown in pg_stat_activity. */
   name?: string;

@@ -1,8 +1,11 @@
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import os from 'node:os';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { createEmptyDatabase } from '../support/database.ts';
+import { programOf } from '../support/process.ts';
 import { freePort } from '../support/until.ts';
 import { orderfleet, orderfleetProcess } from './orderfleet.ts';
 import { runWarm } from './warm.ts';
@@ -100,6 +103,21 @@ test('what is away is named in a line, without a stack', async () => {
   await database.drop();
 });
 
+test('O6: --help comes whole through a pipe, and does not mind one that nobody reads', async () => {
+  const whole = await orderfleetProcess(['--help'], {});
+  expect(whole).toMatchObject({ code: 0, output: whole.stdout });
+  expect(whole.stdout).toMatch(/^Usage: orderfleet .*\n {2}orderfleet explain PO-\S+\n$/s);
+
+  const unread = spawn(process.execPath, [...programOf('src/cli/main.ts'), '--help']);
+  unread.stdout.destroy();
+  let stderr = '';
+  unread.stderr.on('data', (chunk) => {
+    stderr += chunk;
+  });
+  const [code] = await once(unread, 'close');
+  expect({ stderr, code }).toEqual({ stderr: '', code: 0 });
+});
+
 test('O6: every command has a --help with examples', async () => {
   // each one's own tests start it as a process
   const help = async (...args: string[]) =>
@@ -124,6 +142,7 @@ test('wrong usage ends with 2 and a clear line', async () => {
   const env = { DATABASE_URL: 'postgres://unused', CREDENTIALS_KEY, ORDERFLEET_HOME };
   const cases: [string[], string][] = [
     [['stauts'], "error: unknown command 'stauts'"],
+    [['--', 'store'], 'Usage: orderfleet store'],
     [['store'], 'Usage: orderfleet store'],
     [['store', 'add', ...STORE], "error: required option '--access-token <token>' not specified"],
     [

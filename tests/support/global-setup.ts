@@ -30,6 +30,7 @@ const FAST = {
 
 const PREFIX = 'orderfleet-tests-';
 const ROOT = path.resolve(import.meta.dirname, '../..');
+const CACHE = path.join(ROOT, 'node_modules/.cache');
 
 /** Starts one Postgres and, where there is a redis-server, one Redis for the whole run. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
@@ -37,7 +38,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const dir = await mkdtemp(path.join(os.tmpdir(), `${PREFIX}${process.pid}-`));
   // as root, Postgres runs as another account, which has to pass through
   await chmod(dir, 0o711);
-  const built = path.join(ROOT, `node_modules/.cache/orderfleet-tests-${process.pid}`);
+  const built = path.join(CACHE, `${PREFIX}${process.pid}`);
   await build(built);
   const postgres = await startEmbeddedPostgres({ dir: path.join(dir, 'postgres'), settings: FAST });
   const redis = await provideRedis(path.join(dir, 'redis'));
@@ -62,6 +63,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
 
 /** As `npm run build` does, with the tests' own programs, without looking at the types: `npm run check` does that. */
 async function build(outDir: string): Promise<void> {
+  await rm(outDir, { recursive: true, force: true });
   const tsc = path.join(ROOT, 'node_modules/typescript/bin/tsc');
   const project = 'tests/tsconfig.programs.json';
   const args = ['-p', project, '--noCheck', '--declaration', 'false', '--outDir', outDir];
@@ -106,9 +108,10 @@ function endNow(home: string): void {
 
 /** A run that was killed leaves its servers running and its directory: stop and remove them. */
 async function removeLeftovers(): Promise<void> {
+  for (const name of await readdir(CACHE).catch(() => []))
+    if (isLeft(name)) await rm(path.join(CACHE, name), { recursive: true, force: true });
   for (const name of await readdir(os.tmpdir())) {
-    const pid = Number(/^orderfleet-tests-(\d+)-/.exec(name)?.[1] ?? 0);
-    if (pid === 0 || isAlive(pid)) continue;
+    if (!isLeft(name)) continue;
     const dir = path.join(os.tmpdir(), name);
     try {
       const postgres = await startEmbeddedPostgres({ dir: path.join(dir, 'postgres'), settings: FAST });
@@ -120,6 +123,12 @@ async function removeLeftovers(): Promise<void> {
       // another user's, or another run is removing it
     }
   }
+}
+
+/** Whether a run that is gone has made it. */
+function isLeft(name: string): boolean {
+  const pid = Number(/^orderfleet-tests-(\d+)(-|$)/.exec(name)?.[1] ?? 0);
+  return pid !== 0 && !isAlive(pid);
 }
 
 async function killWorkingIn(dir: string): Promise<void> {

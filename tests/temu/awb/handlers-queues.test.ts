@@ -112,7 +112,7 @@ describe.each(oneBackend())('events to tellings, queues on %s', (backend) => {
     await until(() => stand.confirms(order) === 1);
     await client.awbCreated({ orderId: order.id, awbNumber: second, carrier: 'sameday' });
     // no sweep runs here: the job of the second one has to come back by itself
-    await until(() => stand.parcelsOf(order)[0]?.trackingNumber === second);
+    await until(() => stand.parcelsOf(order)[0]?.trackingNumber === second, { timeoutMs: 10_000 });
     await allSent([order]);
     expect(stand.confirms(order)).toBe(1);
     expect(stand.heard(order, 'update')).toHaveLength(1);

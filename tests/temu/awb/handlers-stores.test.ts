@@ -72,7 +72,7 @@ describe.each(oneBackend())('AWBs of several stores, queues on %s', (backend) =>
     if (!late) throw new Error('no order');
     await enqueue(late);
     await enqueue(further);
-    await until(() => sent(further));
+    await until(() => sent(further), { timeoutMs: 10_000 });
     await until(async () => (await stand.pushes(late)).length === 1);
     expect(stand.confirms(late)).toBe(0);
   });
