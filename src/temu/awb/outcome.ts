@@ -102,8 +102,8 @@ export async function onFailure(
   switch (failure.kind) {
     case 'credentials':
     case 'bug':
+      await pauseRefusedStore(work.deps.db, work.store, failure); // first, or the push would be told again at once
       await postpone(work, pushes, { ms: 0, error: text, spent: false });
-      await pauseRefusedStore(work.deps.db, work.store, failure);
       return { outcome: 'store paused', why: text };
     case 'throttled':
       if (work.patienceMs !== undefined) return await giveToQueue(work);

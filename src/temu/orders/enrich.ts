@@ -127,8 +127,9 @@ async function enrich(
   for (const { api, failure } of failures) {
     const action = actionOf(failure);
     if (action === 'pauseAccount') {
-      await giveBack(deps, row, 0, 'store paused');
+      // paused first: given back to a store that is on, the order would be asked for again at once
       await pauseRefusedStore(deps.db, store, failure);
+      await giveBack(deps, row, 0, 'store paused');
       return { outcome: 'store paused', why: failure.message };
     }
     // who was not asked has nothing new to say: a pause that ended meanwhile must not begin again
