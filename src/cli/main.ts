@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { packageRoot } from '../package-root.ts';
+import { mindNoClosedPipe } from './closed-pipe.ts';
 
 /** Every command with what it does. Only the one that is asked for is loaded: that halves the start. */
 const COMMANDS: Record<string, { does: string; load(): Promise<() => Command> }> = {
@@ -96,12 +97,7 @@ function settle(command: Command): void {
   for (const one of command.commands) settle(one);
 }
 
-// whoever reads through a pipe may have enough: `orderfleet words list | head`
-for (const stream of [process.stdout, process.stderr])
-  if (stream.listenerCount('error') === 0)
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
-    });
+mindNoClosedPipe();
 try {
   await program.parseAsync();
 } catch (error) {

@@ -5,7 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { createEmptyDatabase } from '../support/database.ts';
-import { programOf } from '../support/process.ts';
+import { programOf, ROOT } from '../support/process.ts';
 import { freePort } from '../support/until.ts';
 import { orderfleet, orderfleetProcess } from './orderfleet.ts';
 import { runWarm } from './warm.ts';
@@ -108,14 +108,18 @@ test('O6: --help comes whole through a pipe, and does not mind one that nobody r
   expect(whole).toMatchObject({ code: 0, output: whole.stdout });
   expect(whole.stdout).toMatch(/^Usage: orderfleet .*\n {2}orderfleet explain PO-\S+\n$/s);
 
-  const unread = spawn(process.execPath, [...programOf('src/cli/main.ts'), '--help']);
-  unread.stdout.destroy();
-  let stderr = '';
-  unread.stderr.on('data', (chunk) => {
-    stderr += chunk;
-  });
-  const [code] = await once(unread, 'close');
-  expect({ stderr, code }).toEqual({ stderr: '', code: 0 });
+  // built, and from its source as `npm run fleet` does
+  const source = ['--import', 'tsx', path.resolve(ROOT, 'src/cli/main.ts')];
+  for (const program of [programOf('src/cli/main.ts'), source]) {
+    const unread = spawn(process.execPath, [...program, '--help'], { cwd: ROOT });
+    unread.stdout.destroy();
+    let stderr = '';
+    unread.stderr.on('data', (chunk) => {
+      stderr += chunk;
+    });
+    const [code] = await once(unread, 'close');
+    expect({ stderr, code }).toEqual({ stderr: '', code: 0 });
+  }
 });
 
 test('O6: every command has a --help with examples', async () => {
