@@ -163,7 +163,7 @@ async function onFailure(
     case 'credentials': {
       const now = deps.clock();
       await count(deps, claim, requests);
-      await deps.db.$client.begin((sql) => markStopped(sql, tracker, message, now));
+      await deps.db.$client.begin((sql) => markStopped(sql, tracker, claim.runId, message, now));
       await deps.db.$client.begin((sql) => giveUpRun(sql, claim.runId, message, new Date(now)));
       return { outcome: 'tracker stopped', why: message };
     }

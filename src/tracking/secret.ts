@@ -98,7 +98,7 @@ export async function secretOf(
     }
     const { kind, message, retryAfterMs } = token.failure;
     const still = stillGood(deps, tracker, now, refused);
-    if (kind === 'credentials') await markStopped(sql, tracker, message, deps.clock());
+    if (kind === 'credentials') await markStopped(sql, tracker, runId, message, deps.clock());
     else if (still !== undefined) {
       await sql`
         update trackers set token_renew_at = ${new Date(deps.clock() + RENEW_LATER_MS)} where name = ${tracker.name}`;

@@ -139,7 +139,7 @@ export async function startTrackingStand(
           const run = await stand.lastRun(name);
           return run.state === 'finished' && run;
         },
-        { timeoutMs: 60_000, what: `the run of ${name} to end` },
+        { timeoutMs: 45_000, what: `the run of ${name} to end` },
       );
     },
     async lastRun(name) {

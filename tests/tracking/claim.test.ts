@@ -2,7 +2,8 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { claimBatch, giveBack, whyNot } from '../../src/tracking/claim.ts';
 import { LEASE_MS } from '../../src/tracking/deps.ts';
 import { startRun } from '../../src/tracking/index.ts';
-import { offerBatches } from '../../src/tracking/runs.ts';
+import { giveUpRun, offerBatches } from '../../src/tracking/runs.ts';
+import { markStopped } from '../../src/tracking/stop.ts';
 import { startTrackingStand, type TrackingStand } from '../support/tracking.ts';
 
 const B2C = 'delhivery-b2c';
@@ -62,4 +63,34 @@ test('R1: a batch that comes again soon is waited for, one that comes later is o
     else await expect(whyNot(600_000)).rejects.toEqual(waits(30_000));
     await stand.deps.db.$client`update tracking_batches set due_at = ${new Date(stand.now())}`;
   }
+});
+
+test('C11: a worker that is refused late, for a run that is over, does not stop the new try', async () => {
+  await stand.parcel(B2C);
+  const tracker = stand.tracker(B2C);
+  const sql = stand.deps.db.$client;
+  const begin = async () => {
+    const started = await startRun(stand.deps, tracker);
+    if (started.is === 'skipped') throw new Error(started.reason);
+    return { v: 1 as const, runId: started.runId, no: 0 };
+  };
+  const refused = (runId: string, ms = 0) => markStopped(sql, tracker, runId, 'refused', stand.now() + ms);
+  const claim = (job: Awaited<ReturnType<typeof begin>>) =>
+    claimBatch(stand.deps, tracker, job, true, LEASE_MS);
+  const alerts = () => sql`select from notices where kind = 'tracker-stopped'`;
+
+  const first = await begin();
+  expect(await claim(first)).toBeDefined();
+  await refused(first.runId);
+  expect(await claim(first)).toBeUndefined();
+  expect(await alerts()).toHaveLength(1);
+  await sql.begin((tx) => giveUpRun(tx, first.runId, 'refused', new Date(stand.now())));
+
+  const second = await begin();
+  await refused(first.runId, 5_000);
+  expect(await claim(second)).toBeDefined();
+  // the new try's own refusal, told by a clock that is behind
+  await refused(second.runId, -60_000);
+  expect(await claim(second)).toBeUndefined();
+  expect(await alerts()).toHaveLength(1);
 });
