@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
-import { createServer, type Socket } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { isDeepStrictEqual, promisify } from 'node:util';
@@ -218,10 +218,9 @@ describe('A1: as an unrelated program', () => {
   test('A1: with the queue away it has its error within 2 s, no unhandled rejection, and can end', async () => {
     const sockets = new Set<Socket>();
     const hole = createServer((socket) => sockets.add(socket.on('error', () => undefined)));
-    const port = await freePort();
-    await new Promise<void>((done) => hole.listen(port, '127.0.0.1', done));
+    await new Promise<void>((done) => hole.listen(0, '127.0.0.1', done));
     try {
-      const ports = [await freePort(), port];
+      const ports = [await freePort(), (hole.address() as AddressInfo).port];
       const addresses = ports.flatMap((at) => [
         { redisUrl: `redis://127.0.0.1:${at}` },
         { databaseUrl: `postgres://nobody@127.0.0.1:${at}/none` },

@@ -1,6 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
+import { pbkdf2 } from 'node:crypto';
 import { chmod, chown, cp, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -139,11 +140,24 @@ describe('the embedded Postgres', () => {
       /did not start[\s\S]*postgres\.log[\s\S]*invalid value for parameter "shared_buffers": "plenty"[\s\S]*DATABASE_URL/,
     );
     const taken = createServer();
-    const port = await freePort();
-    await new Promise<void>((resolve) => taken.listen(port, '127.0.0.1', resolve));
+    await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
+    const { port } = taken.address() as AddressInfo;
     cleanups.push(() => new Promise((resolve) => taken.close(resolve)));
     await expect(start(dir, { port })).rejects.toThrow(/Address already in use/);
     expect(await recall(await start(dir))).toEqual([]);
+  });
+
+  it('hears of a server that ends at once, also while files are slow', async () => {
+    const dir = await madeDir();
+    const busy = keepThreadsBusy();
+    try {
+      const startedAt = performance.now();
+      await expect(start(dir, { settings: { shared_buffers: 'plenty' } })).rejects.toThrow(/"plenty"/);
+      // and not the minute after which a server that says nothing is given up
+      expect(performance.now() - startedAt).toBeLessThan(40_000);
+    } finally {
+      busy.abort();
+    }
   });
 
   it('makes a database unless it is there', async () => {
@@ -319,6 +333,16 @@ async function query(url: string, text: string): Promise<Record<string, unknown>
   } finally {
     await sql.end();
   }
+}
+
+/** Node works on files in four threads: with as many sums for them, each look at a file waits for its turn. */
+function keepThreadsBusy(): AbortController {
+  const over = new AbortController();
+  const work = () => {
+    if (!over.signal.aborted) pbkdf2('password', 'salt', 100_000, 32, 'sha512', work);
+  };
+  for (let thread = 0; thread < 8; thread++) work();
+  return over;
 }
 
 async function othersCanEnter(target: string): Promise<boolean> {

@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createRandom } from '../../sandbox/random.ts';
 import { type Sandbox, startSandbox } from '../../sandbox/server.ts';
@@ -9,6 +8,7 @@ import { createClient } from '../../src/client.ts';
 import { offerPushes } from '../../src/temu/awb/offer.ts';
 import { parseExact } from '../../src/temu/json.ts';
 import { storeInInbox, toInboxRow } from '../../src/temu/orders/inbox.ts';
+import { emptyQueues } from '../support/empty-queues.ts';
 import { addShopAsStore, startTestFleet, type TestFleet } from '../support/fleet.ts';
 import { type RunningProcess, reapProcesses, startProcess } from '../support/process.ts';
 import { oneBackend } from '../support/redis.ts';
@@ -94,7 +94,7 @@ describe.each(oneBackend())('A6, R1, R2: every number is told once, queues on %s
     // in the middle, once most events are recorded
     const emptied = until(async () => !going || (await sql`select from shipments`).length > EVENTS / 2, {
       timeoutMs: 240_000,
-    }).then(emptyQueues);
+    }).then(() => emptyQueues(stack));
     const chaos = Promise.all([killNowAndThen(), sweepNowAndThen(), emptied]);
 
     async function killNowAndThen() {
@@ -120,18 +120,6 @@ describe.each(oneBackend())('A6, R1, R2: every number is told once, queues on %s
       while (going) {
         await offerPushes(fleet, undefined, 3_000).catch(() => {}); // the queue store may be away this very moment
         await sleep(500);
-      }
-    }
-    async function emptyQueues() {
-      if (env.REDIS_URL) {
-        const redis = new Redis(env.REDIS_URL);
-        await redis.flushdb();
-        redis.disconnect();
-      } else {
-        const tables = await sql<{ name: string }[]>`
-          select format('%I.%I', schemaname, tablename) as name from pg_tables
-          where schemaname = 'bullmq' and tablename <> 'migration'`;
-        await sql.unsafe(`truncate ${tables.map(({ name }) => name).join(', ')}`);
       }
     }
 

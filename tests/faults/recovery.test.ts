@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Redis } from 'ioredis';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { createRandom } from '../../sandbox/random.ts';
 import type { SandboxOrder } from '../../sandbox/temu/model.ts';
 import { openWindows, orderTasks } from '../../src/temu/orders/index.ts';
 import { type Expected, wrongOrders } from '../e2e/stored.ts';
+import { emptyQueues } from '../support/empty-queues.ts';
 import { addShopAsStore, startSandboxProcess, startTestFleet, type TestFleet } from '../support/fleet.ts';
 import type { RunningProcess } from '../support/process.ts';
 import { type Backend, oneBackend, ownRedisServer } from '../support/redis.ts';
@@ -148,17 +148,7 @@ async function emptied(house: House) {
   await Promise.all([house.start('scheduler'), house.start('temu')]);
   await house.sync();
   await until(async () => (await house.stored()) > 20, { timeoutMs: 60_000 });
-  if (house.redis) {
-    const redis = new Redis(house.redis.url);
-    await redis.flushall();
-    redis.disconnect();
-  } else {
-    const sql = house.stack.fleet.db.$client;
-    const tables = await sql<{ name: string }[]>`
-      select quote_ident(table_schema) || '.' || quote_ident(table_name) as name from information_schema.tables
-      where table_schema = 'bullmq' and table_type = 'BASE TABLE' and table_name !~ 'migration'`;
-    await sql.unsafe(`truncate ${tables.map(({ name }) => name).join(', ')}`);
-  }
+  await emptyQueues(house.stack);
   house.hurt();
   const storedByThen = await house.stored();
   const seconds = await house.recovered();

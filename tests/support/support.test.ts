@@ -6,7 +6,7 @@ import { createEmptyDatabase, createTestDatabase } from './database.ts';
 import { leaked } from './leaks.ts';
 import { startProcess } from './process.ts';
 import { backends, createTestRedis, ownRedisServer } from './redis.ts';
-import { freePort, until } from './until.ts';
+import { until } from './until.ts';
 
 async function query(url: string, text: string): Promise<Record<string, unknown>[]> {
   const sql = postgres(url, { max: 1, onnotice: () => undefined });
@@ -83,7 +83,7 @@ describe('leaks', () => {
   it('names what was opened and not closed', async () => {
     const before = process.getActiveResourcesInfo();
     const server = createServer();
-    server.listen(await freePort(), '127.0.0.1');
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const timer = setInterval(() => undefined, 1_000);
     expect(leaked(before, process.getActiveResourcesInfo())).toEqual(
       expect.arrayContaining(['TCPServerWrap ×1', 'Timeout ×1']),

@@ -1,5 +1,5 @@
 import { request } from 'node:http';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startTestFleet, type TestFleet } from '../support/fleet.ts';
 import { type RunningProcess, reapProcesses, startProcess } from '../support/process.ts';
@@ -170,10 +170,9 @@ describe('A1: without a queue or a token', () => {
   async function blackHole() {
     const sockets = new Set<import('node:net').Socket>();
     const server = createServer((socket) => sockets.add(socket.on('error', () => undefined)));
-    const port = await freePort();
-    await new Promise<void>((done) => server.listen(port, '127.0.0.1', done));
+    await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
     return {
-      port,
+      port: (server.address() as AddressInfo).port,
       close: async () => {
         for (const socket of sockets) socket.destroy();
         await new Promise((done) => server.close(done));

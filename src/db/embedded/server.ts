@@ -93,6 +93,7 @@ async function launch(cluster: Cluster, settings: Record<string, string>): Promi
   const from = (await log.stat()).size;
   const args = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
   let child: ChildProcess;
+  let ended: string | undefined;
   try {
     child = spawn(path.join(cluster.bin, 'postgres'), ['-D', cluster.data, ...args], {
       ...cluster.account,
@@ -102,17 +103,17 @@ async function launch(cluster: Cluster, settings: Record<string, string>): Promi
       // a process group of its own: Ctrl-C reaches the workers, and we stop the database after them
       detached: true,
     });
+    // before anything is waited for: one that refuses its settings ends within milliseconds
+    child.once('error', (error) => {
+      ended = error.message;
+    });
+    child.once('exit', (code, signal) => {
+      ended = `postgres ended with ${signal ?? `code ${code}`}`;
+    });
     child.unref();
   } finally {
     await log.close();
   }
-  let ended: string | undefined;
-  child.once('error', (error) => {
-    ended = `${error.message}`;
-  });
-  child.once('exit', (code, signal) => {
-    ended = `postgres ended with ${signal ?? `code ${code}`}`;
-  });
 
   const giveUpAt = Date.now() + START_TIMEOUT_MS;
   while (ended === undefined) {
