@@ -20,7 +20,11 @@ const MAX_MESSAGE = 800;
 const textOf = (level: Record<string, unknown>) =>
   typeof level.errorMsg === 'string' && level.errorMsg !== ''
     ? level.errorMsg
-    : `Temu error ${level.errorCode}`;
+    : `Temu error ${codeOf(level) ?? 'without a code'}`;
+
+/** R4: an object here may have a field `toString`, at which Number() and templates throw. */
+const codeOf = ({ errorCode }: Record<string, unknown>) =>
+  typeof errorCode === 'object' ? undefined : errorCode;
 
 /**
  * T18: Temu's words are shown, logged and kept, also where they repeat a buyer's mail address or phone number. Numbers
@@ -51,7 +55,7 @@ export function readEnvelope(text: string): Result<TemuAnswer> {
   const first = refusing[0];
   if (!first) return ok({ kind: 'ok', result: inner ? inner.result : body.result });
 
-  const code = Number(first.errorCode);
+  const code = Number(codeOf(first));
   const message = storable(
     withoutContacts(
       [...new Set(refusing.map((level) => textOf(level as Record<string, unknown>)))]

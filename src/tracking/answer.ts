@@ -118,7 +118,7 @@ export function refusal(
 }
 
 function kindOf(response: HttpResponse, body: unknown): FailureKind {
-  const code = isObject(body) ? Number(body.status_code ?? body.statusCode) : Number.NaN;
+  const code = codeOf(body);
   const known = BY_CODE[code];
   if (known) return known;
   if (REFUSALS.includes(response.status) || REFUSALS.includes(code)) return 'rejected';
@@ -126,6 +126,10 @@ function kindOf(response: HttpResponse, body: unknown): FailureKind {
   const friendly = response.status < 300 && Number.isNaN(code);
   return friendly && sentences(body).length > 0 ? 'rejected' : 'malformed';
 }
+
+/** The code that an answer's body has beside its HTTP status; NaN where it has none. */
+export const codeOf = (body: unknown): number =>
+  isObject(body) ? Number(text.parse(body.status_code ?? body.statusCode) ?? Number.NaN) : Number.NaN;
 
 /** The fields in which errors are told, two levels deep. */
 const TOLD_IN = /^(error|errors|message|msg|detail|details|reason|rmk|meta)$/i;

@@ -154,6 +154,12 @@ describe('T16, R4: what is no answer is malformed, and never thrown', () => {
     expect(readEnvelope(text)).toEqual(malformed(message));
   });
 
+  it.each(['null', '[]', '{}', '{"toString":"","valueOf":0}'])('R4: a refusal with %s for a code', (code) => {
+    const refused = (rest: string) => readEnvelope(`{"success":false,"errorCode":${code}${rest}}`);
+    expect(refused('')).toEqual(refusal(Number.NaN, 'Temu error without a code'));
+    expect(refused(',"errorMsg":"x"')).toEqual(refusal(Number.NaN, 'x'));
+  });
+
   it('R4: brackets inside texts are not depth', () => {
     const result = { text: `${'['.repeat(5_000)}\\"${'{'.repeat(5_000)}` };
     expect(answer({ success: true, result })).toEqual({ ok: true, value: { kind: 'ok', result } });

@@ -3,9 +3,9 @@ import { count } from '../../config.ts';
 import { ok } from '../../errors.ts';
 import {
   byNumber,
+  codeOf,
   hasMoved,
   isObject,
-  type Json,
   jsonOf,
   part,
   parts,
@@ -94,7 +94,7 @@ export default defineCourier({
     const data = isObject(body) ? body.data : undefined;
     const named = parcels.some(([awb]) => awb !== null);
     const told = data === null || named || (typeof data === 'object' && Object.keys(data).length === 0);
-    const fine = told && response.status < 300 && !(Number((body as Json).statusCode) >= 300);
+    const fine = told && response.status < 300 && !(codeOf(body) >= 300);
     return fine ? items : refusal('Delhivery fallback', response, asked, DELHIVERY_COMPLAINTS);
   },
 });

@@ -118,6 +118,7 @@ export const junk: fc.Arbitrary<unknown> = fc.oneof(
     null,
     [],
     {},
+    { toString: '', valueOf: 0 },
     '',
     'NA',
     0,
