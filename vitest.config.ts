@@ -23,7 +23,7 @@ export default defineConfig({
     // keeps anything in a module, and each file is held to leave nothing open (leaks.ts)
     isolate: false,
     // every file brings databases, queues and child processes of its own: more would starve a small machine
-    maxWorkers: 3,
+    maxWorkers: 4,
     // no measure of speed: it ends what hangs, also where other work keeps the machine busy
     testTimeout: 60_000,
     hookTimeout: 60_000,

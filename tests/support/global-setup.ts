@@ -1,12 +1,23 @@
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { chmod, cp, mkdir, mkdtemp, readdir, readFile, readlink, rm, symlink } from 'node:fs/promises';
+import {
+  chmod,
+  cp,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  readlink,
+  rm,
+  statfs,
+  symlink,
+} from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { Redis } from 'ioredis';
 import type { TestProject } from 'vitest/node';
-import { startEmbeddedPostgres } from '../../src/db/embedded.ts';
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/db/embedded.ts';
 import { findRedisServer, startRedisServer } from './redis-server.ts';
 
 declare module 'vitest' {
@@ -25,22 +36,23 @@ const FAST = {
   fsync: 'off',
   synchronous_commit: 'off',
   full_page_writes: 'off',
-  max_connections: '500', // three files at once, each with several processes and their pools
+  max_connections: '500', // four files at once, each with several processes and their pools
 };
 
 const PREFIX = 'orderfleet-tests-';
+/** Files in memory, on Linux. */
+const MEMORY = '/dev/shm';
+/** A whole run takes an eighth of it. */
+const ROOM = 1024 ** 3;
 const ROOT = path.resolve(import.meta.dirname, '../..');
 const CACHE = path.join(ROOT, 'node_modules/.cache');
 
 /** Starts one Postgres and, where there is a redis-server, one Redis for the whole run. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   await removeLeftovers();
-  const dir = await mkdtemp(path.join(os.tmpdir(), `${PREFIX}${process.pid}-`));
-  // as root, Postgres runs as another account, which has to pass through
-  await chmod(dir, 0o711);
   const built = path.join(CACHE, `${PREFIX}${process.pid}`);
   await build(built);
-  const postgres = await startEmbeddedPostgres({ dir: path.join(dir, 'postgres'), settings: FAST });
+  const { dir, postgres } = await startPostgres();
   const redis = await provideRedis(path.join(dir, 'redis'));
   project.provide('built', built);
   project.provide('serverUrl', postgres.url('postgres'));
@@ -59,6 +71,31 @@ export default async function setup(project: TestProject): Promise<() => Promise
     await rm(dir, { recursive: true, force: true });
     await rm(built, { recursive: true, force: true });
   };
+}
+
+/**
+ * In memory where there is room: on a disk a seventh of a run's work is copying databases, file by file. Where nothing
+ * in memory may be run, and Postgres needs a copy of its binaries, it does not start there.
+ */
+async function startPostgres(): Promise<{ dir: string; postgres: EmbeddedPostgres }> {
+  const { bavail, bsize } = await statfs(MEMORY).catch(() => ({ bavail: 0, bsize: 0 }));
+  if (bavail * bsize < ROOM) return await startPostgresIn(os.tmpdir());
+  return await startPostgresIn(MEMORY).catch(() => startPostgresIn(os.tmpdir()));
+}
+
+async function startPostgresIn(place: string): Promise<{ dir: string; postgres: EmbeddedPostgres }> {
+  const dir = await mkdtemp(path.join(place, `${PREFIX}${process.pid}-`));
+  // as root, Postgres runs as another account, which has to pass through
+  await chmod(dir, 0o711);
+  try {
+    return {
+      dir,
+      postgres: await startEmbeddedPostgres({ dir: path.join(dir, 'postgres'), settings: FAST }),
+    };
+  } catch (error) {
+    await rm(dir, { recursive: true, force: true });
+    throw error;
+  }
 }
 
 /** As `npm run build` does, with the tests' own programs, without looking at the types: `npm run check` does that. */
@@ -110,9 +147,10 @@ function endNow(home: string): void {
 async function removeLeftovers(): Promise<void> {
   for (const name of await readdir(CACHE).catch(() => []))
     if (isLeft(name)) await rm(path.join(CACHE, name), { recursive: true, force: true });
-  for (const name of await readdir(os.tmpdir())) {
-    if (!isLeft(name)) continue;
-    const dir = path.join(os.tmpdir(), name);
+  const places = [os.tmpdir(), MEMORY].map(async (place) =>
+    (await readdir(place).catch(() => [])).filter(isLeft).map((name) => path.join(place, name)),
+  );
+  for (const dir of (await Promise.all(places)).flat()) {
     try {
       const postgres = await startEmbeddedPostgres({ dir: path.join(dir, 'postgres'), settings: FAST });
       await postgres.stop();
