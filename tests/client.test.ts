@@ -249,7 +249,8 @@ describe('A1: as an unrelated program', () => {
         expect(told.filter((one) => isDeepStrictEqual(one.address, address))).toHaveLength(3);
       for (const { address, error, ms } of told) {
         expect(error).toMatch(/was not enqueued/);
-        expect(ms, JSON.stringify(address)).toBeLessThan(2_600);
+        // two seconds by rule, a machine's busy ones, and not the drivers' own ten or thirty
+        expect(ms, JSON.stringify(address)).toBeLessThan(6_000);
       }
     } finally {
       for (const socket of sockets) socket.destroy();

