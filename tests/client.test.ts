@@ -245,12 +245,13 @@ describe('A1: as an unrelated program', () => {
         .trim()
         .split('\n')
         .map((line) => JSON.parse(line) as { address: object; error: string; ms: number });
-      for (const address of addresses)
-        expect(told.filter((one) => isDeepStrictEqual(one.address, address))).toHaveLength(3);
-      for (const { address, error, ms } of told) {
-        expect(error).toMatch(/was not enqueued/);
-        // two seconds by rule, a machine's busy ones, and not the drivers' own ten or thirty
-        expect(ms, JSON.stringify(address)).toBeLessThan(6_000);
+      for (const { error } of told) expect(error).toMatch(/was not enqueued/);
+      for (const address of addresses) {
+        const took = told.filter((one) => isDeepStrictEqual(one.address, address)).map(({ ms }) => ms);
+        expect(took).toHaveLength(3); // two events and the end
+        // a machine that is busy at one moment adds to what the rule allows, but not the drivers' own ten or thirty
+        expect(Math.min(...took.slice(0, 2)), JSON.stringify(address)).toBeLessThan(2_600);
+        expect(Math.max(...took), JSON.stringify(address)).toBeLessThan(6_000);
       }
     } finally {
       for (const socket of sockets) socket.destroy();

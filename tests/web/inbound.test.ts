@@ -201,13 +201,16 @@ describe('A1: without a queue or a token', () => {
 
   async function refusesInTime(address: Record<string, string>) {
     const { web, url } = await startWeb({ ...env, ...address });
+    const took: number[] = [];
     for (let turn = 0; turn < 2; turn++) {
       const startedAt = performance.now();
       const answer = await post(url, event);
       expect(answer).toMatchObject({ status: 503, body: { error: expect.stringContaining('queue') } });
-      // two seconds by rule, a machine's busy ones, and not the drivers' own ten or thirty
-      expect(performance.now() - startedAt, JSON.stringify(address)).toBeLessThan(6_000);
+      took.push(performance.now() - startedAt);
     }
+    // a machine that is busy at one moment adds to what the rule allows, but the drivers' own ten or thirty are not in it
+    expect(Math.min(...took), JSON.stringify(address)).toBeLessThan(2_600);
+    expect(Math.max(...took), JSON.stringify(address)).toBeLessThan(6_000);
     await until(() => /could not be enqueued/.test(web.output()));
     expect(web.output()).not.toContain('unhandled');
     await web.kill('SIGKILL');
