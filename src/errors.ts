@@ -88,21 +88,3 @@ export function messageOf(error: unknown): string {
   }
   return parts.join(': ').replace(/\s+/g, ' ').slice(0, 1000);
 }
-
-/** Error codes that mean "the infrastructure is away", as Node, Postgres and Redis give them. */
-const INFRASTRUCTURE_CODES =
-  /^(ECONN\w+|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|CONNECT(ION)?_\w+|08\w{3}|57P0\d|53\w{3}|40001|40P01|55P03)$/;
-const INFRASTRUCTURE_TEXT =
-  /^(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN) |^Command timed out$|Connection (is closed|terminated|ended)|Client (has encountered a connection error|was closed)|Stream isn't writeable|maxRetriesPerRequest|timeout exceeded when trying to connect|the database system is/;
-
-/** True when Postgres or Redis was away or overloaded: such a fault spends nobody's attempt (R2). */
-export function isInfrastructureFault(error: unknown): boolean {
-  let current: unknown = error;
-  for (let depth = 0; current instanceof Error && depth < 5; depth++) {
-    const code = 'code' in current ? String(current.code) : '';
-    if (INFRASTRUCTURE_CODES.test(code) || INFRASTRUCTURE_TEXT.test(current.message)) return true;
-    if (current instanceof AggregateError && current.errors.some(isInfrastructureFault)) return true;
-    current = current.cause;
-  }
-  return false;
-}

@@ -4,6 +4,7 @@ import { createSecrets, type Secrets } from './db/secrets.ts';
 import { messageOf, UserError } from './errors.ts';
 import { createProbes, type Probes, serveHealth } from './health.ts';
 import { createHttp, type Http } from './http.ts';
+import { isInfrastructureFault } from './infrastructure.ts';
 import { createLog, type Log } from './log.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import type { Handler } from './queue/handle.ts';
@@ -58,7 +59,7 @@ export function openFleet(
   const metrics = createMetrics();
   // a transaction, too: it has connections of its own
   const pingDatabase = () => Promise.all([db.$client`select 1`, db.$client.begin((sql) => sql`select 1`)]);
-  const probes = createProbes({ queues, log, pingDatabase });
+  const probes = createProbes({ queues, pingDatabase });
   metrics.observeHealth(() => probes.healthz().ok);
   const http = createHttp({ traces });
   const ledger = openLedger(config.DATABASE_URL);
@@ -134,7 +135,8 @@ export async function runProcess(name: string, work: (fleet: Fleet) => Work): Pr
     try {
       await also?.run();
     } catch (error) {
-      log.warn({ err: messageOf(error) }, 'background work failed; it is tried again');
+      if (isInfrastructureFault(error)) fleet.queues.outages.note('background work', error);
+      else log.error({ err: messageOf(error) }, 'background work failed; it is tried again');
     }
     if (also && !stopping) timer = setTimeout(repeat, also.everyMs);
   };

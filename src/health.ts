@@ -41,7 +41,6 @@ const TIMES: ProbeTimes = { lookMs: 10_000, starvingMs: 60_000, answerMs: 2_000 
 
 interface ProbeDeps {
   queues: Queues;
-  log: Log;
   /** Rejects when Postgres does not answer. */
   pingDatabase(): Promise<unknown>;
 }
@@ -55,7 +54,7 @@ interface Watched {
   unknown: boolean;
 }
 
-export function createProbes({ queues, log, pingDatabase }: ProbeDeps, times: ProbeTimes = TIMES): Probes {
+export function createProbes({ queues, pingDatabase }: ProbeDeps, times: ProbeTimes = TIMES): Probes {
   let watched: Watched[] = [];
   let draining = false;
   const closed = new AbortController();
@@ -65,7 +64,7 @@ export function createProbes({ queues, log, pingDatabase }: ProbeDeps, times: Pr
     // with all places taken it may take nothing for as long as a job may last; by then each has ended or been aborted,
     // unless all hang over something that heeds no signal
     const patienceMs = worker.busy < worker.places ? times.lookMs : worker.timeoutMs;
-    const idle = Date.now() - worker.takenAt >= patienceMs;
+    const idle = !worker.held() && Date.now() - worker.takenAt >= patienceMs;
     const startedAt = Date.now();
     try {
       const waits = idle && (await within(times.answerMs, queues.takeable({ name: worker.queue }))) > 0;
@@ -74,7 +73,7 @@ export function createProbes({ queues, log, pingDatabase }: ProbeDeps, times: Pr
       one.starvingSince = waits ? (since > worker.takenAt ? since : startedAt) : undefined;
       one.unknown = false;
     } catch (error) {
-      if (!one.unknown) log.warn({ queue: worker.queue, err: messageOf(error) }, 'health: nobody knows');
+      queues.outages.note(`health of ${worker.queue}`, error);
       one.unknown = true;
       one.starvingSince = undefined;
     }
@@ -104,7 +103,7 @@ export function createProbes({ queues, log, pingDatabase }: ProbeDeps, times: Pr
       await within(times.answerMs, ping());
       return 'ok';
     } catch (error) {
-      log.warn({ what, err: messageOf(error) }, 'not ready');
+      queues.outages.note(`readiness of ${what}`, error);
       return 'no answer';
     }
   };

@@ -1,6 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Sql } from '../db/client.ts';
-import { isInfrastructureFault } from '../errors.ts';
+import { despiteOutage } from '../db/despite-outage.ts';
 import { backoffMs } from '../queue/define.ts';
 import type { AlertsBase, RetryPolicy } from './deps.ts';
 import { notices } from './queues.ts';
@@ -109,7 +108,7 @@ export const settleSent = (
   claimed: readonly Claimed[],
   remark: string | null = null,
 ) =>
-  persist(
+  despiteOutage(
     () => db.$client`
       update notices set state = 'sent', sent_at = ${new Date(clock())}, error = ${remark}
       where id = any(${idsOf(claimed)}) and state = 'pending'`,
@@ -128,7 +127,7 @@ export async function settleFailed(
     state: attempts >= policy.tries ? 'failed' : 'pending',
     due: new Date(Math.max(notBefore, clock() + backoffMs(policy.backoff, attempts))),
   }));
-  await persist(
+  await despiteOutage(
     () => db.$client`
       update notices n set state = s.state, due_at = s.due, error = ${why}
       from unnest(${next.map(({ id }) => id)}::uuid[], ${next.map(({ state }) => state)}::text[],
@@ -147,7 +146,7 @@ export async function giveBack(
 ): Promise<void> {
   const lease = claimed[0]?.lease;
   if (!lease) return;
-  await persist(
+  await despiteOutage(
     () => db.$client`
       update notices set attempts = attempts - 1, due_at = ${due}, error = coalesce(${why}, error)
       where id = any(${idsOf(claimed)}) and state = 'pending' and due_at = ${lease}`,
@@ -165,7 +164,7 @@ export async function leaveToLease(deps: Pick<AlertsBase, 'db'>, claimed: readon
 
 /** Ended without delivery, with the reason. */
 export const withdraw = ({ db }: Pick<AlertsBase, 'db'>, claimed: readonly Claimed[], why: string) =>
-  persist(
+  despiteOutage(
     () => db.$client`
       update notices set state = 'withdrawn', error = ${why} where id = any(${idsOf(claimed)}) and state = 'pending'`,
   );
@@ -213,19 +212,4 @@ export async function failOld(
         and created_at < ${new Date(olderThan)}
       order by due_at limit ${BULK_ROWS} for update skip locked)`;
   return failed.count;
-}
-
-/** Milliseconds between tries to write an outcome: a Postgres that restarts must not make a double. */
-const PERSIST_PAUSES_MS = [100, 500, 2_000, 5_000, 10_000];
-
-async function persist<T>(write: () => Promise<T>): Promise<T> {
-  for (const pause of PERSIST_PAUSES_MS) {
-    try {
-      return await write();
-    } catch (error) {
-      if (!isInfrastructureFault(error)) throw error;
-      await sleep(pause);
-    }
-  }
-  return await write();
 }

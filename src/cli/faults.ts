@@ -1,4 +1,5 @@
-import { isInfrastructureFault, messageOf, UserError } from '../errors.ts';
+import { messageOf, UserError } from '../errors.ts';
+import { isInfrastructureFault } from '../infrastructure.ts';
 
 /** What a person can do about a complaint: Postgres's by SQLSTATE, BullMQ's by its name. */
 const REMEDIES: Record<string, string> = {

@@ -8,7 +8,7 @@ import {
 } from 'bullmq';
 import { Redis } from 'ioredis';
 import pg from 'pg';
-import type { Log } from '../log.ts';
+import type { Outages } from '../outages.ts';
 
 /** Where the queues live: Redis when there is one, else Postgres, schema `bullmq` (DESIGN). */
 export interface QueueBackend {
@@ -30,7 +30,7 @@ const SCHEMA = 'bullmq';
 interface BackendOptions {
   redisUrl?: string | undefined;
   databaseUrl: string;
-  log: Log;
+  outages: Outages;
   /** With it every job carries the trace it was made in, and is worked in it (O4). */
   telemetry?: QueueOptions['telemetry'];
 }
@@ -41,13 +41,13 @@ export function createQueueBackend(options: BackendOptions): QueueBackend {
     : postgresBackend(options.databaseUrl, options);
 }
 
-function redisBackend(url: string, { log, telemetry }: BackendOptions): QueueBackend {
+function redisBackend(url: string, { outages, telemetry }: BackendOptions): QueueBackend {
   const common = { prefix: PREFIX, ...(telemetry ? { telemetry } : {}) };
   // A producer must learn at once that Redis is away; a worker waits for it (anchors 2.2).
   const producer = new Redis(url, { maxRetriesPerRequest: 2, commandTimeout: 5_000 });
   const consumer = new Redis(url, { maxRetriesPerRequest: null });
   for (const [role, client] of Object.entries({ producer, consumer }))
-    client.on('error', (error) => log.warn({ role, err: error.message }, 'redis connection'));
+    client.on('error', (error) => outages.note(`redis ${role}`, error));
   return {
     kind: 'redis',
     database: String(producer.options.db ?? 0),
@@ -64,7 +64,7 @@ function redisBackend(url: string, { log, telemetry }: BackendOptions): QueueBac
   };
 }
 
-function postgresBackend(url: string, { log, telemetry }: BackendOptions): QueueBackend {
+function postgresBackend(url: string, { outages, telemetry }: BackendOptions): QueueBackend {
   // Each worker keeps one connection for LISTEN; 12 leaves half a dozen for queries. What a crash of Postgres takes from
   // the queues, half a second at most, the sweep brings back from the tables: no job waits for the disk.
   const pool = new pg.Pool({
@@ -76,7 +76,7 @@ function postgresBackend(url: string, { log, telemetry }: BackendOptions): Queue
     connectionTimeoutMillis: 10_000,
   });
   pool.setMaxListeners(0); // BullMQ adds one for each queue and worker
-  pool.on('error', (error) => log.warn({ err: error.message }, 'queue database connection'));
+  pool.on('error', (error) => outages.note('queue database', error));
   const common = { connection: pool, ...(telemetry ? { telemetry } : {}) };
   return {
     kind: 'postgres',

@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { DelayedError, type Job, UnrecoverableError } from 'bullmq';
 import { z } from 'zod';
-import { actionOf, FailureError, isInfrastructureFault, messageOf, withoutParameters } from '../errors.ts';
+import { actionOf, FailureError, messageOf, withoutParameters } from '../errors.ts';
+import { isInfrastructureFault } from '../infrastructure.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import { backoffMs, type QueueDefinition, seconds } from './define.ts';
@@ -46,7 +47,7 @@ export class TimeUp extends Error {
 /** Why a worker aborts its jobs at shutdown; such a job is handed back. */
 export const SHUTDOWN = 'the process is shutting down';
 /** A job hit by a fault of the infrastructure comes back after this long. */
-const INFRASTRUCTURE_PAUSE_MS = seconds(5);
+export const INFRASTRUCTURE_PAUSE_MS = seconds(5);
 
 /**
  * Wraps a handler: parses the payload, limits the time, writes one log line per job, and turns what it throws into
@@ -79,13 +80,16 @@ export function handle<P>(
         Math.round((job.processedOn ?? Date.now()) - job.timestamp - (job.opts.delay ?? 0)),
       ),
     });
-    const handBack = async (ms: number, why: string): Promise<never> => {
-      jobLog.info(done({ outcome: 'handed back', why, forMs: ms }), 'job');
+    const handBack = async (ms: number, why: string, fault?: unknown): Promise<never> => {
+      // while a store is away all jobs come back again and again: they are counted (outages.ts), not told one by one
+      jobLog[fault ? 'debug' : 'info'](done({ outcome: 'handed back', why, forMs: ms }), 'job');
       ended('handed_back');
       await job.moveToDelayed(Date.now() + ms, token);
-      throw new DelayedError(why);
+      throw Object.assign(new DelayedError(why), { cause: fault });
     };
 
+    // whatever a producer said: while it is nowhere else, a failed job is kept until somebody removes it (A2)
+    if (definition.fromOutside) job.opts.removeOnFail = false;
     const parsed = definition.payload.safeParse(job.data);
     if (!parsed.success) {
       const message = `payload refused: ${z.prettifyError(parsed.error).replace(/\s+/g, ' ')}`;
@@ -120,7 +124,7 @@ export function handle<P>(
           throw new UnrecoverableError(error.message);
         }
       } else if (isInfrastructureFault(error)) {
-        return await handBack(INFRASTRUCTURE_PAUSE_MS, messageOf(error));
+        return await handBack(INFRASTRUCTURE_PAUSE_MS, messageOf(error), error);
       }
       const why = timeUp.signal.aborted ? tooLong : messageOf(error);
       jobLog.error(

@@ -1,7 +1,9 @@
 import type { Job, Queue, QueueOptions } from 'bullmq';
+import { isInfrastructureFault } from '../infrastructure.ts';
 import type { Log } from '../log.ts';
+import { createOutages, type Outages } from '../outages.ts';
 import { createQueueBackend, type QueueBackend } from './backend.ts';
-import type { QueueDefinition } from './define.ts';
+import { backoffMs, minutes, type QueueDefinition, seconds } from './define.ts';
 
 export interface NewJob<P> {
   payload: P;
@@ -27,9 +29,16 @@ export interface QueueCounts {
 /** The producers' side of the queues of one process. */
 export interface Queues {
   readonly backend: QueueBackend;
+  /** Where this process notes that a store refuses or is away. */
+  readonly outages: Outages;
   /** @throws ZodError when a payload does not fit the queue's schema; the driver's error when the store is away. */
   add<P>(definition: QueueDefinition<P>, jobs: readonly NewJob<P>[]): Promise<void>;
   counts(definition: { name: string }): Promise<QueueCounts>;
+  /**
+   * Takes up failed jobs again whose payload fits, each ever more seldom: those of a queue that is the only place where
+   * its work is known. Others stay failed until a person looks at them. @returns how many were taken up
+   */
+  retryFailed<P>(definition: QueueDefinition<P>): Promise<number>;
   /**
    * Jobs that a worker with a free place would take now, those of schedules included that are late: none while the queue
    * is paused or held back by a limit.
@@ -71,6 +80,20 @@ async function overdue(queue: Queue): Promise<number> {
   return first && !first.processedOn && dueAt(first) <= Date.now() ? 1 : 0;
 }
 
+/** A failed job is taken up again after the first of these, then after twice as long each time. */
+const RETRY_FAILED = { baseMs: seconds(15), maxMs: minutes(60) };
+const FAILED_PAGE = 500;
+
+/** All of them before any is taken up: that would move those behind it. */
+async function failedJobs(queue: Queue): Promise<Job[]> {
+  const jobs: Job[] = [];
+  for (;;) {
+    const page = await queue.getJobs(['failed'], jobs.length, jobs.length + FAILED_PAGE - 1);
+    jobs.push(...page);
+    if (page.length < FAILED_PAGE) return jobs.filter(Boolean); // some may have been removed meanwhile
+  }
+}
+
 /** Ended jobs are kept for looking at: an hour's or this many, failed ones for two weeks. */
 const KEEP = {
   removeOnComplete: { age: 3600, count: 1000 },
@@ -83,14 +106,15 @@ export function createQueues(options: {
   log: Log;
   telemetry?: QueueOptions['telemetry'];
 }): Queues {
-  const backend = createQueueBackend(options);
+  const outages = createOutages(options.log);
+  const backend = createQueueBackend({ ...options, outages });
   const open = new Map<string, Queue>();
 
   const raw = (name: string) => {
     let queue = open.get(name);
     if (!queue) {
       queue = backend.queue(name, { defaultJobOptions: KEEP, streams: { events: { maxLen: 1000 } } });
-      queue.on('error', (error) => options.log.warn({ queue: name, err: error.message }, 'queue'));
+      queue.on('error', (error) => outages.note(`queue ${name}`, error));
       open.set(name, queue);
     }
     return queue;
@@ -98,6 +122,7 @@ export function createQueues(options: {
 
   return {
     backend,
+    outages,
     raw,
     async add(definition, jobs) {
       if (jobs.length === 0) return;
@@ -132,6 +157,21 @@ export function createQueues(options: {
         failed: of('failed'),
       };
     },
+    async retryFailed(definition) {
+      let again = 0;
+      for (const job of await failedJobs(raw(definition.name))) {
+        const tries = Math.max(1, job.attemptsMade - (job.opts.attempts ?? 1) + 1);
+        const due = (job.finishedOn ?? 0) + backoffMs(RETRY_FAILED, tries) <= Date.now();
+        if (!due || !definition.payload.safeParse(job.data).success) continue;
+        try {
+          await job.retry('failed');
+          again++;
+        } catch (error) {
+          if (isInfrastructureFault(error)) throw error; // else it was removed, or another process was first
+        }
+      }
+      return again;
+    },
     async takeable({ name }) {
       const { wait = 0, prioritized = 0 } = await raw(name).getJobCounts('wait', 'prioritized');
       const takeable = wait + prioritized || (await overdue(raw(name)));
@@ -155,6 +195,7 @@ export function createQueues(options: {
     async close() {
       for (const queue of open.values()) await queue.close();
       await backend.close();
+      outages.close();
     },
   };
 }

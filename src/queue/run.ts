@@ -1,6 +1,8 @@
-import type { Worker } from 'bullmq';
+import type { Job, Worker } from 'bullmq';
+import { isInfrastructureFault, isMomentary } from '../infrastructure.ts';
+import { type Brake, createBrake } from './brake.ts';
 import { seconds } from './define.ts';
-import { type Handler, type JobTools, retryDelay, SHUTDOWN } from './handle.ts';
+import { type Handler, INFRASTRUCTURE_PAUSE_MS, type JobTools, retryDelay, SHUTDOWN } from './handle.ts';
 import type { Queues } from './queues.ts';
 
 export interface LockTimes {
@@ -34,6 +36,8 @@ export interface WorkerState {
   takenAt: number;
   /** False when its loop has ended: it takes nothing any more. */
   running(): boolean;
+  /** True while it takes nothing since its store refuses (R10). */
+  held(): boolean;
 }
 
 export interface RunningWorkers {
@@ -52,9 +56,11 @@ export function runWorkers(
 ): RunningWorkers {
   const started = handlers.map((handler) => startWorker(handler, deps, times));
   const workers = started.map(({ worker }) => worker);
+  const brakes = started.map(({ brake }) => brake);
   let stopping: Promise<void> | undefined;
 
   async function stop(graceMs: number) {
+    for (const brake of brakes) brake.stop();
     const finished = Promise.all(workers.map((worker) => worker.close()));
     const late = setTimeout(hurry, graceMs);
     await finished.finally(() => clearTimeout(late));
@@ -79,27 +85,45 @@ function startWorker(
   handler: Handler,
   { queues, ...tools }: { queues: Queues } & JobTools,
   times: LockTimes,
-): { worker: Worker; state: WorkerState } {
+): { worker: Worker; state: WorkerState; brake: Brake } {
   const { definition } = handler;
   const { name: queue, concurrency: places, timeoutMs } = definition;
+  const { outages } = queues;
   const state: WorkerState = {
     ...{ queue, places, timeoutMs, busy: 0, takenAt: Date.now() },
-    running: () => worker.isRunning(),
+    // BullMQ's loop ends while the brake is on and no job is in work, and begins anew
+    running: () => worker.isRunning() || brake.on,
+    held: () => brake.on,
+  };
+  const refused = (error: unknown) => {
+    outages.note(`queue ${queue}`, error);
+    if (!isMomentary(error)) brake.hold();
   };
   const worker = queues.backend.worker(
-    definition.name,
+    queue,
     // exactly three parameters: with fewer BullMQ makes no AbortSignal
     async (job, token, signal) => {
       state.busy++;
       state.takenAt = Date.now();
+      spareAttempts(job, token ?? '');
       try {
-        return await handler.process(job, token ?? '', signal ?? new AbortController().signal, tools);
+        const outcome = await handler.process(
+          job,
+          token ?? '',
+          signal ?? new AbortController().signal,
+          tools,
+        );
+        brake.ease();
+        return outcome;
+      } catch (error) {
+        if (isInfrastructureFault(error)) refused(error);
+        throw error;
       } finally {
         state.busy--;
       }
     },
     {
-      concurrency: definition.concurrency,
+      concurrency: places,
       lockDuration: times.lockMs,
       stalledInterval: times.stalledLookMs,
       maxStalledCount: MAX_STALLED,
@@ -107,9 +131,29 @@ function startWorker(
       settings: { backoffStrategy: retryDelay(definition) },
     },
   );
-  worker.on('error', (error) => tools.log.warn({ queue: definition.name, err: error.message }, 'worker'));
-  worker.on('stalled', (jobId) =>
-    tools.log.warn({ queue: definition.name, job: jobId }, 'a worker died over this job'),
+  const brake = createBrake(worker);
+  worker.on('error', (error) => {
+    if (isAboutOneJob(error)) tools.log.warn({ queue, err: error.message }, 'worker');
+    else refused(error);
+  });
+  worker.on('stalled', () =>
+    outages.note(`queue ${queue}`, 'a job comes back: its worker died, or could not say that it was done'),
   );
-  return { worker, state };
+  return { worker, state, brake };
+}
+
+/** BullMQ numbers its own complaints, e.g. about a job whose lock was lost; a store's have words or none. */
+const isAboutOneJob = (error: Error) => 'code' in error && typeof error.code === 'number' && error.code < 0;
+
+/**
+ * R10: when the store refuses to hear that a job was done, BullMQ tries to make it a failed one, which would spend an
+ * attempt, the last one perhaps. It is handed back instead; and where that is refused, too, its lock runs out and it is
+ * found stalled. The work is done once all the same: rows know what is due.
+ */
+function spareAttempts(job: Job, token: string): void {
+  const moveToFailed = job.moveToFailed.bind(job);
+  job.moveToFailed = async (error, ...rest) => {
+    if (!isInfrastructureFault(error)) return await moveToFailed(error, ...rest);
+    await job.moveToDelayed(Date.now() + INFRASTRUCTURE_PAUSE_MS, token);
+  };
 }

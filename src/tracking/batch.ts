@@ -1,5 +1,7 @@
 import type { TransactionSql } from 'postgres';
-import { type Failure, isInfrastructureFault, messageOf, ok } from '../errors.ts';
+import { despiteOutage } from '../db/despite-outage.ts';
+import { type Failure, messageOf, ok } from '../errors.ts';
+import { isInfrastructureFault } from '../infrastructure.ts';
 import { backoffMs, minutes, seconds } from '../queue/define.ts';
 import { type JobContext, type Outcome, Wait } from '../queue/handle.ts';
 import { applyAnswer, lockParcels } from './apply.ts';
@@ -68,7 +70,7 @@ async function onThrown(
   if (error instanceof ClaimLost) return { outcome: 'taken over by another worker' };
   if (error instanceof Wait) throw error;
   if (signal.aborted || isInfrastructureFault(error)) {
-    await giveBack(deps, claim, { spent: false }).catch(() => {}); // with Postgres away the lease runs out instead
+    await despiteOutage(() => giveBack(deps, claim, { spent: false }), jobSignal).catch(() => {});
     if (signal.reason instanceof TrackerWaits && !jobSignal.aborted) return await whyNot(deps, tracker, job);
     throw error;
   }

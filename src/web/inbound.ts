@@ -1,7 +1,6 @@
 import { Hono } from 'hono';
 import { z } from 'zod';
 import { awbCreatedEvent, eventJobId } from '../client.ts';
-import { messageOf } from '../errors.ts';
 import type { Fleet } from '../fleet.ts';
 import { sameText } from '../same-text.ts';
 import { awbCreated } from '../temu/awb/index.ts';
@@ -14,10 +13,12 @@ import { createWrongSecrets } from './wrong-secrets.ts';
 const MAX_EVENT_BYTES = 256 * 1024;
 /** A1: enqueueing fails fast. */
 const FAIL_AFTER_MS = 2_000;
+/** A store that refuses is well again in seconds or minutes; the same event twice is one. */
+const RETRY_AFTER_S = 10;
 
 /** POST /events/awb-created (A1): the payload of the queue of that name, with a bearer token. */
 export function inbound(fleet: Fleet): Hono {
-  const { config, queues, log, traces } = fleet;
+  const { config, queues, traces } = fleet;
   const wrongSecret = createWrongSecrets(fleet);
   const app = new Hono();
 
@@ -45,8 +46,9 @@ export function inbound(fleet: Fleet): Hono {
       const added = traces ? traces.incoming(c.req.header(), add) : add();
       await within(FAIL_AFTER_MS, added);
     } catch (error) {
-      log.error({ err: messageOf(error) }, 'an AWB event could not be enqueued');
-      return c.json({ error: 'the queue does not answer: send the event again' }, 503);
+      queues.outages.note('POST /events/awb-created', error);
+      c.header('Retry-After', String(RETRY_AFTER_S));
+      return c.json({ error: 'the queue does not take it: send the event again' }, 503);
     }
     return c.json({ id }, 202);
   });

@@ -1,6 +1,7 @@
 import { type Context, Hono } from 'hono';
-import { isInfrastructureFault, messageOf } from '../errors.ts';
+import { messageOf } from '../errors.ts';
 import type { Fleet } from '../fleet.ts';
+import { isInfrastructureFault } from '../infrastructure.ts';
 import { sameText } from '../same-text.ts';
 import { applyPush, type PushAddress, pushAddresses } from '../tracking/index.ts';
 import { within } from '../within.ts';
@@ -12,6 +13,7 @@ import { createWrongSecrets } from './wrong-secrets.ts';
 const MAX_PUSH_BYTES = 256 * 1024;
 /** A push takes some milliseconds. With no end by then the courier is told to send again, if it still listens. */
 const FAIL_AFTER_MS = 5_000;
+const RETRY_AFTER_S = 10;
 /** Pushes in work at once, per process: more of them mean that Postgres hangs, and they must not pile up. */
 const AT_ONCE = 200;
 
@@ -21,7 +23,7 @@ const AT_ONCE = 200;
  * again.
  */
 export function webhooks(fleet: Fleet): Hono {
-  const { config, trackers, log } = fleet;
+  const { config, trackers, queues, log } = fleet;
   const addresses = pushAddresses(config, trackers);
   const wrongSecret = createWrongSecrets(fleet);
   let inWork = 0;
@@ -47,7 +49,10 @@ export function webhooks(fleet: Fleet): Hono {
     const address = addresses.get(c.req.param('courier')) as PushAddress;
     const body = await jsonOf(c);
     if (body === undefined) return c.json({ error: 'the body is not JSON in UTF-8' }, 400);
-    if (inWork >= AT_ONCE) return c.json({ error: 'too much to do: send it again' }, 503);
+    if (inWork >= AT_ONCE) {
+      c.header('Retry-After', String(RETRY_AFTER_S));
+      return c.json({ error: 'too much to do: send it again' }, 503);
+    }
     const startedAt = performance.now();
     inWork++;
     const applying = applyPush(fleet, address, body, FAIL_AFTER_MS).finally(() => inWork--);
@@ -57,11 +62,11 @@ export function webhooks(fleet: Fleet): Hono {
       log.info({ courier: address.name, ...counts, ms: Math.round(performance.now() - startedAt) }, 'push');
       return c.json(counts);
     } catch (error) {
-      log.error({ courier: address.name, err: messageOf(error) }, 'a push could not be applied');
-      return c.json(
-        { error: 'it could not be applied: send it again' },
-        isInfrastructureFault(error) ? 503 : 500,
-      );
+      if (isInfrastructureFault(error)) queues.outages.note(`POST ${c.req.path}`, error);
+      else log.error({ courier: address.name, err: messageOf(error) }, 'a push could not be applied');
+      // never 500: a courier that hears it may give up, or switch the webhook off
+      c.header('Retry-After', String(RETRY_AFTER_S));
+      return c.json({ error: 'it could not be applied: send it again' }, 503);
     }
   });
   return app;

@@ -1,4 +1,6 @@
-import { actionOf, type Failure, isInfrastructureFault, messageOf } from '../../errors.ts';
+import { despiteOutage } from '../../db/despite-outage.ts';
+import { actionOf, type Failure, messageOf } from '../../errors.ts';
+import { isInfrastructureFault } from '../../infrastructure.ts';
 import { minutes } from '../../queue/define.ts';
 import { type JobContext, type Outcome, Wait } from '../../queue/handle.ts';
 import { activeStore } from '../stores.ts';
@@ -47,9 +49,11 @@ export async function pushClaimed(
     return await pushOrder(deps, claim, signal, patienceMs);
   } catch (error) {
     if (error instanceof ClaimLost) return { outcome: 'taken over by another worker' };
-    if (signal.aborted || isInfrastructureFault(error))
-      await letGo(deps, claim).catch(() => {}); // with Postgres away the lease runs out instead
-    else await putOff(deps, claim, `our own mistake: ${messageOf(error)}`).catch(() => {});
+    const interrupted = signal.aborted || isInfrastructureFault(error);
+    await despiteOutage(
+      () => (interrupted ? letGo(deps, claim) : putOff(deps, claim, `our own mistake: ${messageOf(error)}`)),
+      signal,
+    ).catch(() => {}); // then the lease runs out
     throw error;
   }
 }

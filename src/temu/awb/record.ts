@@ -1,6 +1,7 @@
 import type { Sql, TransactionSql } from 'postgres';
 import { type AwbCreatedEvent, eventContent, eventKey } from '../../client.ts';
-import { isInfrastructureFault, messageOf, withoutParameters } from '../../errors.ts';
+import { messageOf, withoutParameters } from '../../errors.ts';
+import { isInfrastructureFault } from '../../infrastructure.ts';
 import type { Outcome } from '../../queue/handle.ts';
 import type { OrdersBase } from '../orders/deps.ts';
 import { offerPushes } from './offer.ts';
@@ -14,6 +15,8 @@ export interface Recorded {
   outcome: Outcome;
   /** The order whose pushes are due now. */
   orderId?: string;
+  /** Why it waits, when not for its order. */
+  why?: string;
 }
 
 export interface RecordOptions {
@@ -50,13 +53,21 @@ export async function record(
       if (!anew && eventContent(row.payload) === eventContent(event)) return KNOWN;
       return await correct(sql, { ...row, payload: event, ...(anew ? { receivedAt: now } : {}) }, now);
     })
-    .catch(async (error) => {
-      // what cannot be made a shipment now is not lost: it waits, and is looked at again
+    .catch(async (error): Promise<Recorded> => {
+      if (isInfrastructureFault(error)) throw error; // the job brings it again (R10)
+      // what cannot be made a shipment now is not lost: it waits, and is looked at again (R3)
       await keep(deps.db.$client);
-      throw error;
+      return notRecorded(deps, key, error);
     });
-  if (recorded.outcome.outcome === 'waiting') await wait(deps, key);
+  if (recorded.outcome.outcome === 'waiting') await wait(deps, key, recorded.why);
   return recorded;
+}
+
+/** R3: an event that cannot be written fails alone; with Postgres away all of them would. */
+function notRecorded({ log }: OrdersBase, key: string, thrown: unknown): Recorded {
+  const why = `it cannot be recorded: ${messageOf(withoutParameters(thrown))}`;
+  log.error({ event: key, err: why }, 'an AWB event waits');
+  return { outcome: { outcome: 'waiting' }, why };
 }
 
 const KNOWN: Recorded = { outcome: { outcome: 'known already' } };
@@ -241,23 +252,18 @@ export async function retryWaitingEvents(deps: OrdersBase): Promise<number> {
   return due.length;
 }
 
-/** R3: an event that cannot be written fails alone; with Postgres away all of them would. */
 async function lookAgain(deps: OrdersBase, key: string, now: Date): Promise<Recorded> {
-  let recorded: Recorded;
-  let error: string | undefined;
-  try {
-    recorded = await deps.db.$client.begin(async (sql) => {
+  const recorded = await deps.db.$client
+    .begin(async (sql) => {
       const [row] = await sql<EventRow[]>`
         select key, payload, state, received_at as "receivedAt" from awb_events where key = ${key} for update`;
       return await settleEvent(sql, row, now);
+    })
+    .catch((error): Recorded => {
+      if (isInfrastructureFault(error)) throw error;
+      return notRecorded(deps, key, error);
     });
-  } catch (thrown) {
-    if (isInfrastructureFault(thrown)) throw thrown;
-    error = `it cannot be recorded: ${messageOf(withoutParameters(thrown))}`;
-    deps.log.error({ event: key, err: error }, 'an AWB event waits');
-    recorded = { outcome: { outcome: 'waiting' } };
-  }
   if (recorded.orderId) await offerPushes(deps, recorded.orderId);
-  if (recorded.outcome.outcome === 'waiting') await wait(deps, key, error);
+  if (recorded.outcome.outcome === 'waiting') await wait(deps, key, recorded.why);
   return recorded;
 }

@@ -2,6 +2,7 @@ import { minutes, seconds } from '../../queue/define.ts';
 import type { Task } from '../../queue/maintenance.ts';
 import type { OrdersBase } from '../orders/deps.ts';
 import { findUnpushed, offerPushes, reviveParked } from './offer.ts';
+import { awbCreated } from './queues.ts';
 import { retryWaitingEvents } from './record.ts';
 import { alertAtRisk } from './risk.ts';
 
@@ -21,6 +22,11 @@ export const awbTasks = (deps: OrdersBase): Task[] => [
     id: 'awb-waiting-events',
     everyMs: seconds(15),
     run: async () => ({ looked: await retryWaitingEvents(deps) }),
+  },
+  {
+    id: 'awb-failed-events', // A2: until they are recorded, or a person removes them
+    everyMs: seconds(30),
+    run: async () => ({ again: await deps.queues.retryFailed(awbCreated) }),
   },
   { id: 'awb-at-risk', everyMs: minutes(1), run: async () => ({ alerted: await alertAtRisk(deps) }) },
 ];

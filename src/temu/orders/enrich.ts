@@ -1,14 +1,7 @@
+import { despiteOutage } from '../../db/despite-outage.ts';
 import { notices } from '../../db/schema/index.ts';
-import {
-  actionOf,
-  type Failure,
-  FailureError,
-  isInfrastructureFault,
-  messageOf,
-  ok,
-  type Result,
-  UserError,
-} from '../../errors.ts';
+import { actionOf, type Failure, FailureError, messageOf, ok, type Result, UserError } from '../../errors.ts';
+import { isInfrastructureFault } from '../../infrastructure.ts';
 import { backoffMs, minutes } from '../../queue/define.ts';
 import { type JobContext, type Outcome, TimeUp } from '../../queue/handle.ts';
 import type { Store, TemuApi } from '../client.ts';
@@ -58,8 +51,8 @@ export function createEnrichment(deps: OrdersDeps) {
         return await giveBack(deps, row, STEP_ASIDE_MS, 'stepped aside: the store does not answer');
       return await enrich(deps, store, row, context);
     } catch (error) {
-      // when Postgres itself is away, the lease runs out instead
-      if (!(error instanceof FailureError)) await interrupted(deps, row, context, error).catch(() => {});
+      if (!(error instanceof FailureError))
+        await despiteOutage(() => interrupted(deps, row, context, error), context.signal).catch(() => {});
       throw error;
     } finally {
       if (row.severalStores) places.leave(row.storeId);

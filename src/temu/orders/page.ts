@@ -1,4 +1,6 @@
-import { FailureError, isInfrastructureFault, type Result } from '../../errors.ts';
+import { despiteOutage } from '../../db/despite-outage.ts';
+import { FailureError, type Result } from '../../errors.ts';
+import { isInfrastructureFault } from '../../infrastructure.ts';
 import { backoffMs } from '../../queue/define.ts';
 import { type JobContext, type Outcome, TimeUp } from '../../queue/handle.ts';
 import { waitIfEarly } from '../../queue/turn.ts';
@@ -110,7 +112,8 @@ export async function syncWindow(
     }
     if (!(error instanceof FailureError)) {
       // the job comes back in seconds, the lease would keep it out for a minute and a half
-      if (isInfrastructureFault(error)) await postpone(deps, windowId, 0, null).catch(() => {});
+      if (isInfrastructureFault(error))
+        await despiteOutage(() => postpone(deps, windowId, 0, null), context.signal).catch(() => {});
       throw error;
     }
     return await stop(deps, claimed, store, error);

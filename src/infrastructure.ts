@@ -1,0 +1,75 @@
+/**
+ * R10: what Postgres, Redis, TLS, DNS or the file system raise is a fault of the infrastructure, unless it is known to be
+ * ours. Such a fault spends no attempt and ends no job: the work is right, and is done once the store is well again.
+ */
+
+/**
+ * Classes and codes of Postgres (SQLSTATE, https://www.postgresql.org/docs/current/errcodes-appendix.html) that speak of
+ * our statements or our data. All others (connections, read-only, shutdown, resources, locks, configuration, logins,
+ * damage) speak of the server.
+ */
+const OUR_SQL_CLASSES = new Set([
+  ...['0A', '20', '21', '22', '23', '24', '27', '2F', '34', '38', '39', '42', '44', '54', 'P0'],
+  'BM', // raised by BullMQ's own functions: about one job
+]);
+/** In those classes, but about the server's state: a role that lost its rights. */
+const THEIRS_ALL_THE_SAME = new Set(['42501']);
+
+/** Words that a Redis answers with because of what we sent. All others (READONLY, OOM, NOPERM, …) speak of the server. */
+const OUR_REDIS_WORDS = /^(WRONGTYPE|NOSCRIPT|EXECABORT|ERR)\b/;
+/** An ERR all the same, but about the server; Redis 6 wraps what a script met: `… -OOM command not allowed …`. */
+const REDIS_SERVER_ERR =
+  /^ERR (max number of clients|unknown command|unknown subcommand|.*\b-?(READONLY|OOM|MISCONF|NOREPLICAS|NOPERM|NOAUTH|LOADING|BUSY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|UNKILLABLE)\b )/;
+/** A Redis word at the beginning of a message whose error has lost its class on the way. */
+const REDIS_WORD =
+  /^(READONLY|OOM|MISCONF|NOREPLICAS|NOPERM|NOAUTH|WRONGPASS|LOADING|BUSY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|UNBLOCKED) /;
+
+/** The drivers' own codes for a connection that was lost or never made, and Node's for TLS and sockets. */
+const CONNECTION_CODES =
+  /^(CONNECT(ION)?_\w+|SASL_SIGNATURE_MISMATCH|ERR_(TLS|SSL|OSSL|SOCKET)_?\w*|ERR_STREAM_(DESTROYED|PREMATURE_CLOSE|WRITE_AFTER_END))$/;
+/** OpenSSL's codes for a certificate that is not accepted (https://nodejs.org/api/tls.html, "X509 certificate error codes"). */
+const CERTIFICATE_CODES =
+  /^(UNABLE_TO_\w+|CERT_\w+|CRL_\w+|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|ERROR_IN_\w+|OUT_OF_MEM|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH_EXCEEDED|HOSTNAME_MISMATCH)$/;
+/** Codes of the operating system: ECONNRESET, EMFILE, ENOSPC, EAI_AGAIN. Not EBADF, EINVAL: those are our mistakes. */
+const SYSTEM_CODES = /^E(?!BADF$|INVAL$|FAULT$|RR_|XIT)[A-Z]+(_[A-Z]+)?$/;
+
+/** What the drivers say without any code. */
+const DRIVER_TEXT =
+  /^Command timed out$|^Socket timeout\b|Connection (is closed|terminated|ended)|Client (has encountered a connection error|was closed)|Stream isn't writeable|maxRetriesPerRequest|timeout exceeded when trying to connect|^Query read timeout$|after calling end on the pool|does not support SSL connections|establishing an SSL connection|^All sentinels are unreachable|^Failed to refresh slots cache|^None of startup nodes is available|the database system is|^Client network socket disconnected/;
+
+const isSqlState = (code: string) => /^[0-9A-Z]{5}$/.test(code) && /\d/.test(code);
+
+function isTheirs(error: Error): boolean {
+  const code = 'code' in error ? String(error.code) : '';
+  if (isSqlState(code)) return !OUR_SQL_CLASSES.has(code.slice(0, 2)) || THEIRS_ALL_THE_SAME.has(code);
+  if (error.name === 'ReplyError')
+    return !OUR_REDIS_WORDS.test(error.message) || REDIS_SERVER_ERR.test(error.message);
+  return (
+    SYSTEM_CODES.test(code) ||
+    CONNECTION_CODES.test(code) ||
+    CERTIFICATE_CODES.test(code) ||
+    REDIS_WORD.test(error.message) ||
+    DRIVER_TEXT.test(error.message)
+  );
+}
+
+/** True when a store, the network or the machine was away, full or refused: such a fault spends nobody's attempt (R2, R10). */
+export function isInfrastructureFault(error: unknown): boolean {
+  let current: unknown = error;
+  for (let depth = 0; current instanceof Error && depth < 5; depth++) {
+    if (isTheirs(current)) return true;
+    if (current instanceof AggregateError && current.errors.some(isInfrastructureFault)) return true;
+    current = current.cause;
+  }
+  return false;
+}
+
+/** Postgres made this piece of work give way to another one (40P01, 40001): it is to be done again at once. */
+export function isMomentary(error: unknown): boolean {
+  let current: unknown = error;
+  for (let depth = 0; current instanceof Error && depth < 5; depth++) {
+    if ('code' in current && /^40(001|P01)$/.test(String(current.code))) return true;
+    current = current.cause;
+  }
+  return false;
+}
