@@ -38,7 +38,7 @@ export interface Queues {
    * Takes up failed jobs again whose payload fits, each ever more seldom: those of a queue that is the only place where
    * its work is known. Others stay failed until a person looks at them. @returns how many were taken up
    */
-  retryFailed<P>(definition: QueueDefinition<P>): Promise<number>;
+  retryFailed<P>(definition: QueueDefinition<P>, nowMs?: number): Promise<number>;
   /**
    * Jobs that a worker with a free place would take now, those of schedules included that are late: none while the queue
    * is paused or held back by a limit.
@@ -157,11 +157,11 @@ export function createQueues(options: {
         failed: of('failed'),
       };
     },
-    async retryFailed(definition) {
+    async retryFailed(definition, nowMs = Date.now()) {
       let again = 0;
       for (const job of await failedJobs(raw(definition.name))) {
         const tries = Math.max(1, job.attemptsMade - (job.opts.attempts ?? 1) + 1);
-        const due = (job.finishedOn ?? 0) + backoffMs(RETRY_FAILED, tries) <= Date.now();
+        const due = (job.finishedOn ?? 0) + backoffMs(RETRY_FAILED, tries) <= nowMs;
         if (!due || !definition.payload.safeParse(job.data).success) continue;
         try {
           await job.retry('failed');

@@ -142,8 +142,10 @@ function startWorker(
   return { worker, state, brake };
 }
 
-/** BullMQ numbers its own complaints, e.g. about a job whose lock was lost; a store's have words or none. */
-const isAboutOneJob = (error: Error) => 'code' in error && typeof error.code === 'number' && error.code < 0;
+/** BullMQ's own complaints about a job whose lock was lost, by number or by words; all others are about its store. */
+const isAboutOneJob = (error: Error) =>
+  ('code' in error && typeof error.code === 'number' && error.code < 0) ||
+  error.message.startsWith('could not renew lock');
 
 /**
  * R10: when the store refuses to hear that a job was done, BullMQ tries to make it a failed one, which would spend an

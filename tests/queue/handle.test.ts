@@ -174,7 +174,10 @@ describe.each(backends())('a handler, on %s', (backend) => {
     await test.queues.add(queue, [{ id: 'job', payload: { v: 1, id: 'a' } }]);
     const { attemptsMade } = await test.settled(queue, 'job', ['delayed']);
     expect(attemptsMade).toBe(0);
-    expect(await lineOf(queue, 'handed back')).toMatchObject({ why: 'connect', forMs: 5_000 });
+    // R10: counted, not told job by job
+    const told = () => test.lines.find(({ msg }) => msg === 'a store refuses or is away');
+    expect(await until(told)).toMatchObject({ faults: { [`queue ${queue.name}`]: 1 }, err: 'connect' });
+    expect(running.states[0]?.held()).toBe(true);
   });
 
   it('a handler that takes too long is aborted, and that is an error as any other', async () => {

@@ -206,12 +206,13 @@ describe('A1: without a queue or a token', () => {
       const startedAt = performance.now();
       const answer = await post(url, event);
       expect(answer).toMatchObject({ status: 503, body: { error: expect.stringContaining('queue') } });
+      expect(answer.headers.get('retry-after')).toBe('10');
       took.push(performance.now() - startedAt);
     }
     // a machine that is busy at one moment adds to what the rule allows, but the drivers' own ten or thirty are not in it
     expect(Math.min(...took), JSON.stringify(address)).toBeLessThan(2_600);
     expect(Math.max(...took), JSON.stringify(address)).toBeLessThan(6_000);
-    await until(() => /could not be enqueued/.test(web.output()));
+    await until(() => /a store refuses or is away/.test(web.output()));
     expect(web.output()).not.toContain('unhandled');
     await web.kill('SIGKILL');
   }

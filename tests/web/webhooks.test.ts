@@ -461,7 +461,9 @@ test('C14: with Postgres away 503, so that the courier sends it again', async ()
       status: 503,
       body: { error: expect.stringContaining('again') },
     });
-    expect(lines('a push could not be applied').at(-1)).toMatchObject({ courier: 'delhivery' });
+    expect(lines('a store refuses or is away').at(-1)).toMatchObject({
+      faults: { 'POST /webhooks/delhivery': 1 },
+    });
   } finally {
     await fleet.close();
   }

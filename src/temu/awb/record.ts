@@ -67,7 +67,7 @@ export async function record(
 function notRecorded({ log }: OrdersBase, key: string, thrown: unknown): Recorded {
   const why = `it cannot be recorded: ${messageOf(withoutParameters(thrown))}`;
   log.error({ event: key, err: why }, 'an AWB event waits');
-  return { outcome: { outcome: 'waiting' }, why };
+  return { outcome: { outcome: 'waiting', why }, why };
 }
 
 const KNOWN: Recorded = { outcome: { outcome: 'known already' } };

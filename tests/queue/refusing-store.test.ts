@@ -1,0 +1,209 @@
+import { Writable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { closeDb, createDb, type Db } from '../../src/db/client.ts';
+import { createLog, type Log } from '../../src/log.ts';
+import { createBrake } from '../../src/queue/brake.ts';
+import { handle } from '../../src/queue/handle.ts';
+import { createQueues, type Queues } from '../../src/queue/queues.ts';
+import { runWorkers } from '../../src/queue/run.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { type Backend, backends, ownRedisServer } from '../support/redis.ts';
+import type { RedisServer } from '../support/redis-server.ts';
+import { until } from '../support/until.ts';
+import { testQueue } from './support.ts';
+
+/** Long enough for thousands of tries of a worker without a brake. */
+const OUTAGE_MS = 1_500;
+
+/** A store of queues that can be made to refuse writes while it answers. */
+interface Store {
+  queues: Queues;
+  log: Log;
+  lines: Record<string, unknown>[];
+  refuse(): Promise<void>;
+  accept(): Promise<void>;
+  close(): Promise<void>;
+}
+
+async function open(backend: Backend): Promise<Store | undefined> {
+  const database: TestDatabase = await createTestDatabase();
+  const server: RedisServer | undefined = backend === 'redis' ? await ownRedisServer() : undefined;
+  if (backend === 'redis' && !server) return undefined;
+  const redis = server && new Redis(server.url);
+  const admin: Db = createDb(database.url, { max: 1 });
+  const lines: Record<string, unknown>[] = [];
+  const destination = new Writable({
+    write(chunk, _, done) {
+      for (const line of String(chunk).split('\n').filter(Boolean)) lines.push(JSON.parse(line));
+      done();
+    },
+  });
+  const log = createLog({ level: 'info', name: 'test', destination });
+  const queues = createQueues({ redisUrl: server?.url, databaseUrl: database.url, log });
+  const [{ name }] = (await admin.$client`select current_database() as name`) as unknown as [
+    { name: string },
+  ];
+  const readOnly = async (value: 'on' | 'off') => {
+    await admin.$client`set default_transaction_read_only = off`;
+    await admin.$client.unsafe(`alter database ${name} set default_transaction_read_only = ${value}`);
+    await admin.$client`
+      select pg_terminate_backend(pid) from pg_stat_activity where datname = ${name} and pid <> pg_backend_pid()`;
+  };
+  return {
+    queues,
+    log,
+    lines,
+    refuse: async () => void (redis ? await redis.config('SET', 'maxmemory', '1') : await readOnly('on')),
+    accept: async () => void (redis ? await redis.config('SET', 'maxmemory', '0') : await readOnly('off')),
+    async close() {
+      await queues.close();
+      redis?.disconnect();
+      await server?.stop();
+      await closeDb(admin);
+      await database.drop();
+    },
+  };
+}
+
+describe.each(backends())('R10: a store that answers and refuses to write, queues on %s', (backend) => {
+  let store: Store;
+  beforeAll(async () => {
+    const opened = await open(backend);
+    if (!opened) throw new Error('a redis-server of the test’s own is needed');
+    store = opened;
+  });
+  afterAll(async () => {
+    await store?.close();
+    // BullMQ's look for stalled jobs waits five seconds after a refusal, also when its worker has been closed
+    await until(() => !process.getActiveResourcesInfo().includes('Timeout'), { timeoutMs: 8_000 });
+  });
+
+  const view = async (name: string, id: string) => {
+    const raw = store.queues.raw(name);
+    return { state: await raw.getJobState(id), attemptsMade: (await raw.getJob(id))?.attemptsMade };
+  };
+
+  it('costs no attempt, whether a job is in work, waits or is to be handed back, and no flood of lines', async () => {
+    const queue = testQueue({ attempts: 1, concurrency: 1 });
+    let finish = () => {};
+    const gate = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    const ran: string[] = [];
+    const running = runWorkers(
+      [
+        handle(queue, async ({ id }) => {
+          ran.push(id);
+          if (ran.length === 1) await gate;
+          return { outcome: 'fine' };
+        }),
+      ],
+      store,
+      { lockMs: 1_000, stalledLookMs: 500 },
+    );
+    onTestFinished(() => running.stop(0));
+    await store.queues.add(queue, [
+      { id: 'one', payload: { v: 1, id: 'one' } },
+      { id: 'two', payload: { v: 1, id: 'two' } },
+    ]);
+    await until(() => ran.length === 1);
+    const before = store.lines.length;
+    await store.refuse();
+    finish();
+    await until(() => running.states[0]?.held());
+    await sleep(OUTAGE_MS); // the time itself is what must not matter
+    const lines = store.lines.slice(before);
+    await store.accept();
+    for (const id of ['one', 'two'])
+      await until(async () => (await view(queue.name, id)).state === 'completed', {
+        what: `job ${id} to end`,
+      });
+
+    expect(await view(queue.name, 'one')).toMatchObject({ attemptsMade: 1 });
+    expect(await view(queue.name, 'two')).toMatchObject({ attemptsMade: 1 });
+    expect((await store.queues.counts(queue)).failed).toBe(0);
+    expect(lines.filter(({ msg }) => msg === 'a store refuses or is away')).toHaveLength(1);
+    expect(lines.length).toBeLessThan(10);
+    expect(running.states[0]?.running()).toBe(true);
+  });
+
+  it('A2: an event of a queue that is filled from outside is kept when it fails, and taken up again', async () => {
+    const queue = testQueue({ fromOutside: true, attempts: 1 });
+    let broken = true;
+    const running = runWorkers(
+      [
+        handle(queue, async () => {
+          if (broken) throw new Error('something that no rule foresees');
+          return { outcome: 'fine' };
+        }),
+      ],
+      store,
+    );
+    onTestFinished(() => running.stop(0));
+    const raw = store.queues.raw(queue.name);
+    // whatever a producer says of what becomes of it
+    await raw.add(queue.name, { v: 1, id: 'good' }, { jobId: 'good', removeOnFail: true });
+    await raw.add(queue.name, { v: 1, id: 42 }, { jobId: 'bad', removeOnFail: true });
+    for (const id of ['good', 'bad'])
+      await until(async () => (await view(queue.name, id)).state === 'failed', { what: `${id} to fail` });
+    expect(await store.queues.retryFailed(queue)).toBe(0); // not at once
+
+    broken = false;
+    const later = Date.now() + 60_000;
+    expect(await store.queues.retryFailed(queue, later)).toBe(1);
+    await until(async () => (await view(queue.name, 'good')).state === 'completed');
+    expect((await view(queue.name, 'bad')).state).toBe('failed');
+    expect(await store.queues.retryFailed(queue, later)).toBe(0);
+  });
+});
+
+describe('R10: the brake', () => {
+  const stand = () => {
+    const calls: [string, number][] = [];
+    const startedAt = performance.now();
+    const note = (what: string) => async () => void calls.push([what, performance.now() - startedAt]);
+    const brake = createBrake({ pause: note('pause'), resume: note('resume') }, { firstMs: 20, mostMs: 80 });
+    onTestFinished(() => brake.stop());
+    return {
+      brake,
+      calls,
+      resumed: (times: number) => until(() => calls.filter(([what]) => what === 'resume').length === times),
+    };
+  };
+
+  it('waits twice as long after each fault, as far as the most; faults of jobs in work count once', async () => {
+    const { brake, calls, resumed } = stand();
+    for (let times = 1; times <= 5; times++) {
+      for (let jobs = 0; jobs < 50; jobs++) brake.hold();
+      expect(brake.on).toBe(true);
+      await resumed(times);
+      expect(brake.on).toBe(false);
+    }
+    const pauses = Array.from(
+      { length: 5 },
+      (_, index) => (calls[2 * index + 1]?.[1] ?? 0) - (calls[2 * index]?.[1] ?? 0),
+    );
+    for (const [index, least] of [20, 40, 80, 80, 80].entries())
+      expect(pauses[index]).toBeGreaterThanOrEqual(least - 1); // timers may be a millisecond early
+  });
+
+  it('begins anew once a job went through, and does nothing once it is stopped', async () => {
+    const { brake, calls, resumed } = stand();
+    brake.hold();
+    await resumed(1);
+    brake.hold();
+    await resumed(2);
+    brake.ease();
+    brake.hold();
+    await resumed(3);
+    expect((calls[5]?.[1] ?? 0) - (calls[4]?.[1] ?? 0)).toBeLessThan(
+      (calls[3]?.[1] ?? 0) - (calls[2]?.[1] ?? 0) + 40,
+    );
+    brake.stop();
+    brake.hold();
+    expect(brake.on).toBe(false);
+    expect(calls).toHaveLength(6);
+  });
+});
