@@ -12,7 +12,7 @@ export const SETTINGS_PAGE = join(import.meta.dirname, 'settings.md');
 const GROUPS: readonly (readonly [heading: string, names: RegExp])[] = [
   ['Databases and keys', /^(DATABASE_URL|REDIS_URL|CREDENTIALS_)/],
   ['Processes', /^(LOG_LEVEL|SHUTDOWN_GRACE|OTEL_)/],
-  ['Web, metrics and events', /^(HOST|PORT|METRICS_|DASHBOARD_|TRUSTED_|EVENTS_)/],
+  ['Web, metrics and events', /^(HOST|PORT|PUBLIC_|METRICS_|DASHBOARD_|TRUSTED_|EVENTS_)/],
   ['Temu', /^TEMU_/],
   ['Personal data', /^PERSONAL_DATA_/],
   ['Slack', /^SLACK_|_CHANNEL_ID$/],

@@ -139,4 +139,5 @@ export const trouble = z.strictObject({
   message: z.string().optional(),
   times: z.int().min(1).optional(),
   keep: z.boolean().optional(),
+  recipient: z.string().optional(),
 });

@@ -11,6 +11,8 @@ export interface Mail {
   /** The envelope, which is not the header's From and To. */
   envelope: { from: string; to: string[] };
   user: string | null;
+  /** As what the client introduced itself (EHLO). */
+  greeting: string;
   /** As it came over the wire. */
   raw: string;
   parsed: Email;
@@ -29,12 +31,14 @@ export interface SmtpTrouble {
   times?: number;
   /** With `drop` at data: the mail is kept although the client never hears of it. */
   keep?: boolean;
+  /** At rcpt: strikes this address alone; the others of the mail are taken. */
+  recipient?: string;
 }
 
 export interface SmtpOptions {
   /** 0 (default): any free port. */
   port?: number;
-  /** Credentials that are accepted; null: no login is asked for. */
+  /** Credentials that are accepted; null: no login is offered. */
   login?: { user: string; password: string } | null;
 }
 
@@ -105,7 +109,7 @@ export async function startSmtp({ port = 0, login = LOGIN }: SmtpOptions = {}): 
 interface Gate {
   trouble(trouble: SmtpTrouble): void;
   /** Lets a stage pass or be struck; `next` is not called when the connection was cut. */
-  pass(stage: Stage, session: SMTPServerSession, next: (error?: Error) => void): void;
+  pass(stage: Stage, session: SMTPServerSession, next: (error?: Error) => void, recipient?: string): void;
   /** Whether the mail is to be kept before its connection is cut. */
   keepsDropped(): boolean;
   clear(): void;
@@ -113,11 +117,15 @@ interface Gate {
 
 function createGate(sockets: ReadonlyMap<number, Socket>, events: Keeper<string>): Gate {
   let troubles: (SmtpTrouble & { left: number })[] = [];
-  const next = (stage: Stage) => troubles.find(({ at = 'data', left }) => at === stage && left > 0);
+  const next = (stage: Stage, address?: string) =>
+    troubles.find(
+      ({ at = 'data', left, recipient }) =>
+        at === stage && left > 0 && (recipient === undefined || recipient === address),
+    );
   return {
     trouble: (trouble) => void troubles.push({ ...trouble, left: trouble.times ?? Number.POSITIVE_INFINITY }),
-    pass: (stage, session, done) => {
-      const trouble = next(stage);
+    pass: (stage, session, done, recipient) => {
+      const trouble = next(stage, recipient);
       if (!trouble) return done();
       trouble.left--;
       if (trouble.drop) {
@@ -178,7 +186,7 @@ function stages(
         else done(refusal(BAD_LOGIN, 'Username and Password not accepted'));
       }),
     onMailFrom: (_, session, done) => pass('from', session, done),
-    onRcptTo: (_, session, done) => pass('rcpt', session, done),
+    onRcptTo: ({ address }, session, done) => pass('rcpt', session, done, address),
     onData: (stream, session, done) => {
       const chunks: Buffer[] = [];
       stream.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -187,13 +195,19 @@ function stages(
   };
 }
 
-function mailOf(id: number, raw: Buffer, { envelope, user }: SMTPServerSession, parsed: Email): Mail {
+function mailOf(
+  id: number,
+  raw: Buffer,
+  { envelope, user, hostNameAppearsAs }: SMTPServerSession,
+  parsed: Email,
+): Mail {
   const { mailFrom, rcptTo } = envelope;
   return {
     id,
     at: Date.now(),
     envelope: { from: mailFrom ? mailFrom.address : '', to: rcptTo.map(({ address }) => address) },
     user: user ?? null,
+    greeting: hostNameAppearsAs || '',
     raw: raw.toString('utf8'),
     parsed,
   };

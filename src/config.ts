@@ -44,14 +44,25 @@ const channel = z
     error: 'a channel’s id like C0123456789 (in Slack: at the end of the channel’s details)',
   })
   .optional();
-// not z.email(): `ops@mailhost` is an address inside a company
-const mailAddress = z.string().regex(/^[^\s@,<>]+@[^\s@,<>]+$/, { error: 'a mail address' });
+/**
+ * A bare address: a dot-atom (RFC 5321) at a host name, in any script. Not z.email(), since `ops@mailhost` is an address
+ * inside a company. Names, brackets, quotes, lists and `mailto:` are none: a server would refuse each mail for them.
+ */
+const mailAddress = z
+  .string()
+  .max(254, { error: 'a mail address' })
+  .regex(
+    /^(?!\.)(?!.*\.[.@])[\p{L}\p{M}\p{N}.!#$%&'*+/=?^_`{|}~-]+@[\p{L}\p{N}](?:[\p{L}\p{M}\p{N}.-]*[\p{L}\p{M}\p{N}])?$/u,
+    { error: 'a mail address' },
+  );
 const mailAddresses = z.string().transform((text, context) => {
   const parts = text
     .split(',')
     .map((part) => part.trim())
     .filter(Boolean);
-  if (parts.every((part) => mailAddress.safeParse(part).success)) return parts;
+  // one that is named twice is one
+  if (parts.every((part) => mailAddress.safeParse(part).success))
+    return [...new Map(parts.map((part) => [part.toLowerCase(), part])).values()];
   context.addIssue({ code: 'custom', message: 'mail addresses, separated by commas' });
   return z.NEVER;
 });
@@ -109,6 +120,11 @@ export const settings = z.object({
     .string()
     .default('127.0.0.1')
     .describe('address that processes listen on; 0.0.0.0: all, as in a container'),
+  PUBLIC_URL: url(['http:', 'https:'])
+    .optional()
+    .describe(
+      'where people reach the web process, e.g. https://fleet.example.com; mail servers are greeted by its host',
+    ),
   METRICS_PORT: count(0, 65_535)
     .default(0)
     .describe('port of /metrics, /healthz and /readyz of the other processes, at HOST; 0: any free one'),
@@ -160,7 +176,9 @@ export const settings = z.object({
   ALERTS_SLACK_CHANNEL_ID: channel.describe('Slack channel for what needs a person; empty: by mail'),
   SMTP_URL: url(['smtp:', 'smtps:'])
     .optional()
-    .describe('mail server, with user and password if it wants them: smtps://user:password@mail.example:465'),
+    .describe(
+      'mail server, with user and password if it wants them: smtps://user:password@mail.example:465; ?name=fleet.example.com is how we greet it (EHLO), which strict relays check',
+    ),
   EMAIL_SENDER: mailAddress.optional().describe('mails come from here'),
   EMAIL_PASSWORD: z
     .string()

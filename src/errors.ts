@@ -88,3 +88,15 @@ export function messageOf(error: unknown): string {
   }
   return parts.join(': ').replace(/\s+/g, ' ').slice(0, 1000);
 }
+
+/**
+ * What kind of fault it was, in words of ours and of the code's alone ("rejected 7000020", "PostgresError 23505"): for where
+ * a message may not go, since numbers of orders and words of others stand in it (T18).
+ */
+export function kindOf(error: unknown): string {
+  if (error instanceof FailureError)
+    return [error.failure.kind, ...(error.failure.code === undefined ? [] : [error.failure.code])].join(' ');
+  const { name, code } = Object(withoutParameters(error)) as { name?: unknown; code?: unknown };
+  const words = [name ?? 'unknown', code].filter((word) => /^\w{1,60}$/.test(String(word ?? '')));
+  return words.join(' ') || 'unknown';
+}

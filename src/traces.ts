@@ -14,6 +14,11 @@ export interface Traces {
   outgoing<T>(request: OutgoingRequest, work: () => Promise<T>, outcome: (result: T) => Ended): Promise<T>;
   /** Work that a request from outside asks for, in the trace that its W3C header `traceparent` names, if it has one. */
   incoming<T>(headers: Record<string, string>, work: () => T): T;
+  /**
+   * The job in work has failed: its span says so.
+   * @param why in words that anybody may read: a kind of failure, and its code where it has one
+   */
+  failed(why: string): void;
   /** Sends what is left, for three seconds at most. */
   close(): Promise<void>;
 }
@@ -79,6 +84,9 @@ export async function startTraces({ endpoint, role, warn }: TracesOptions): Prom
         onStart: (span, context) => batches.onStart(span, context),
         onEnd(span) {
           if (IDLING.has(String(span.attributes['bullmq.queue.operation']))) return;
+          // also one that BullMQ gives up by itself, of which no handler could tell
+          if (span.events.some(({ name }) => name === JOB_FAILED))
+            span.status.code = api.SpanStatusCode.ERROR;
           keepOnly(span.attributes);
           for (const event of span.events) event.attributes = {};
           batches.onEnd(span);
@@ -120,6 +128,11 @@ export async function startTraces({ endpoint, role, warn }: TracesOptions): Prom
         }
       });
     },
+    failed: (why) =>
+      void api.trace
+        .getActiveSpan()
+        ?.setAttribute('error.type', why.split(' ')[0] ?? why)
+        .setStatus({ code: api.SpanStatusCode.ERROR, message: why }),
     incoming: (headers, work) =>
       api.context.with(api.propagation.extract(api.context.active(), headers), work),
     async close() {
@@ -136,6 +149,9 @@ export async function startTraces({ endpoint, role, warn }: TracesOptions): Prom
     },
   };
 }
+
+/** The event that BullMQ gives the span of a job which has failed, for good or for this time. */
+const JOB_FAILED = 'job failed';
 
 /** What BullMQ does by itself every few seconds in each worker: nothing that anybody's work follows from. */
 const IDLING = new Set(['moveStalledJobsToWait', 'extendLocks', 'getNextJob']);

@@ -106,6 +106,65 @@ describe('O7: settings', () => {
     expect(fault({ [name]: value })).toBe(line);
   });
 
+  it.each([
+    ...[
+      'ops@shop.example',
+      'ops@mailhost',
+      "o'brien+temu@a-b.shop.example",
+      'x.y_z@1.example',
+      'a@127.0.0.1',
+    ],
+    ...['ops@bücher.example', 'josé@correo.example', `${'a'.repeat(64)}@x.example`],
+  ])('O7: %s is a mail address', (address) => {
+    const config = parseConfig({
+      ...right,
+      EMAIL_SENDER: address,
+      EMAIL_RECIPIENTS: `${address}, b@x.example`,
+    });
+    expect(config).toMatchObject({ EMAIL_SENDER: address, EMAIL_RECIPIENTS: [address, 'b@x.example'] });
+  });
+
+  it.each([
+    ...[
+      '["a@x.example"]',
+      '[a@x.example]',
+      '"a@x.example"',
+      "'a@x.example'",
+      '<a@x.example>',
+      '(a@x.example)',
+    ],
+    ...['mailto:a@x.example', 'smtp://a@x.example', 'Ops <a@x.example>', '"a b"@x.example', 'a b@x.example'],
+    ...[
+      'a@x.example;b@x.example',
+      'a@x.example b@x.example',
+      'a@b@x.example',
+      'a@',
+      '@x.example',
+      'a',
+      'a@x..example',
+    ],
+    ...[
+      '.a@x.example',
+      'a.@x.example',
+      'a..b@x.example',
+      'a@.x.example',
+      'a@x.example.',
+      'a@-x.example',
+      'a@[x]',
+    ],
+    ...['a@x.example:25', 'a@x.example/', 'a@x_y', 'a@x.\nexample', `${'a'.repeat(250)}@x.example`],
+  ])('O7: %j is no mail address', (address) => {
+    expect(fault({ EMAIL_SENDER: address })).toMatch(/^EMAIL_SENDER holds .*; it wants a mail address$/);
+    expect(fault({ EMAIL_RECIPIENTS: `b@x.example,${address}` })).toMatch(
+      /^EMAIL_RECIPIENTS holds .*; it wants mail addresses, separated by commas$/,
+    );
+  });
+
+  it('O7: a recipient who is named twice gets one mail', () => {
+    const { EMAIL_RECIPIENTS } = parseConfig({ ...right, EMAIL_RECIPIENTS: 'a@x, b@x, A@X ,a@x' });
+    expect(EMAIL_RECIPIENTS).toHaveLength(2);
+  });
+
   it('O7: every fault has its line, each variable one', () => {
     const lines = faults({
       DATABASE_URL: 'mysql://x',

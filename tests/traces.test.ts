@@ -2,9 +2,13 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { z } from 'zod';
 import { parseConfig } from '../src/config.ts';
+import { FailureError, fail } from '../src/errors.ts';
 import { type Fleet, openFleet } from '../src/fleet.ts';
 import { createHttp } from '../src/http.ts';
+import { defineQueue, type QueueDefinition } from '../src/queue/define.ts';
+import { handle, TimeUp } from '../src/queue/handle.ts';
 import { maintenance, maintenanceHandler, schedulesOf } from '../src/queue/maintenance.ts';
 import { type RunningWorkers, runWorkers } from '../src/queue/run.ts';
 import { reconcileSchedules } from '../src/queue/schedules.ts';
@@ -20,6 +24,7 @@ interface Span {
   parentSpanId?: string;
   name: string;
   kind: number;
+  status: { code: number; message?: string };
   attributes: Record<string, unknown>;
 }
 
@@ -63,6 +68,39 @@ const spansOf = ({ resourceSpans }: Export): Span[] =>
       attributes: Object.fromEntries(span.attributes.map(({ key, value }) => [key, Object.values(value)[0]])),
     }));
 
+const BUYER = 'Ion Popescu, ion@buyer.example, PO-076-13925293151271879';
+/** What a handler throws, and what its job's span says of it. */
+const FAULTS = [
+  [
+    'rejected',
+    new FailureError(fail('rejected', `Temu refuses ${BUYER}`, { code: 7000020 }).failure),
+    'rejected 7000020',
+  ],
+  [
+    'postgres',
+    Object.assign(new Error(BUYER), { name: 'PostgresError', code: '23505' }),
+    'PostgresError 23505',
+  ],
+  ['bug', new TypeError(`${BUYER} is not a function`), 'TypeError'],
+  ['odd', Object.assign(new Error(BUYER), { name: BUYER, code: BUYER }), 'unknown'],
+  ['slow', new TimeUp('never seen'), 'TimeUp'],
+] as const;
+const fault = z.object({ fault: z.enum(['rejected', 'postgres', 'bug', 'odd', 'slow']) });
+type Fault = z.output<typeof fault>;
+
+/** A queue whose jobs fail at once, each in its own way. */
+const failingHandler = () =>
+  handle(
+    defineQueue({
+      ...{ name: 'failing', payload: fault, concurrency: 5, attempts: 1 },
+      ...{ backoff: { baseMs: 1, maxMs: 1 }, timeoutMs: 200 },
+    }),
+    async ({ fault }, { signal }) => {
+      if (fault === 'slow') await once(signal, 'abort');
+      throw FAULTS.find(([name]) => name === fault)?.[1];
+    },
+  );
+
 describe.each(oneBackend())('O4: traces, queues on %s', (backend) => {
   let collector: Awaited<ReturnType<typeof startCollector>>;
   let stand: Stand;
@@ -77,7 +115,12 @@ describe.each(oneBackend())('O4: traces, queues on %s', (backend) => {
     // its spans gather while the others do: they leave every five seconds
     const task = { id: 'again', everyMs: 500, run: async () => ({ done: 1 }) };
     await reconcileSchedules(fleet.queues, maintenance, schedulesOf([task]), fleet.log);
-    scheduled = runWorkers([maintenanceHandler([task])], fleet);
+    const failing = failingHandler();
+    scheduled = runWorkers([maintenanceHandler([task]), failing], fleet);
+    await fleet.queues.add(failing.definition as never as QueueDefinition<Fault>, [
+      ...FAULTS.map(([fault]) => ({ id: fault, payload: { fault } })),
+    ]);
+    await fleet.queues.raw(failing.definition.name).add('failing', { fault: BUYER });
   });
   afterAll(async () => {
     await scheduled?.stop(0);
@@ -150,6 +193,22 @@ describe.each(oneBackend())('O4: traces, queues on %s', (backend) => {
     });
     for (const secret of [awbNumber, order, shop.appSecret, shop.accessToken, shop.appKey])
       expect(collector.received()).not.toContain(secret);
+  });
+
+  it('a failed job’s span is an error with its reason, without a word of what it was about (T18)', async () => {
+    const failed = () => collector.spans.filter(({ name }) => name === 'process failing');
+    await until(() => failed().length === FAULTS.length + 1, { timeoutMs: 15_000 });
+    expect(failed().every(({ status }) => status.code === 2)).toBe(true);
+    expect(
+      failed()
+        .map(({ status, attributes }) => [status.message, attributes['error.type']])
+        .sort(),
+    ).toEqual([...FAULTS.map(([, , why]) => why), 'malformed'].map((why) => [why, why.split(' ')[0]]).sort());
+    for (const word of BUYER.split(/[\s,]+/)) expect(collector.received()).not.toContain(word);
+    // nor is one that was done an error
+    expect(
+      collector.spans.some(({ name, status }) => name === 'process maintenance' && status.code === 2),
+    ).toBe(false);
   });
 
   it('each turn of a schedule is a trace of its own', async () => {

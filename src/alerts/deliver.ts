@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
-import type { Failure } from '../errors.ts';
-import { minutes, seconds } from '../queue/define.ts';
+import type { Failure, Result } from '../errors.ts';
 import type { JobContext, Outcome } from '../queue/handle.ts';
-import type { AlertsDeps, AlertTimings, RetryPolicy } from './deps.ts';
-import { createMailer } from './mail.ts';
+import { type AlertsDeps, type AlertTimings, MESSAGE_RETRIES } from './deps.ts';
+import type { Mail } from './mail.ts';
 import { peopleMail, slackMessage } from './message.ts';
 import {
   type Claimed,
@@ -16,17 +15,13 @@ import {
   withdrawDue,
 } from './outbox.ts';
 import { peopleHtml, peoplePlain } from './people-mail.ts';
+import { deliverAgain, sendToAll } from './recipients.ts';
 import { deliverReports } from './report/deliver.ts';
 import { type Destination, destinationOf } from './routes.ts';
 import { createSlack } from './slack.ts';
 import { createRests, createTurns, type Rests } from './turns.ts';
 import { deliverWebhooks } from './webhooks/deliver.ts';
 
-/** 15 s, 30 s, … up to 15 minutes: 100 tries in a day. A channel's notices leave together, so a try is one call. */
-export const MESSAGE_RETRIES: RetryPolicy = {
-  tries: 100,
-  backoff: { baseMs: seconds(15), maxMs: minutes(15) },
-};
 /** Notices in one message at most. */
 const MESSAGE_ROWS = 1_000;
 /** A person has this long to set what is missing; as long as `status` shows such notices. */
@@ -37,7 +32,8 @@ const LOOK_AGAIN_MS = 3_600_000;
  * The handler of `notices`: delivers all that is due on the job's lane. A notice is claimed for a time (its lease), sent,
  * and settled; a worker that dies in between leaves it to the next one when the lease is over. Between Slack's or the
  * mail server's yes and the row's `sent` lie milliseconds: a crash in them, or an answer that was lost on its way, makes a
- * second copy, since neither can be asked. A mail's second copy has the first one's Message-ID, a webhook's its event id.
+ * second copy, since neither can be asked. A mail's second copy has the first one's Message-ID (after a crash, unless others
+ * came due with it meanwhile), a webhook's its event id.
  */
 export function createDelivery(deps: AlertsDeps, timings: AlertTimings) {
   const rests = createRests(deps.clock);
@@ -67,6 +63,8 @@ async function deliverTo(
       return await endNowhere(deps, destination);
     case 'webhook':
       return await deliverWebhooks(deps, timings, rests, destination, signal, until);
+    case 'again':
+      return await deliverAgain(deps, timings, rests, destination, signal, until);
     case 'report':
       return await deliverReports(deps, timings, rests, destination, signal);
     default:
@@ -112,13 +110,12 @@ async function deliverMessages(
     const failure = await sendMessage(deps, timings, destination, claimed, signal);
     if (failure) return await settleRefused(deps, rests, key, claimed, failure);
     rests.ok(key);
-    await settleSent(deps, claimed);
     sent += claimed.length;
     if (claimed.length < MESSAGE_ROWS || deps.clock() > until) return { outcome: 'done', sent };
   }
 }
 
-/** @returns why it was not taken. @throws the signal's reason, and gives the attempt back before */
+/** Sends and settles. @returns why nobody has it. Throws as sendToAll */
 async function sendMessage(
   deps: AlertsDeps,
   timings: AlertTimings,
@@ -126,36 +123,46 @@ async function sendMessage(
   claimed: readonly Claimed[],
   signal: AbortSignal,
 ): Promise<Failure | undefined> {
+  const answer =
+    destination.via === 'slack'
+      ? await post(deps, timings, destination.channel, claimed, signal)
+      : await sendToAll(deps, { settings: destination.settings, timings }, claimed, mailOf(claimed), signal);
+  return answer.ok ? undefined : answer.failure;
+}
+
+async function post(
+  deps: AlertsDeps,
+  timings: AlertTimings,
+  channel: string,
+  claimed: readonly Claimed[],
+  signal: AbortSignal,
+): Promise<Result<void>> {
+  const slack = createSlack({
+    http: deps.http,
+    url: deps.config.SLACK_API_URL,
+    token: deps.config.SLACK_TOKEN ?? '',
+    timeoutMs: timings.callMs,
+  });
   try {
-    if (destination.via === 'slack') {
-      const slack = createSlack({
-        http: deps.http,
-        url: deps.config.SLACK_API_URL,
-        token: deps.config.SLACK_TOKEN ?? '',
-        timeoutMs: timings.callMs,
-      });
-      const ended = deps.metrics.request('slack');
-      const answer = await slack.post(destination.channel, slackMessage(claimed), signal);
-      ended(answer.ok ? 'ok' : answer.failure.kind);
-      return answer.ok ? undefined : answer.failure;
-    }
-    const mail = peopleMail(claimed);
-    const ended = deps.metrics.request('smtp');
-    const answer = await createMailer(destination.settings, timings.callMs).send(
-      {
-        id: `notices-${digestOf(claimed)}`,
-        subject: mail.subject,
-        text: peoplePlain(mail),
-        html: peopleHtml(mail),
-      },
-      signal,
-    );
+    const ended = deps.metrics.request('slack');
+    const answer = await slack.post(channel, slackMessage(claimed), signal);
     ended(answer.ok ? 'ok' : answer.failure.kind);
-    return answer.ok ? undefined : answer.failure;
+    if (answer.ok) await settleSent(deps, claimed);
+    return answer;
   } catch (error) {
     if (signal.aborted) await leaveToLease(deps, claimed);
     throw error;
   }
+}
+
+function mailOf(claimed: readonly Claimed[]): Mail {
+  const mail = peopleMail(claimed);
+  return {
+    id: `notices-${digestOf(claimed)}`,
+    subject: mail.subject,
+    text: peoplePlain(mail),
+    html: peopleHtml(mail),
+  };
 }
 
 const digestOf = (claimed: readonly Claimed[]) =>

@@ -4,7 +4,7 @@ import type { Secrets } from '../db/secrets.ts';
 import type { Http } from '../http.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
-import { type QueueDefinition, seconds } from '../queue/define.ts';
+import { minutes, type QueueDefinition, seconds } from '../queue/define.ts';
 import type { Queues } from '../queue/queues.ts';
 
 /** What the sweep needs: enough to find due notices and make jobs of them. */
@@ -47,3 +47,9 @@ export interface RetryPolicy {
   tries: number;
   backoff: QueueDefinition['backoff'];
 }
+
+/** 15 s, 30 s, … up to 15 minutes: 100 tries in a day. A channel's notices leave together, so a try is one call. */
+export const MESSAGE_RETRIES: RetryPolicy = {
+  tries: 100,
+  backoff: { baseMs: seconds(15), maxMs: minutes(15) },
+};

@@ -77,7 +77,10 @@ function peopleText(kind: string, payload: Record<string, unknown>): string {
   return oneLine(`${store}${said ?? kind}`);
 }
 
-/** Slack's three characters; with them escaped nobody can be mentioned and no link made by what a courier says. */
+/**
+ * Slack's three characters; with them escaped nobody can be mentioned and no link made by what a courier says. `_x_` and
+ * `*y*` stay what Slack makes of them: it has no escape for them, and signs that nobody sees would be copied with a number.
+ */
 const slackText = (plain: string) =>
   plain.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 

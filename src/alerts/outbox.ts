@@ -3,7 +3,7 @@ import { despiteOutage } from '../db/despite-outage.ts';
 import { backoffMs } from '../queue/define.ts';
 import type { AlertsBase, RetryPolicy } from './deps.ts';
 import { notices } from './queues.ts';
-import { MACHINE_KINDS, PARCEL_KINDS, REPORT_KIND, WEBHOOK_EVENTS, type Which } from './routes.ts';
+import { MACHINE_KINDS, MAIL_KIND, PARCEL_KINDS, REPORT_KIND, WEBHOOK_EVENTS, type Which } from './routes.ts';
 
 /** A job that has not shown up after this long is offered again, under another id (R1). */
 const OFFER_AGAIN_MS = 15_000;
@@ -55,7 +55,7 @@ export async function offerNotices({ db, queues, clock }: AlertsBase): Promise<n
     from (
       select id, due_at,
         case when ${isWebhook(sql)} then 'webhook'
-          when kind = any(${[...PARCEL_KINDS, REPORT_KIND]}) then kind else 'people' end as lane,
+          when kind = any(${[...PARCEL_KINDS, REPORT_KIND, MAIL_KIND]}) then kind else 'people' end as lane,
         case when ${isWebhook(sql)} then payload->>'endpointId' end as "endpointId"
       from offered) rows
     group by lane, "endpointId" order by max(due_at)`;

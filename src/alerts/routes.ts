@@ -16,10 +16,18 @@ export type ParcelKind = keyof typeof CHANNEL_OF;
 
 export const PARCEL_KINDS = Object.keys(CHANNEL_OF) as ParcelKind[];
 export const REPORT_KIND = 'tracking-report';
+/** A mail that one address still lacks (see recipients.ts). */
+export const MAIL_KIND = 'mail';
+/** For people: an address that a mail server refuses for good. */
+export const REFUSED_KIND = 'mail-refused';
 export const WEBHOOK_EVENTS = ['order.rto', 'shipment.updated'] as const;
 export type WebhookEvent = (typeof WEBHOOK_EVENTS)[number];
 /** Everything that is not for people; besides, whatever names an endpoint is for that endpoint. */
-export const MACHINE_KINDS: readonly string[] = [...PARCEL_KINDS, REPORT_KIND, ...WEBHOOK_EVENTS];
+export const MACHINE_KINDS: readonly string[] = [
+  ...PARCEL_KINDS,
+  ...[REPORT_KIND, MAIL_KIND],
+  ...WEBHOOK_EVENTS,
+];
 
 /** Notices of one destination, as a condition on the rows. */
 export type Which =
@@ -31,6 +39,7 @@ export type Destination =
   | { via: 'slack'; key: string; channel: string; which: Which }
   | { via: 'mail'; key: string; settings: MailSettings; which: Which }
   | { via: 'report'; key: string; settings: MailSettings; which: Which }
+  | { via: 'again'; key: string; settings: MailSettings; which: Which }
   | { via: 'webhook'; key: string; endpointId: string | null; which: Which }
   /** `patient`: it waits for a person to set what is missing, for as long as `status` shows it. */
   | { via: 'nowhere'; key: string; why: string; patient: boolean; which: Which };
@@ -47,6 +56,7 @@ export function destinationOf(lane: string, endpointId: string | undefined, conf
       which: { endpointId: endpointId ?? null },
     };
   if (lane === REPORT_KIND) return reportDestination(config);
+  if (lane === MAIL_KIND) return againDestination(config);
   return isParcelKind(lane) ? channelDestination(lane, config) : peopleDestination(config);
 }
 
@@ -59,6 +69,14 @@ function reportDestination(config: Config): Destination {
   if (config.REPORTS === 'off') return nowhere('reports are switched off: REPORTS=off');
   const settings = mailSettings(config);
   return typeof settings === 'string' ? nowhere(settings) : { via: 'report', key: 'report', settings, which };
+}
+
+function againDestination(config: Config): Destination {
+  const which: Which = { kinds: [MAIL_KIND], people: false };
+  const settings = mailSettings(config);
+  return typeof settings === 'string'
+    ? { via: 'nowhere', key: 'nowhere again', why: settings, patient: false, which }
+    : { via: 'again', key: 'mail again', settings, which };
 }
 
 const slackKey = (channel: string) => `slack ${channel}`;

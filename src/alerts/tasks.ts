@@ -2,6 +2,7 @@ import { minutes, seconds } from '../queue/define.ts';
 import type { Task } from '../queue/maintenance.ts';
 import type { AlertsBase } from './deps.ts';
 import { offerNotices } from './outbox.ts';
+import { MAIL_KIND } from './routes.ts';
 
 /** Deliveries that no rule of "once" rests on are forgotten after this long; they are by far the most. */
 const KEPT_DAYS = 30;
@@ -26,7 +27,7 @@ async function forgetOld({ db, clock }: AlertsBase): Promise<number> {
     delete from notices where id in (
       select id from notices
       where created_at < ${new Date(clock() - KEPT_DAYS * 86_400_000)} and state <> 'pending'
-        and kind in ('shipment.updated', 'tracking-report')
+        and kind in ('shipment.updated', 'tracking-report', ${MAIL_KIND})
       order by created_at limit ${FORGET_ROWS})`;
   return gone.count;
 }

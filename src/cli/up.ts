@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { accessSync, constants, mkdirSync } from 'node:fs';
 import { join, relative as relativePath } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
@@ -7,7 +7,7 @@ import logUpdate from 'log-update';
 import { type Config, environment, homeDirectory, parseConfig, webAddress } from '../config.ts';
 import { closeDb, createDb } from '../db/client.ts';
 import { ensureDatabase, startEmbeddedPostgres } from '../db/embedded.ts';
-import { messageOf } from '../errors.ts';
+import { messageOf, UserError } from '../errors.ts';
 import { type StoreOverview, storeOverviews } from '../temu/overview.ts';
 import { createTrackers, trackingSettings } from '../tracking/index.ts';
 import { accountsOf } from '../web/access.ts';
@@ -52,7 +52,10 @@ async function prepareGround(home: string, database: string): Promise<Ground> {
   if (env.DATABASE_URL) return { env, config: checked(env), database: 'DATABASE_URL', stop: async () => {} };
   // everything else must be right before a database is started for it
   checked({ ...env, DATABASE_URL: 'postgres://to-be-started' });
-  const server = await startEmbeddedPostgres({ dir: join(home, 'postgres') });
+  const server = await startEmbeddedPostgres({ dir: join(home, 'postgres') }).catch((error) => {
+    // what it says is for people (see there); other kinds of errors are mistakes of ours
+    throw error?.constructor === Error ? new UserError(error.message, { cause: error }) : error;
+  });
   await ensureDatabase(server.url('postgres'), database);
   const complete = { ...env, DATABASE_URL: server.url(database) };
   return {
@@ -67,12 +70,24 @@ const shown = (path: string) => relativePath(process.cwd(), path) || path;
 
 async function up({ database }: { database: string }): Promise<void> {
   const home = homeDirectory();
-  mkdirSync(home, { recursive: true });
+  makeHome(home);
   claimHome();
   try {
     await runFleet(home, database, stopSignal());
   } finally {
     leaveHome();
+  }
+}
+
+/** @throws UserError when this user may not write there */
+function makeHome(home: string): void {
+  try {
+    mkdirSync(home, { recursive: true });
+    accessSync(home, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw new UserError(
+      `${home} cannot be written to (${messageOf(error)}): set ORDERFLEET_HOME to a directory of this user’s`,
+    );
   }
 }
 

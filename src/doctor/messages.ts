@@ -66,18 +66,22 @@ async function mailFindings({ config }: Fleet, signal: AbortSignal): Promise<Fin
     ];
   }
   const answer = await createMailer(settings, CALL_MS).verify(signal);
-  return [
-    answer.ok
-      ? ok(`Mail: ${settings.host} lets us in`)
-      : fault(
-          `Mail: ${answer.failure.message}`,
-          answer.failure.kind !== 'credentials'
-            ? `check the name and port of ${settings.host}, and that this machine may reach it${config.SMTP_URL ? ' (SMTP_URL)' : ''}`
-            : config.SMTP_URL
-              ? 'correct SMTP_URL: smtps://user:password@host:465, with %-escapes in the password'
-              : 'set EMAIL_PASSWORD to an app password of EMAIL_SENDER’s Gmail account',
-        ),
-  ];
+  const { host } = settings;
+  if (answer.ok)
+    return [
+      answer.value === 'in'
+        ? ok(`Mail: ${host} lets us in`)
+        : warning(
+            `Mail: ${host} answers, but offers no login (AUTH), so user and password are not used`,
+            'use the port on which it offers one, 465 with smtps:// or 587; or leave user and password out if it needs none',
+          ),
+    ];
+  const { kind, message } = answer.failure;
+  const network = `check the name and port of ${host}, and that this machine may reach it${config.SMTP_URL ? ' (SMTP_URL)' : ''}`;
+  const login = config.SMTP_URL
+    ? 'correct SMTP_URL: smtps://user:password@host:465, with %-escapes in the password'
+    : 'set EMAIL_PASSWORD to an app password of EMAIL_SENDER’s Gmail account';
+  return [fault(`Mail: ${message}`, kind === 'credentials' ? login : network)];
 }
 
 async function webhookFindings({ db, clock }: Fleet): Promise<Finding[]> {

@@ -1,10 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import { DelayedError, type Job, UnrecoverableError } from 'bullmq';
 import { z } from 'zod';
-import { actionOf, FailureError, messageOf, withoutParameters } from '../errors.ts';
+import { actionOf, FailureError, kindOf, messageOf, withoutParameters } from '../errors.ts';
 import { isInfrastructureFault } from '../infrastructure.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
+import type { Traces } from '../traces.ts';
 import { backoffMs, type QueueDefinition, seconds } from './define.ts';
 
 export interface JobContext {
@@ -18,10 +19,11 @@ export interface JobContext {
 /** What became of a job, for the log line and Bull Board: plain data, no personal data. */
 export type Outcome = { outcome: string } & Record<string, string | number | boolean | null>;
 
-/** Where a job's end is told: a process's log and, where it has them, its metrics. */
+/** Where a job's end is told: a process's log and, where it has them, its metrics and traces. */
 export interface JobTools {
   log: Log;
   metrics?: Metrics;
+  traces?: Traces | undefined;
 }
 
 export interface Handler {
@@ -64,7 +66,7 @@ export function handle<P>(
     job: Job,
     token: string,
     jobSignal: AbortSignal,
-    { log, metrics }: JobTools,
+    { log, metrics, traces }: JobTools,
   ): Promise<Outcome> {
     const startedAt = performance.now();
     const ended = metrics?.job(definition.name) ?? (() => {});
@@ -95,6 +97,7 @@ export function handle<P>(
       const message = `payload refused: ${z.prettifyError(parsed.error).replace(/\s+/g, ' ')}`;
       jobLog.error(done({ outcome: 'malformed', why: message }), 'job');
       ended('malformed');
+      traces?.failed('malformed');
       if (definition.fromOutside) await dropStrangers(job, definition.payload);
       throw new UnrecoverableError(message);
     }
@@ -121,6 +124,7 @@ export function handle<P>(
         if (action !== 'retry' && action !== 'retryLater') {
           jobLog.error(done({ outcome: error.failure.kind, why: error.message }), 'job');
           ended(error.failure.kind);
+          traces?.failed(kindOf(error));
           throw new UnrecoverableError(error.message);
         }
       } else if (isInfrastructureFault(error)) {
@@ -132,6 +136,7 @@ export function handle<P>(
         'job',
       );
       ended('error');
+      traces?.failed(timeUp.signal.aborted ? 'TimeUp' : kindOf(error));
       throw error;
     } finally {
       clearTimeout(timer);

@@ -79,10 +79,14 @@ describe('C12: Slack', () => {
   test('what a courier or a shop says mentions nobody and makes no link', async () => {
     await stand.parcel('lost', 'X', { courierStatus: '<!channel> & <https://evil.example|click>' });
     await stand.notice('unmapped-status', { text: '<@U123> *bold*\n\nsecond line' });
+    await stand.parcel('destroyed', 'Y', { courierStatus: '@channel @here <!subteam^S1> &lt;!here&gt; _x_' });
     await stand.turn();
     const texts = slack.posts.map(({ text }) => text).join('\n');
     expect(texts).toContain('“&lt;!channel&gt; &amp; &lt;https://evil.example|click&gt;”');
     expect(texts).toContain('&lt;@U123&gt; *bold* second line');
+    expect(texts).toContain('“@channel @here &lt;!subteam^S1&gt; &amp;lt;!here&amp;gt; _x_”');
+    // Slack looks for names and addresses in a plain text only where it is asked to
+    for (const { body } of receiver.received) expect(body).not.toMatch(/link_names|parse=/);
   });
 
   test('a payload of an unforeseen shape is told as well as it can be, and holds up nothing', async () => {

@@ -36,6 +36,8 @@ export interface AlertStand {
   turn(): Promise<Outcome[]>;
   /** The clock goes to when the next notice is due, and a turn runs. @returns false when none is pending */
   next(): Promise<boolean>;
+  /** Another worker takes over: what is not in Postgres is forgotten. */
+  restart(): void;
   row(id: string): Promise<NoticeRow>;
   rows(): Promise<NoticeRow[]>;
   clear(): Promise<void>;
@@ -98,6 +100,9 @@ export async function startAlertStand(
       offsetMs += Math.max(0, row.due.getTime() - deps.clock()) + 1;
       await stand.turn();
       return true;
+    },
+    restart() {
+      deliver = start();
     },
     async row(id) {
       const [row] = await sql<NoticeRow[]>`${select} where id = ${id}`;

@@ -1,8 +1,10 @@
-import { stat } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { chown, mkdir, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import getPort from 'get-port';
 import { expect, test } from 'vitest';
-import type { RunningProcess } from '../support/process.ts';
+import { programOf, type RunningProcess } from '../support/process.ts';
 import { until } from '../support/until.ts';
 import {
   endedWithItsFamily,
@@ -94,3 +96,35 @@ test('up is a whole fleet that others find, alone in its directory; the next one
     output: expect.stringContaining('No fleet runs in this directory'),
   });
 }, 120_000);
+
+/** A user that no account of this machine has, as a container may be given one. */
+const STRANGER = 54_321;
+
+test('a user without an account, or without a place of its own, gets one line that says what to do', async ({
+  skip,
+}) => {
+  if (process.getuid?.() !== 0) return skip('only root can become another user');
+  const home = await temporaryHome();
+  const up = async (at: string): Promise<unknown> =>
+    await promisify(execFile)(process.execPath, [...programOf('src/cli/main.ts'), 'up'], {
+      ...{ uid: STRANGER, gid: STRANGER, cwd: import.meta.dirname, encoding: 'utf8' as const },
+      env: { PATH: process.env.PATH, ORDERFLEET_HOME: at, PORT: String(await getPort()) },
+    }).catch(({ code, stderr }: { code: number; stderr: string }) => ({ code, stderr }));
+  const own = path.join(home, 'own');
+  await mkdir(own);
+  await chown(own, STRANGER, STRANGER);
+  expect(await Promise.all([up(path.join(home, 'closed')), up(own)])).toEqual([
+    {
+      code: 2,
+      stderr: expect.stringMatching(
+        /^.*closed cannot be written to \(EACCES: .*\): set ORDERFLEET_HOME to .*\n$/,
+      ),
+    },
+    {
+      code: 2,
+      stderr: expect.stringMatching(
+        /^This process runs as user 54321, who has no account .* DATABASE_URL\.\n$/,
+      ),
+    },
+  ]);
+});

@@ -1,18 +1,8 @@
-import type { Failure } from '../../errors.ts';
-import { minutes, seconds } from '../../queue/define.ts';
 import type { Outcome } from '../../queue/handle.ts';
-import type { AlertsDeps, AlertTimings, RetryPolicy } from '../deps.ts';
-import { createMailer, type Mailer } from '../mail.ts';
-import {
-  type Claimed,
-  claim,
-  giveBack,
-  leaveToLease,
-  postponeDue,
-  settleFailed,
-  settleSent,
-  withdraw,
-} from '../outbox.ts';
+import { type AlertsDeps, type AlertTimings, MESSAGE_RETRIES } from '../deps.ts';
+import type { Mail } from '../mail.ts';
+import { type Claimed, claim, giveBack, postponeDue, settleFailed, withdraw } from '../outbox.ts';
+import { sendToAll } from '../recipients.ts';
 import type { Destination } from '../routes.ts';
 import type { Rests } from '../turns.ts';
 import { digestTime } from './digest-time.ts';
@@ -20,11 +10,6 @@ import { htmlReport } from './html.ts';
 import { type Run, reportOf } from './model.ts';
 import { plainReport } from './plain.ts';
 
-/** As for other messages: a day. */
-export const REPORT_RETRIES: RetryPolicy = {
-  tries: 100,
-  backoff: { baseMs: seconds(15), maxMs: minutes(15) },
-};
 /** Runs of a busy day are a thousand. */
 const REPORT_ROWS = 2_000;
 /** More runs than this that are due together, after a failure of the mail server for instance, are one mail. */
@@ -49,17 +34,17 @@ export async function deliverReports(
   const claimed = await claim(deps, destination, REPORT_ROWS, timings.leaseMs);
   const due = await keepForDigest(deps, claimed);
   const mails = await compose(deps, due);
-  const mailer = createMailer(settings, timings.callMs);
   let sent = 0;
   for (const [index, mail] of mails.entries()) {
-    const failure = await sendOne(deps, mailer, mail, signal);
-    if (!failure) {
+    const answer = await sendToAll(deps, { settings, timings }, mail.claimed, mailOf(mail), signal);
+    if (answer.ok) {
       rests.ok(key);
       sent++;
       continue;
     }
+    const { failure } = answer;
     const until = rests.failed(key);
-    const { failed } = await settleFailed(deps, mail.claimed, failure.message, REPORT_RETRIES, until);
+    const { failed } = await settleFailed(deps, mail.claimed, failure.message, MESSAGE_RETRIES, until);
     const left = mails.slice(index + 1).flatMap((one) => one.claimed);
     await giveBack(deps, left, new Date(until));
     return { outcome: failure.kind, why: failure.message, sent, failed };
@@ -105,35 +90,12 @@ async function runsOf({ db }: AlertsDeps, due: readonly Claimed[]): Promise<Map<
   return new Map(rows.map((run) => [run.id, run]));
 }
 
-async function sendOne(
-  deps: AlertsDeps,
-  mailer: Mailer,
-  { claimed, runs }: ReportMail,
-  signal: AbortSignal,
-): Promise<Failure | undefined> {
+function mailOf({ claimed, runs }: ReportMail): Mail {
   const report = reportOf(runs);
-  try {
-    const ended = deps.metrics.request('smtp');
-    const answer = await mailer.send(
-      {
-        id: `report-${claimed[0]?.id}-${claimed.length}`,
-        subject: report.subject,
-        text: plainReport(report),
-        html: htmlReport(report),
-      },
-      signal,
-    );
-    ended(answer.ok ? 'ok' : answer.failure.kind);
-    if (!answer.ok) return answer.failure;
-    const { refused } = answer.value;
-    await settleSent(
-      deps,
-      claimed,
-      refused > 0 ? `the mail server did not take ${refused} of the addresses` : null,
-    );
-    return undefined;
-  } catch (error) {
-    if (signal.aborted) await leaveToLease(deps, claimed);
-    throw error;
-  }
+  return {
+    id: `report-${claimed[0]?.id}-${claimed.length}`,
+    subject: report.subject,
+    text: plainReport(report),
+    html: htmlReport(report),
+  };
 }

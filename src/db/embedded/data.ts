@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs/promises';
+import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { giveTo } from './account.ts';
@@ -24,13 +25,12 @@ const run = promisify(execFile);
 
 /** Makes the password and the data directory of a place that has none yet. `durable`: initdb waits for the disk. */
 export async function prepareCluster(place: Place, durable: boolean): Promise<Cluster> {
-  const cluster = {
-    ...place,
-    bin: await findBinaries(place),
-    data: path.join(place.home, 'data'),
-    password: await ensurePassword(path.join(place.dir, 'password')),
-  };
-  if (!(await exists(path.join(cluster.data, 'PG_VERSION')))) await initialise(cluster, durable);
+  const data = path.join(place.home, 'data');
+  const made = await exists(path.join(data, 'PG_VERSION'));
+  if (!made && place.account === undefined) ensureAccount();
+  const bin = await findBinaries(place);
+  const cluster = { ...place, bin, data, password: await ensurePassword(path.join(place.dir, 'password')) };
+  if (!made) await initialise(cluster, durable);
   return cluster;
 }
 
@@ -45,6 +45,21 @@ async function ensurePassword(file: string): Promise<string> {
   await fs.writeFile(`${file}.new`, `${made}\n`, { mode: 0o600 });
   await fs.rename(`${file}.new`, file);
   return made;
+}
+
+/**
+ * A container may run us as a uid that nobody has entered. initdb asks for that account's name; a server of data that
+ * exist does not.
+ */
+function ensureAccount(): void {
+  try {
+    os.userInfo();
+  } catch {
+    throw new Error(
+      `This process runs as user ${process.getuid?.()}, who has no account on this machine, and the embedded Postgres ` +
+        'cannot be set up without one: run as a user of /etc/passwd, or set DATABASE_URL.',
+    );
+  }
 }
 
 /** Makes the data directory under another name and renames it, so that a killed initdb leaves no half of one. */

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs/promises';
-import os from 'node:os';
 import path from 'node:path';
 import { type Account, firstClosed, ownerOf, unprivilegedAccount } from './account.ts';
 import { readPostmaster, stopPostmaster } from './postmaster.ts';
@@ -17,10 +16,13 @@ export interface Place {
   account: Account | undefined;
 }
 
+/** By number: in a container one may be a uid that no account has, of which os.userInfo() knows nothing. */
+const isRoot = () => process.getuid?.() === 0;
+
 /** Creates the directory if it is missing, and returns its real path. */
 export async function makeDir(wanted: string): Promise<string> {
   // as root, others may pass through (not look): Postgres runs as another account. All below is private
-  const mode = os.userInfo().uid === 0 ? 0o711 : 0o700;
+  const mode = isRoot() ? 0o711 : 0o700;
   const made = await fs.mkdir(wanted, { recursive: true, mode });
   if (made !== undefined) await fs.chmod(wanted, mode);
   return await fs.realpath(wanted);
@@ -28,7 +30,7 @@ export async function makeDir(wanted: string): Promise<string> {
 
 /** Everyone but root keeps everything in `dir` and runs Postgres as they are. */
 export async function findPlace(dir: string): Promise<Place> {
-  return os.userInfo().uid === 0 ? await findPlaceForRoot(dir) : { dir, home: dir, account: undefined };
+  return isRoot() ? await findPlaceForRoot(dir) : { dir, home: dir, account: undefined };
 }
 
 /**

@@ -5,7 +5,7 @@ const time = (name: string) => timestamp(name, { withTimezone: true });
 
 /**
  * The outbox of messages to people and programs, written in the transaction of the change they tell of (C12).
- * `key` makes each one once. No personal data in the payload (T18).
+ * `key` makes each one once. No personal data in the payload (T18), but for EMAIL_RECIPIENTS' own where a mail is left over.
  */
 export const notices = pgTable(
   'notices',

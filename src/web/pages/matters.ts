@@ -170,6 +170,9 @@ const REMEDIES: Record<string, { urgency?: 'act'; todo: string; command?: string
     todo: 'When the other side is mended:',
     command: 'orderfleet webhooks resume URL',
   },
+  'mail-refused': {
+    todo: 'Correct the address in EMAIL_RECIPIENTS, or fix its mailbox; what it missed is not sent again.',
+  },
   'sync-gap': {
     todo: 'Reading the store again usually brings what is missing:',
     command: 'orderfleet sync',
