@@ -22,7 +22,7 @@ const PARCEL = /^[\w./-]{1,60}$/;
 /** How programs write "none", in lower case without signs: `#N/A`, `<NA>` and `n.a.` are na. */
 const NONE = new Set(
   `none null nil nan nat na undefined false void empty blank missing unknown pending no nothing tbd tba tbc nana
-  noawb nolr nonumber novalue notset notavailable notapplicable notassigned notyet unassigned x xx xxx`.split(
+  noawb nolr nonumber novalue notset notavailable notapplicable notassigned notyet unassigned xxx`.split(
     /\s+/,
   ),
 );

@@ -1,5 +1,6 @@
+import { cleanNumber, isNone, type NumberKind, numberFault } from '../../numbers.ts';
 import { STATUSES, type Status } from '../status.ts';
-import { timeOf } from '../times.ts';
+import { bookedAtOf, type DateRules } from './dates.ts';
 
 /** What a line of an import may hold; whatever else it holds is left alone. */
 export const COLUMNS = [
@@ -49,23 +50,16 @@ export interface Row {
   orderStatus: number | null;
 }
 
-export interface Rules {
-  /** The zone of times that name none: `+05:30`, `Z`. */
-  zone: string;
-  /** Epoch milliseconds. */
-  now: number;
+export interface Rules extends DateRules {
   /** Codes of order_statuses by their name and by themselves. */
   orderStatuses: ReadonlyMap<string, number>;
 }
 
 /** The spellings that decide whose parcels they are (C2), which compare them letter by letter. */
 const SOURCES = ['shopify', 'woocommerce', 'Outbound', 'other', 'Retailer', 'temu'];
-/** As couriers' numbers are, and as they can be asked for (batch.ts). */
-const NUMBER = /^[\w./-]{1,60}$/;
-const ROUNDED = /^\d([.,]\d+)?E\+?\d+$/i;
 const LONGEST = 200;
-/** A booking lies in the past; clocks differ by less than this. */
-const AHEAD_MS = 86_400_000;
+const REQUIRED = ['source', 'marketplace_order_id', 'booking_courier', 'booked_at'] as const;
+const TOTALS = /^\W*((grand|sub)[- ]?)?(totals?|sum)\b/i;
 
 /** A line refused, with the reason. */
 class Refused extends Error {
@@ -78,19 +72,21 @@ const refuse = (reason: string): never => {
 /** Checks a line's values. @returns the row, or why the line is refused */
 export function rowOf(line: number, values: Values, rules: Rules): Row | string {
   try {
-    const awb = numberOf(values, 'awb_number');
-    const lr = numberOf(values, 'lr_number');
-    if (awb === null && lr === null) refuse('it has neither an awb_number nor a lr_number');
+    if (isTotals(values)) refuse('it is a row of totals, not a parcel');
+    const awb = numberOf(values, 'awb_number', 'parcel');
+    const lr = numberOf(values, 'lr_number', 'parcel');
+    if (awb === null && lr === null)
+      refuse(`it has neither an awb_number nor a lr_number${placeholders(values)}`);
     const source = required(values, 'source');
     return {
       line,
       source: SOURCES.find((one) => one.toLowerCase() === source.toLowerCase()) ?? source,
-      number: required(values, 'marketplace_order_id'),
+      number: numberOf(values, 'marketplace_order_id', 'order') ?? required(values, 'marketplace_order_id'),
       courier: required(values, 'booking_courier'),
-      bookedAt: bookedAtOf(required(values, 'booked_at'), rules),
+      bookedAt: timeIn(required(values, 'booked_at'), rules),
       awb,
       lr,
-      carrier: textOf(values, 'carrier') || null,
+      carrier: optional(values, 'carrier') || null,
       status: statusOf(textOf(values, 'status')),
       orderStatus: orderStatusOf(textOf(values, 'order_status'), rules),
     };
@@ -100,6 +96,11 @@ export function rowOf(line: number, values: Values, rules: Rules): Row | string 
   }
 }
 
+/** Reports end with one. */
+const isTotals = (values: Values): boolean =>
+  REQUIRED.filter((column) => isNone(values[column] ?? '')).length > 1 &&
+  Object.values(values).some((text) => TOTALS.test(text));
+
 function textOf(values: Values, column: Column): string {
   const text = values[column]?.trim() ?? '';
   if (text.includes('\uFFFD')) refuse(`${column} is not UTF-8: save the file as UTF-8`);
@@ -108,42 +109,51 @@ function textOf(values: Values, column: Column): string {
   return text;
 }
 
-const required = (values: Values, column: Column): string =>
-  textOf(values, column) || refuse(`${column} is missing`);
+/** What programs write where they have nothing (nan, NULL, -) is nothing. */
+function optional(values: Values, column: Column): string {
+  const text = textOf(values, column);
+  return isNone(text) ? '' : text;
+}
 
-function numberOf(values: Values, column: 'awb_number' | 'lr_number'): string | null {
-  const text = textOf(values, column).replace(/^'/, ''); // a spreadsheet's mark for "this is text"
-  if (text === '') return null;
-  if (ROUNDED.test(text))
-    refuse(`${column} ${text} was rounded by a spreadsheet: make its column text, and export again`);
-  if (!NUMBER.test(text)) refuse(`${column} "${text}" has signs that no number has`);
+function required(values: Values, column: Column): string {
+  const text = textOf(values, column);
+  if (text === '') refuse(`${column} is missing`);
+  if (isNone(text)) refuse(`${column} "${text}" is a placeholder: give the real one`);
   return text;
 }
 
-const TIME = /^(\d{4}-\d\d-\d\d)(?:[T ]+(\d\d:\d\d\S*?)(?:\s*(z|utc|[+-]\d\d(?::?\d\d)?))?)?$/i;
+function numberOf(values: Values, column: Column, kind: NumberKind): string | null {
+  const text = textOf(values, column);
+  const fault = numberFault(text, kind);
+  if (fault?.is === 'none') return null;
+  return fault ? refuse(`${column} "${text}" ${fault.why}`) : cleanNumber(text);
+}
 
-/** ISO 8601. Without a zone it is a time of `rules.zone`; a day alone is its midnight there. */
-function bookedAtOf(text: string, { zone, now }: Rules): Date {
-  const [, day, clock = '00:00', given = zone] = TIME.exec(text) ?? [];
-  // Postgres writes whole hours as +00
-  const time = day ? timeOf(`${day} ${clock}${/^[+-]\d\d$/.test(given) ? `${given}:00` : given}`) : null;
-  if (!time) return refuse(`booked_at "${text}" is no time like 2026-03-31T18:05:00+05:30`);
-  if (time.getTime() > now + AHEAD_MS) refuse(`booked_at ${text} lies in the future`);
-  return time;
+/** ` (awb_number "NA" is a placeholder)`, or nothing where both are empty. */
+function placeholders(values: Values): string {
+  const given = (['awb_number', 'lr_number'] as const)
+    .filter((column) => values[column]?.trim())
+    .map((column) => `${column} "${values[column]?.trim()}" is a placeholder`);
+  return given.length > 0 ? ` (${given.join(', ')})` : '';
+}
+
+function timeIn(text: string, rules: Rules): Date {
+  const time = bookedAtOf(text, rules);
+  return typeof time === 'string' ? refuse(time) : time;
 }
 
 function statusOf(text: string): Status | null {
-  if (text === '') return null;
   const word = text.toLowerCase().replace(/[\s-]+/g, '_');
-  return (
-    STATUSES.find((status) => status === word) ?? refuse(`status "${text}" is none of ${STATUSES.join(', ')}`)
-  );
+  const status = STATUSES.find((one) => one === word);
+  if (!status && !isNone(text)) refuse(`status "${text}" is none of ${STATUSES.join(', ')}`);
+  return status ?? null;
 }
 
 function orderStatusOf(text: string, { orderStatuses }: Rules): number | null {
-  if (text === '') return null;
-  return (
-    orderStatuses.get(text.toLowerCase()) ??
-    refuse(`order_status "${text}" is none of table order_statuses (${[...orderStatuses.keys()].join(', ')})`)
-  );
+  const code = orderStatuses.get(text.toLowerCase());
+  if (code === undefined && !isNone(text))
+    refuse(
+      `order_status "${text}" is none of table order_statuses (${[...orderStatuses.keys()].join(', ')})`,
+    );
+  return code ?? null;
 }
