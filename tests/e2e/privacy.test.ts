@@ -179,7 +179,7 @@ async function sendAwbs(): Promise<void> {
   await raw.add('awb-created', { v: 1, ...event(4, 'AWBPARKED') });
   await raw.add('awb-created', { v: 1, ...event(6, 'AWBFINE') });
   await raw.add('awb-created', { v: 1, awbNumber: { of: BUYER.name }, receiver: BUYER }); // refused
-  await raw.add('awb-created', { v: 1, ...event(7, 'AWBLOST'), marketplaceOrderId: 'PO-nobody-knows' });
+  await raw.add('awb-created', { v: 1, ...event(7, 'AWBLOST7'), marketplaceOrderId: 'PO-nobody-knows' });
   const posted = await app.request('/events/awb-created', {
     method: 'POST',
     headers: { authorization: `Bearer ${USERS.EVENTS_TOKEN}`, 'content-type': 'application/json' },

@@ -1,7 +1,8 @@
 import type { Db } from '../../db/client.ts';
-import { type Row, type Rules, rowOf, type Values } from './columns.ts';
+import type { Values } from './columns.ts';
 import { type DateOrder, findOrder } from './dates.ts';
 import { readLines } from './lines.ts';
+import { type Row, type Rules, rowOf } from './row.ts';
 import { type Written, writeRows } from './write.ts';
 
 export { COLUMNS } from './columns.ts';
