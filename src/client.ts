@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import { createPostgresBackend, Queue, type QueueOptions } from 'bullmq';
 import { z } from 'zod';
+import { cleanNumber, type NumberKind, numberFault } from './numbers.ts';
 
 /**
  * What the shipping app imports (A1): `import { createClient } from 'orderfleet/client'`. It depends on bullmq and zod
- * alone, and talks to the queue, not to the fleet: the fleet may be down.
+ * alone (numbers.ts beside it imports nothing), and talks to the queue, not to the fleet: the fleet may be down.
  */
 
 /**
@@ -18,9 +19,21 @@ const text = z
   .max(200)
   .refine((value) => !/[\p{Cc}\p{Cs}\uFFFD]/u.test(value), { error: 'has characters that cannot be stored' });
 
+/**
+ * A number by the one rule (numbers.ts). What is refused is quoted where it is a word for none or digits: else nobody knows
+ * what stands there, and a refused event is kept for people to look at (T18).
+ */
+const number = (field: string, kind: NumberKind) =>
+  text.overwrite(cleanNumber).refine((value) => numberFault(value, kind) === undefined, {
+    error: ({ input }) => {
+      const fault = numberFault(String(input), kind);
+      return `${field} ${fault?.is === 'wrong' ? '' : `"${input}" `}${fault?.why}`;
+    },
+  });
+
 const item = z.object({
   /** Our order_item_lines.id, or the marketplace's own number of the line. */
-  orderItemId: text,
+  orderItemId: number('orderItemId', 'order'),
   quantity: z.number().int().positive(),
 });
 
@@ -30,10 +43,10 @@ export const awbCreatedEvent = z
     v: z.literal(1).default(1),
     orderId: z.uuid().optional(),
     source: text.optional(),
-    marketplaceOrderId: text.optional(),
-    awbNumber: text,
+    marketplaceOrderId: number('marketplaceOrderId', 'order').optional(),
+    awbNumber: number('awbNumber', 'parcel'),
     carrier: text.default('fancourier'),
-    lrNumber: text.optional(),
+    lrNumber: number('lrNumber', 'parcel').optional(),
     /** ISO 8601 with a zone; default: when the event is recorded. */
     bookedAt: z.iso
       .datetime({ offset: true })

@@ -53,30 +53,50 @@ describe.each(backends())('A1: orderfleet/client, queues on %s', (backend) => {
   };
 
   test('A1: an event is a job; the same event twice is the same job', async () => {
-    const id = await client.awbCreated(named('ONE'));
-    expect(await client.awbCreated({ ...named(' one ') })).toBe(id);
-    expect(await client.awbCreated(named('TWO'))).not.toBe(id);
+    const id = await client.awbCreated(named('ONE1'));
+    expect(await client.awbCreated({ ...named(' one1 ') })).toBe(id);
+    expect(await client.awbCreated(named('TWO2'))).not.toBe(id);
     const jobs = await queue().getJobs(['waiting']);
     expect(jobs.map((job) => job.id).filter((one) => one === id)).toHaveLength(1);
     const job = jobs.find((one) => one.id === id);
     expect(job).toMatchObject({
       name: 'awb-created',
-      data: { v: 1, ...named('ONE'), carrier: 'fancourier' },
+      data: { v: 1, ...named('ONE1'), carrier: 'fancourier' },
     });
     expect(job?.opts.attempts).toBe(5);
   });
 
   test.each<[string, object, string]>([
     ['no number', { awbNumber: undefined }, 'awbNumber'],
-    ['a number with a NUL', { awbNumber: 'A\u0000' }, 'awbNumber'],
-    ['a number with half a character', { awbNumber: 'A\ud800' }, 'awbNumber'],
+    ['a number with a NUL', { awbNumber: 'A1\u0000' }, 'awbNumber'],
+    ['a number with half a character', { awbNumber: 'A1\ud800' }, 'awbNumber'],
+    ['a placeholder', { awbNumber: 'undefined' }, 'awbNumber'],
+    ['an order’s number that was rounded', { marketplaceOrderId: '4.50123E+12' }, 'marketplaceOrderId'],
+    ['an LR number that is none', { lrNumber: 'N/A' }, 'lrNumber'],
     ['no order', { marketplaceOrderId: undefined }, 'orderId'],
     ['a quantity as text', { items: [{ orderItemId: 'x', quantity: '1' }] }, 'items[0].quantity'],
   ])('A1: an event with %s is refused with the field’s name', async (_, change, field) => {
     const before = await queue().getJobCounts();
-    const bad = { ...named('BAD'), ...change } as unknown as AwbCreated;
+    const bad = { ...named('BAD1'), ...change } as unknown as AwbCreated;
     await expect(client.awbCreated(bad)).rejects.toThrow(`→ at ${field}`);
     expect(await queue().getJobCounts()).toEqual(before);
+  });
+
+  test('A1: what is refused is said, why, and what to do; marks of a spreadsheet’s text are taken off', async () => {
+    const refused = (awbNumber: string) =>
+      client.awbCreated(named(awbNumber)).catch((error: Error) => error.message);
+    expect(await refused('1.23457E+12')).toContain(
+      'awbNumber "1.23457E+12" was rounded by a spreadsheet: format the column as text and export again',
+    );
+    expect(await refused('[object Object]')).toContain(
+      'awbNumber "[object Object]" is a placeholder, not a number',
+    );
+    // T18: what else stands there may be a person's
+    expect(await refused('Ana Popescu 12')).toContain('awbNumber has signs that no number has');
+    expect(await refused('Ana Popescu 12')).not.toContain('Ana');
+    expect(await client.awbCreated(named("'2071234567890"))).toBe(
+      await client.awbCreated(named('2071234567890')),
+    );
   });
 
   test('A1, R3: a plain BullMQ producer works; its malformed event fails with the field’s name and disturbs no other', async () => {
@@ -85,17 +105,19 @@ describe.each(backends())('A1: orderfleet/client, queues on %s', (backend) => {
       await plain.add('awb-created', { ...named('PLAIN1') });
       const bad = await plain.add('awb-created', { ...named('PLAIN2'), awbNumber: 17 });
       const worse = await plain.add('awb-created', 'no event at all');
+      const none = await plain.add('awb-created', { ...named('NaN') });
       await plain.add('awb-created', { ...named('PLAIN3'), unheardOf: true });
       work();
       await until(async () => {
         const all = await recorded();
-        return ['PLAIN1', 'PLAIN3', 'ONE', 'TWO'].every((awb) => all.includes(awb));
+        return ['PLAIN1', 'PLAIN3', 'ONE1', 'TWO2'].every((awb) => all.includes(awb));
       });
       const reason = async (id?: string) => (await queue().getJob(id ?? ''))?.failedReason ?? '';
-      await until(async () => (await queue().getFailedCount()) === 2);
+      await until(async () => (await queue().getFailedCount()) === 3);
       expect(await reason(bad.id)).toMatch(/^payload refused: .*at awbNumber/);
       expect(await reason(worse.id)).toMatch(/^payload refused: .*expected object/);
-      expect(await recorded()).toHaveLength(4);
+      expect(await reason(none.id)).toMatch(/^payload refused: .*awbNumber "NaN" is a placeholder/);
+      expect(await recorded()).toHaveLength(5);
     } finally {
       await plain.close();
     }
@@ -163,13 +185,16 @@ describe('A1: as an unrelated program', () => {
     return { ...child, ms: performance.now() - startedAt };
   }
 
-  test('A1: the packed client imports bullmq and zod alone', async () => {
+  test('A1: the packed client imports bullmq and zod alone, beside a file that imports nothing', async () => {
     const text = await readFile(path.join(home, 'app/node_modules/orderfleet/dist/src/client.js'), 'utf8');
     const imports = [...text.matchAll(/^import .*'([^']+)';$|\bimport\(|\brequire\(/gm)].map(
       ([, name]) => name,
     );
     // what comes with Node is nobody's dependency
-    expect(imports.filter((name) => !name?.startsWith('node:')).sort()).toEqual(['bullmq', 'zod']);
+    const others = imports.filter((name) => !name?.startsWith('node:'));
+    expect(others.sort()).toEqual(['./numbers.js', 'bullmq', 'zod']);
+    const numbers = path.join(home, 'app/node_modules/orderfleet/dist/src/numbers.js');
+    expect(await readFile(numbers, 'utf8')).not.toMatch(/^import |\bimport\(|\brequire\(/m);
   });
 
   test('A1: a small program enqueues an event and ends, on each backend', async () => {
@@ -178,7 +203,7 @@ describe('A1: as an unrelated program', () => {
       `import { createClient } from 'orderfleet/client';
        for (const where of ${JSON.stringify(stacks.map(where))}) {
          const client = createClient(where);
-         console.log(await client.awbCreated({ source: 'temu', marketplaceOrderId: 'PO-1', awbNumber: 'PACKED' }));
+         console.log(await client.awbCreated({ source: 'temu', marketplaceOrderId: 'PO-1', awbNumber: 'PACKED1' }));
          await client.close();
        }`,
     );
@@ -187,7 +212,7 @@ describe('A1: as an unrelated program', () => {
     expect(ids).toHaveLength(stacks.length);
     for (const [index, stack] of stacks.entries()) {
       const job = await stack.fleet.queues.raw('awb-created').getJob(ids[index] ?? '');
-      expect(job?.data).toMatchObject({ awbNumber: 'PACKED' });
+      expect(job?.data).toMatchObject({ awbNumber: 'PACKED1' });
     }
   });
 
@@ -197,7 +222,7 @@ describe('A1: as an unrelated program', () => {
       const client = createClient({ redisUrl: 'redis://localhost' });\n`;
     await writeFile(
       path.join(app, 'right.ts'),
-      `${head} const event: AwbCreated = { source: 'temu', marketplaceOrderId: 'PO-1', awbNumber: 'A', items: [{ orderItemId: 'x', quantity: 1 }] };
+      `${head} const event: AwbCreated = { source: 'temu', marketplaceOrderId: 'PO-1', awbNumber: 'A1', items: [{ orderItemId: 'x', quantity: 1 }] };
        export const id: string = await client.awbCreated(event); await client.close();`,
     );
     await writeFile(
@@ -232,7 +257,7 @@ describe('A1: as an unrelated program', () => {
            const client = createClient(address);
            for (const turn of [1, 2]) {
              const startedAt = performance.now();
-             const error = await client.awbCreated({ source: 'temu', marketplaceOrderId: 'PO-1', awbNumber: 'LOST' }).then(() => 'no error', (e) => e.message);
+             const error = await client.awbCreated({ source: 'temu', marketplaceOrderId: 'PO-1', awbNumber: 'LOST1' }).then(() => 'no error', (e) => e.message);
              console.log(JSON.stringify({ address, error, ms: performance.now() - startedAt }));
            }
            const closing = performance.now();

@@ -28,6 +28,7 @@ describe('the walls between the rooms', () => {
       'bullmq and zod in the client',
       { 'src/client.ts': `import 'node:crypto'; import { Queue } from 'bullmq'; import { z } from 'zod'` },
     ],
+    ['numbers beside the client', { 'src/client.ts': `import { isNone } from './numbers.ts'` }],
     ['the environment in config', { 'src/config.ts': 'export const read = (env = process.env) => env' }],
     [
       'the environment handed to config by the command line',
@@ -92,6 +93,8 @@ describe('the walls between the rooms', () => {
     ['ioredis by require', 'src/quota.ts', `require('ioredis')`, 'only src/queue/'],
     ['a client that needs more', 'src/client.ts', `import pino from 'pino'`, 'bullmq and zod alone'],
     ['a client that needs us', 'src/client.ts', `import './queue/a.ts'`, 'bullmq and zod alone'],
+    ['numbers that bring something along', 'src/numbers.ts', `import { z } from 'zod'`, 'must bring nothing'],
+    ['numbers that need us', 'src/numbers.ts', `import './errors.ts'`, 'must bring nothing'],
     ['process.env', 'src/http.ts', '\nconst a = process.env.PORT', 'src/http.ts:2 reads the environment'],
     ['process.env in brackets', 'src/http.ts', `process['env'].PORT`, 'reads the environment'],
     ['process.env the long way', 'src/http.ts', 'globalThis.process.env', 'reads the environment'],

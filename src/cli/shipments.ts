@@ -7,11 +7,13 @@ import {
   type WriteStream,
 } from 'node:fs';
 import { finished } from 'node:stream/promises';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import logUpdate from 'log-update';
 import { UserError } from '../errors.ts';
 import {
   COLUMNS,
+  DATE_ORDERS,
+  type DateOrder,
   type Imported,
   importParcels,
   type RefusedLine,
@@ -28,6 +30,7 @@ const LINE_EVERY_MS = 5_000;
 interface ImportOptions extends JsonOption {
   refused?: string;
   zone: string;
+  dates?: DateOrder;
 }
 
 const zone = (text: string) => {
@@ -38,6 +41,7 @@ const zone = (text: string) => {
 /** A file or standard input, with what has been read of it. */
 function open(file: string) {
   const read = { bytes: 0, size: 0 };
+  let again: (() => AsyncIterable<Buffer>) | undefined;
   if (file !== '-') {
     const stat = statSync(file, { throwIfNoEntry: false });
     if (!stat) throw new UserError(`There is no file ${file}`);
@@ -48,10 +52,12 @@ function open(file: string) {
       throw new UserError(`${file} cannot be read: ${(error as NodeJS.ErrnoException).code}`);
     }
     read.size = stat.size;
+    if (stat.isFile()) again = () => createReadStream(file); // a pipe with a name gives what it has once
   } else if (process.stdin.isTTY) console.error('Reading from the terminal; Ctrl-D ends it.');
   const stream = file === '-' ? process.stdin : createReadStream(file);
   return {
     read,
+    again,
     bytes: (async function* () {
       for await (const chunk of stream as AsyncIterable<Buffer>) {
         read.bytes += chunk.length;
@@ -150,7 +156,7 @@ function report(result: Imported, refused: readonly RefusedLine[], path: string 
 
 async function run(file: string, options: ImportOptions): Promise<void> {
   await withFleet(async (fleet) => {
-    const { bytes, read } = open(file);
+    const { bytes, read, again } = open(file);
     if (options.refused) notTheSame(file, options.refused);
     const sink = options.refused ? await openRefused(options.refused) : undefined;
     const refused: RefusedLine[] = [];
@@ -160,6 +166,8 @@ async function run(file: string, options: ImportOptions): Promise<void> {
       result = await importParcels(fleet, bytes, {
         name: file,
         zone: options.zone,
+        dates: options.dates,
+        again,
         async onRefused(line) {
           if (options.json || refused.length < SHOWN) refused.push(line);
           await sink?.write(line);
@@ -190,6 +198,12 @@ const importFile = () =>
       zone,
       USUAL_ZONE,
     )
+    .addOption(
+      new Option(
+        '--dates <order>',
+        'order of dates like 03/04/2026; the default is as the lines of the file tell',
+      ).choices(DATE_ORDERS),
+    )
     .option('--json', 'print one JSON document')
     .addHelpText(
       'after',
@@ -198,10 +212,20 @@ Columns, in any order, under these names or their like (AWB Number, awbNumber, a
   source                source of the order: shopify, woocommerce, Outbound, other, Retailer, temu, or another
   marketplace_order_id  the order’s number there
   booking_courier       as booked: "Delhivery Surface"; its text decides which tracker follows the parcel
-  booked_at             ISO 8601: 2026-03-31T18:05:00+05:30; without a zone it is a time of --zone
+  booked_at             2026-03-31T18:05:00+05:30, 2026/03/31 18:05, 31-Mar-2026 6:05 PM, Excel’s 46112.7535, or Unix time;
+                        without a zone it is a time of --zone
   awb_number, lr_number one of them, or both
   carrier, status, order_status   if known: the carrier as Temu is told it, one of our statuses, a code of order_statuses
-The first line of a CSV file names them; commas, semicolons, tabs and bars are understood. The file is UTF-8.
+The first line of a CSV file names them; commas, semicolons, tabs, bars and Excel’s line sep=; are understood, with any
+line end. The file is UTF-8.
+
+Dates like 31/03/2026 or 03-31-26 are read in the order that all lines of the file allow and one at least proves. Where
+lines contradict each other, or none proves it, nothing is imported until --dates says dmy, mdy or ymd. Standard input is
+read once only: there such a line is refused without --dates.
+
+Numbers: a placeholder (NA, null, -, 0 …) beside a real number is taken as empty. What a spreadsheet rounded or turned into
+a decimal (1.23457E+12, 1234567890123.0) is refused: format its column as text and export again. '0123 and ="0123" are
+0123.
 
 Orders that are missing are made, except Temu’s: those come in by sync, and an AWB of a Temu order that is still to be
 shipped is told to Temu. What is known already stays as it is: the same file twice changes nothing.

@@ -2,6 +2,7 @@ import type { TransactionSql } from 'postgres';
 import { despiteOutage } from '../db/despite-outage.ts';
 import { type Failure, messageOf, ok } from '../errors.ts';
 import { isInfrastructureFault } from '../infrastructure.ts';
+import { isParcelNumber } from '../numbers.ts';
 import { backoffMs, minutes, seconds } from '../queue/define.ts';
 import { type JobContext, type Outcome, Wait } from '../queue/handle.ts';
 import { applyAnswer, lockParcels } from './apply.ts';
@@ -26,8 +27,6 @@ const ALONE_IN_VAIN = 20;
 const HALVED_IN_VAIN = 1_000;
 /** A worker that lacks a tracker's credentials leaves its batches to others for so long. */
 const NOT_OURS_MS = seconds(30);
-/** What couriers give as numbers; a comma would make two of one (R3). */
-const NUMBER = /^[\w./-]{1,60}$/;
 
 export interface BatchTimes {
   leaseMs: number;
@@ -87,7 +86,7 @@ async function track(
   signal: AbortSignal,
 ): Promise<Outcome> {
   const numbers = await numbersOf(deps, tracker, claim);
-  const sound = [...new Set(numbers.filter((number) => NUMBER.test(number)))];
+  const sound = [...new Set(numbers.filter(isParcelNumber))];
   if (claim.attempts > POISON_ATTEMPTS)
     return await fail(deps, claim, `given up: ${POISON_ATTEMPTS} tries ended without an outcome`, 0);
   const asked: Asked =
@@ -119,7 +118,7 @@ async function settle(
   const now = clock();
   return await db.$client.begin(async (sql) => {
     const all = await lockParcels(sql, tracker, claim.shipmentIds);
-    const sound = all.filter(({ number }) => NUMBER.test(number));
+    const sound = all.filter(({ number }) => isParcelNumber(number));
     const { counts, words, reopened } = await applyAnswer(sql, tracker, sound, items, now);
     for (const change of reopened)
       log.warn({ tracker: tracker.name, ...change }, 'a parcel goes on after its end'); // C7

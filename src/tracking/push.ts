@@ -1,5 +1,6 @@
 import type { TransactionSql } from 'postgres';
 import type { Config } from '../config.ts';
+import { cleanNumber, isParcelNumber } from '../numbers.ts';
 import { applyAnswer, lockParcels } from './apply.ts';
 import { type Tracker, trackingSettings } from './catalogue.ts';
 import type { Push, Pushed, Scan } from './courier.ts';
@@ -77,11 +78,13 @@ export async function applyPush(
   const numbers = pushed.flatMap(([, scans]) => scans.map(([number]) => number));
   if (numbers.length === 0) return null;
   const heard: Heard = new Map(pushed.map(([tracker, scans]) => [tracker, newestByNumber(scans)]));
+  // what stands for none (NA, 0) is unknown, whatever parcels of that name were stored once: it is no one of them
+  const sound = numbers.filter(isParcelNumber);
   for (let tries = 1; ; tries++) {
     try {
       return await base.db.$client.begin(async (sql) => {
         await sql`select set_config('statement_timeout', ${String(statementMs)}, true)`;
-        return await write(base, sql, heard, await lockNamed(sql, numbers), now);
+        return await write(base, sql, heard, await lockNamed(sql, sound), now);
       });
     } catch (error) {
       const code = error instanceof Error && 'code' in error ? String(error.code) : '';
@@ -91,7 +94,7 @@ export async function applyPush(
 }
 
 /** C4: numbers are the same in any case. */
-const keyOf = (number: string | null) => (number ?? '').trim().toUpperCase();
+const keyOf = (number: string | null) => cleanNumber(number ?? '').toUpperCase();
 const timeOf = ({ at }: Scan) => at?.getTime() ?? Number.NEGATIVE_INFINITY;
 
 function newestByNumber(scans: readonly Pushed[]): Map<string, Scan> {
@@ -131,7 +134,7 @@ async function write(
     for (const parcel of named.filter((one) => courierOf(one, couriers) === tracker.courier)) {
       // of a consignment the AWB of its master box may be told instead of its LR number
       const names = tracker.courier.selection.number === 'lr' ? [parcel.lr, parcel.awb] : [parcel.awb];
-      const name = names.map(keyOf).find((key) => scans.has(key));
+      const name = names.map(keyOf).find((key) => scans.has(key) && isParcelNumber(key));
       if (name === undefined) continue;
       meant.set(parcel.id, scans.get(name) as Scan);
       unknown.delete(name);

@@ -246,6 +246,10 @@ test('O6: mistakes are answered with exit code 2 and what to do', async () => {
     [['awb', 'retry', 'PO-0'], 'No order PO-0'],
     [['awb', 'push', 'PO-0', 'CLI8'], 'No order PO-0'],
     [['awb', 'push', orders[80]?.parentOrderSn ?? '', ' '], 'awbNumber'],
+    [
+      ['awb', 'push', orders[80]?.parentOrderSn ?? '', '1.23457E+12'],
+      'This AWB is refused: ✖ awbNumber "1.23457E+12" was rounded by a spreadsheet: format the column as text',
+    ],
     [['carriers', 'list'], '--store'],
   ];
   await Promise.all(

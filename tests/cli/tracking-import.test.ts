@@ -79,12 +79,23 @@ test('O6: a file that is none ends with 2 and a line that says what to do', asyn
     output: expect.stringMatching(/own\.csv is the file that is imported: --refused wants another one\n$/),
   });
   expect(await readFile(own, 'utf8')).toContain('shopify,1'); // and it still holds its lines
-  const [workbook, missing, directory, zone] = await Promise.all([
+  const dates = path.join(folder, 'dates.csv');
+  await writeFile(dates, `${HEADER}\nshopify,1,Delhivery,03/02/2026,D1,\n`);
+  const [workbook, missing, directory, zone, unclear, wrongOrder, said] = await Promise.all([
     run(binary),
     run(path.join(folder, 'none.csv')),
     run(folder),
     run(binary, '--zone', 'Bucharest'),
+    run(dates),
+    run(dates, '--dates', 'day'),
+    run(dates, '--dates', 'dmy', '--json'),
   ]);
+  expect(unclear).toMatchObject({
+    code: 2,
+    output: expect.stringMatching(/ as in line 2 \(03\/02\/2026\), .*: say --dates dmy or --dates mdy\.\n$/),
+  });
+  expect(wrongOrder).toMatchObject({ code: 2, output: expect.stringContaining('dmy, mdy, ymd') });
+  expect(JSON.parse(said.stdout)).toMatchObject({ imported: 1, refused: 0 });
   expect(workbook).toMatchObject({
     code: 2,
     output: 'The file is a zip file or an Excel workbook: save the sheet as "CSV UTF-8".\n',

@@ -176,14 +176,14 @@ async function sendAwbs(): Promise<void> {
     ...{ receiver: BUYER, note: `for ${BUYER.name}`, items: undefined },
   });
   const raw = stack.fleet.queues.raw('awb-created');
-  await raw.add('awb-created', { v: 1, ...event(4, 'AWBPARKED') });
-  await raw.add('awb-created', { v: 1, ...event(6, 'AWBFINE') });
+  await raw.add('awb-created', { v: 1, ...event(4, 'AWBPARKED4') });
+  await raw.add('awb-created', { v: 1, ...event(6, 'AWBFINE6') });
   await raw.add('awb-created', { v: 1, awbNumber: { of: BUYER.name }, receiver: BUYER }); // refused
-  await raw.add('awb-created', { v: 1, ...event(7, 'AWBLOST'), marketplaceOrderId: 'PO-nobody-knows' });
+  await raw.add('awb-created', { v: 1, ...event(7, 'AWBLOST7'), marketplaceOrderId: 'PO-nobody-knows' });
   const posted = await app.request('/events/awb-created', {
     method: 'POST',
     headers: { authorization: `Bearer ${USERS.EVENTS_TOKEN}`, 'content-type': 'application/json' },
-    body: JSON.stringify(event(5, 'AWBLATER')),
+    body: JSON.stringify(event(5, 'AWBLATER5')),
   });
   expect(posted.status).toBe(202);
   await until(async () => {
@@ -333,7 +333,7 @@ async function everyPage(): Promise<string> {
   ];
   const others = await sql()<{ sn: string }[]>`select marketplace_order_id as sn from orders`;
   const stories = [
-    ...new Set([...numbers, ...others.map(({ sn }) => sn), 'PO-odd-1', 'AWBPARKED', 'PO-nobody-knows']),
+    ...new Set([...numbers, ...others.map(({ sn }) => sn), 'PO-odd-1', 'AWBPARKED4', 'PO-nobody-knows']),
   ];
   for (const path of [...PAGES, ...stories.map((sn) => `/orders/${encodeURIComponent(sn)}`)])
     seen.set(`page ${path}`, await look(path, guest));

@@ -210,6 +210,21 @@ describe('C8: the reference', () => {
   });
 });
 
+test('A1: a placeholder or a rounded number that was stored once stays, and nobody is asked for it', async () => {
+  const one = await parcel('velocity');
+  const numbers = ['NA', '0000000000000', '1.23457E+12', '1234567890123.0'];
+  await sql()`
+    with o as (insert into orders (source, marketplace_order_id) values ('shopify', 'NONE') returning id)
+    insert into shipments (order_id, booking_courier, booked_at, awb_number)
+    select id, 'velocity', now(), unnest(${numbers}::text[]) from o`;
+  const { run } = await told(one, { event: 'outForDelivery' });
+  expect(run).toMatchObject({ planned: 5, updated: 1, failed: 4, requests: 1 });
+  expect(run.errors).toEqual({ 'its number is none, or has signs that no number has': 4 });
+  const kept =
+    await sql()`delete from shipments where awb_number = any(${numbers}::text[]) returning last_tracked_at`;
+  expect(kept).toHaveLength(4);
+});
+
 test('two parcels with one number: both hear what is said of it', async () => {
   const one = await parcel('velocity');
   await sql()`

@@ -1,6 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { closeDb, createDb, type Db } from '../../src/db/client.ts';
-import { type Imported, importParcels, type RefusedLine } from '../../src/tracking/import/index.ts';
+import {
+  type DateOrder,
+  type Imported,
+  importParcels,
+  type RefusedLine,
+} from '../../src/tracking/import/index.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 const NOW = Date.UTC(2026, 3, 10);
@@ -48,12 +53,19 @@ async function* pieces(text: string | Buffer): AsyncGenerator<Buffer> {
 
 async function importText(
   text: string | Buffer,
-  { name = 'parcels.csv', zone }: { name?: string; zone?: string } = {},
+  {
+    name = 'parcels.csv',
+    zone,
+    dates,
+    once = false,
+  }: { name?: string; zone?: string; dates?: DateOrder; once?: boolean } = {},
 ): Promise<Imported & { why: string[] }> {
   const refused: RefusedLine[] = [];
   const result = await importParcels({ db, clock: () => NOW }, pieces(text), {
     name,
     ...(zone ? { zone } : {}),
+    dates,
+    again: once ? undefined : () => pieces(text),
     onRefused: (line) => void refused.push(line),
   });
   return { ...result, why: refused.map(({ line, reason }) => `${line}: ${reason}`) };
@@ -104,6 +116,32 @@ test.each([
   expect((await parcels())[0]?.booked.toISOString()).toBe(meant);
 });
 
+test('O6: dates that cannot be told: nothing is imported, not even the lines before', async () => {
+  const file = (...dates: string[]) =>
+    [HEADER, ...dates.map((date, n) => `shopify,S${n},Delhivery,${date},A${n},`)].join('\n');
+  const booked = async () => (await parcels()).map(({ booked }) => booked.toISOString().slice(0, 10));
+  await expect(importText(file('2026-02-01', '03/02/2026'))).rejects.toThrow(
+    'say --dates dmy or --dates mdy',
+  );
+  const both = file('03/02/2026', '22/02/2026', '02/23/2026');
+  await expect(importText(both)).rejects.toThrow('contradict each other');
+  expect(await booked()).toEqual([]);
+  expect(await importText(both, { dates: 'dmy', zone: 'Z' })).toMatchObject({
+    imported: 2,
+    why: ['4: booked_at "02/23/2026" is no date by --dates dmy'],
+  });
+  expect(await booked()).toEqual(['2026-02-03', '2026-02-22']);
+
+  await db.$client`truncate orders cascade`;
+  const proved = file('03/02/2026', '22/02/2026', '2026-02-05', '05/05/2025');
+  // what is read once alone is not looked through beforehand
+  expect(await importText(proved, { once: true })).toMatchObject({
+    imported: 2,
+    why: [expect.stringMatching(/^2: .*standard input .*--dates dmy/), expect.stringMatching(/^3: /)],
+  });
+  expect(await importText(proved, { zone: 'Z' })).toMatchObject({ imported: 2, known: 2, refused: 0 });
+});
+
 test('times: --zone says whose those without one are', async () => {
   await importText(
     `${HEADER}\nshopify,1,Delhivery,2026-04-01 10:00,A1,\nshopify,2,Delhivery,2026-04-01,A2,`,
@@ -138,6 +176,97 @@ test.each([
   expect(await parcels()).toMatchObject([
     { source: 'shopify', order: '1', courier: 'Delhivery', awb: 'A1', lr: null },
   ]);
+});
+
+describe('A1: numbers in an import', () => {
+  const columns = { order: '1', awb: 'A1', lr: '' };
+  const importOne = (change: Partial<typeof columns>) => {
+    const { order, awb, lr } = { ...columns, ...change };
+    return importText(`${HEADER}\nshopify,${order},Delhivery,2026-04-01,${awb},${lr}`);
+  };
+
+  test('C2: a placeholder beside an AWB is empty: the parcel is asked for by its AWB', async () => {
+    const none = [
+      'NA',
+      'n/a',
+      '-',
+      'nan',
+      '0',
+      '00000',
+      'None',
+      'null',
+      'undefined',
+      'TBD',
+      '.',
+      '#N/A',
+      '0.0',
+    ];
+    const lines = none.map((lr, at) => `shopify,S${at},Delhivery,2026-04-01,A${at},${lr}`);
+    expect(await importText([HEADER, ...lines].join('\n'))).toMatchObject({
+      imported: none.length,
+      followed: { 'delhivery-b2c': none.length },
+    });
+    expect(new Set((await parcels()).map(({ lr }) => lr))).toEqual(new Set([null]));
+  });
+
+  test('a placeholder that is all there is', async () => {
+    expect((await importOne({ awb: 'NA', lr: '-' })).why).toEqual([
+      '2: it has neither an awb_number nor a lr_number (awb_number "NA" is a placeholder, lr_number "-" is a placeholder)',
+    ]);
+    expect((await importOne({ order: 'nan' })).why).toEqual([
+      '2: marketplace_order_id "nan" is a placeholder: give the real one',
+    ]);
+  });
+
+  test('what a spreadsheet made of a number is refused, of orders too: two that round alike must not become one', async () => {
+    const rounded = [
+      '4.50123E+12',
+      '5,01E+12',
+      '2.19E+26',
+      '123457E7',
+      '12.3457E11',
+      '4501234567890.0',
+      '.5',
+      '1.234.567',
+    ];
+    const lines = rounded.flatMap((text) => [
+      `shopify,"${text}",Delhivery,2026-04-01,A1,`,
+      `shopify,1,Delhivery,2026-04-01,"${text}",`,
+    ]);
+    const { imported, orders, why } = await importText([HEADER, ...lines].join('\n'));
+    expect([imported, orders]).toEqual([0, 0]);
+    expect(why).toEqual(
+      rounded.flatMap((text) => [
+        expect.stringContaining(`: marketplace_order_id "${text}" was `),
+        expect.stringContaining(`: awb_number "${text}" was `),
+      ]),
+    );
+  });
+
+  test('marks of a text are taken off all of them', async () => {
+    await importOne({ order: "'4501234567890", awb: '="0123456789"', lr: "'77" });
+    expect(await parcels()).toMatchObject([{ order: '4501234567890', awb: '0123456789', lr: '77' }]);
+  });
+
+  test('NDJSON: a number is read as it is written', async () => {
+    const line = (change: string) =>
+      `{"source":"other","order_number":"1","courier":"Velocity","booked_at":"2026-04-01","awb":"A1",${change}}`;
+    const wrong = ['"lr":1.23457e+12', '"lr":1.5', '"order_number":1.23457E12'];
+    const { why } = await importText(wrong.map(line).join('\r'));
+    expect(why).toEqual([
+      expect.stringMatching(/^1: lr_number "1.23457e\+12" was rounded/),
+      expect.stringMatching(/^2: lr_number "1.5" was turned into a decimal/),
+      expect.stringMatching(/^3: marketplace_order_id "1.23457E12" was rounded/),
+    ]);
+    const right = ['"lr":0', '"order_number":2,"lr":1234567890123.0', '"order_number":3,"lr":null'];
+    expect(await importText(right.map(line).join('\r\n'))).toMatchObject({ imported: 3, lines: 3 });
+    expect((await parcels()).map(({ lr }) => lr)).toEqual([null, '1234567890123', null]);
+  });
+
+  test('words for nothing in the other columns are nothing', async () => {
+    await importText(`${HEADER},carrier,status,order_status\n${LINE.join(',')},nan,NULL,n/a`);
+    expect(await parcels()).toMatchObject([{ carrier: null, status: 'pending', code: 4 }]);
+  });
 });
 
 test('O6: NDJSON by its content and by its name; columns that are not ours are named', async () => {
@@ -181,22 +310,35 @@ describe('R3: a wrong line is refused by itself, with its number and the reason'
     [wrong({ 2: 'x'.repeat(201) }), 'booking_courier is longer than 200 characters'],
     [wrong({ 2: '"a\nb"' }), 'booking_courier holds a line break or another control character'],
     [wrong({ 3: '' }), 'booked_at is missing'],
-    [wrong({ 3: '01/04/2026' }), 'booked_at "01/04/2026" is no time like 2026-03-31T18:05:00+05:30'],
+    [wrong({ 3: '31/04/2026' }), 'booked_at "31/04/2026" is no time like 2026-03-31T18:05:00+05:30'],
     [wrong({ 3: '2026-02-30' }), 'booked_at "2026-02-30" is no time like 2026-03-31T18:05:00+05:30'],
     [wrong({ 3: '2026-04-12T00:00:00Z' }), 'booked_at 2026-04-12T00:00:00Z lies in the future'],
     [wrong({ 4: '' }), 'it has neither an awb_number nor a lr_number'],
     [wrong({ 4: 'A,1' }), 'it has 7 fields, the first line has 6'],
-    [wrong({ 4: 'A 1' }), 'awb_number "A 1" has signs that no number has'],
+    [
+      wrong({ 4: 'A 1' }),
+      'awb_number "A 1" has signs that no number has: letters, digits and . / _ - are read',
+    ],
     [
       wrong({ 4: '1.23457E+13' }),
-      'awb_number 1.23457E+13 was rounded by a spreadsheet: make its column text, and export again',
+      'awb_number "1.23457E+13" was rounded by a spreadsheet: format the column as text and export again',
     ],
     ['shopify,1', 'it has 2 fields, the first line has 6'],
     [
       wrong({ 0: 'temu' }),
       'order 1 of temu is not known: Temu’s orders come in by themselves (orderfleet sync), with all that belongs to them',
     ],
-    [wrong({ 4: 'A"1"' }), 'a quote stands where none may stand'],
+    [
+      wrong({ 4: 'A"1"' }),
+      'awb_number "A"1"" has signs that no number has: letters, digits and . / _ - are read',
+    ],
+    [wrong({ 2: '"Delhi"very' }), 'a quote stands where none may stand'],
+    [wrong({ 2: 'nan' }), 'booking_courier "nan" is a placeholder: give the real one'],
+    [wrong({ 3: '0000-00-00' }), 'booked_at "0000-00-00" is a placeholder: give the real one'],
+    ['Total,,,,25,', 'it is a row of totals, not a parcel'],
+    [',Grand total: 25,,,,', 'it is a row of totals, not a parcel'],
+    ['Total,25', 'it has 2 fields, the first line has 6'],
+    ['Exported by hand', 'it has 1 field, the first line has 6'],
   ])('%j', async (line, reason) => {
     const result = await importText(
       `${HEADER}\n${LINE.join(',')}\n${line}\nother,2,Delhivery,2026-04-01,A2,\n`,
@@ -334,7 +476,7 @@ test('C2: a parcel booked after the end of another one is followed, history is n
 });
 
 test('O6: two imports of one file at once bring each parcel in once', async () => {
-  const lines = Array.from({ length: 1_500 }, (_, n) => `Retailer,${n},Delhivery,2026-04-01,,LR${n}`);
+  const lines = Array.from({ length: 1_500 }, (_, n) => `Retailer,R${n},Delhivery,2026-04-01,,LR${n}`);
   const file = [HEADER, ...lines].join('\n');
   const [one, other] = await Promise.all([importText(file), importText(file)]);
   expect(one.imported + other.imported).toBe(1_500);

@@ -80,8 +80,18 @@ describe.each(oneBackend())('A1: POST /events/awb-created, queues on %s', (backe
     ['a number of another type', { ...event, awbNumber: 17 }, 'awbNumber'],
     ['a number with a NUL in it', { ...event, awbNumber: 'A\u0000B' }, 'awbNumber'],
     ['a number with half a character', { ...event, awbNumber: 'A\ud800' }, 'awbNumber'],
-    ['no order', { awbNumber: 'A' }, 'orderId'],
-    ['half of an order', { awbNumber: 'A', source: 'temu' }, 'orderId'],
+    ['a placeholder', { ...event, awbNumber: 'N/A' }, 'awbNumber'],
+    ['an object turned to text', { ...event, awbNumber: '[object Object]' }, 'awbNumber'],
+    ['a number that was rounded', { ...event, awbNumber: '1.23457E+12' }, 'awbNumber'],
+    ['a number that became a float', { ...event, awbNumber: '1234567890123.0' }, 'awbNumber'],
+    [
+      'an order’s number that was rounded',
+      { ...event, marketplaceOrderId: '5,01E+12' },
+      'marketplaceOrderId',
+    ],
+    ['an LR number that is none', { ...event, lrNumber: 'null' }, 'lrNumber'],
+    ['no order', { awbNumber: 'A1' }, 'orderId'],
+    ['half of an order', { awbNumber: 'A1', source: 'temu' }, 'orderId'],
     ['an order id that is none', { ...event, orderId: '17' }, 'orderId'],
     ['a date without a zone', { ...event, bookedAt: '2026-11-22T10:00:00' }, 'bookedAt'],
     ['a date that is none', { ...event, bookedAt: '2026-02-31T10:00:00Z' }, 'bookedAt'],
@@ -112,11 +122,11 @@ describe.each(oneBackend())('A1: POST /events/awb-created, queues on %s', (backe
   });
 
   test('R4: deep JSON where nobody looks harms nobody, and is not kept', async () => {
-    const body = JSON.stringify({ ...event, awbNumber: 'AWB-DEEP', note: 0 }).replace('0}', `${DEEP}}`);
+    const body = JSON.stringify({ ...event, awbNumber: 'AWB-DEEP1', note: 0 }).replace('0}', `${DEEP}}`);
     const { status, body: answer } = await post(url, body);
     expect(status).toBe(202);
     const job = await stack.fleet.queues.raw('awb-created').getJob(answer.id);
-    expect(job?.data).toEqual({ v: 1, carrier: 'fancourier', ...event, awbNumber: 'AWB-DEEP' });
+    expect(job?.data).toEqual({ v: 1, carrier: 'fancourier', ...event, awbNumber: 'AWB-DEEP1' });
   });
 
   test('R4: 413 for more than 256 KB, also when the length is not told', async () => {

@@ -179,6 +179,19 @@ describe('C14: a push is applied as an answer is', () => {
       expect(await shipment(number)).toMatchObject({ status: 'pending', last_tracked_at: null });
   });
 
+  test('A1: a placeholder is nobody’s number, also where one was stored once', async () => {
+    const { number } = await parcel('delhivery-b2b');
+    await sql()`update shipments set lr_number = 'NA', awb_number = ${`${number}1`} where lr_number = ${number}`;
+    const none = { Shipment: { AWB: 'NA', Status: { Status: 'Delivered', StatusType: 'DL' } } };
+    expect(await send('delhivery', none)).toMatchObject(counts({ unknown: 1 }));
+    const both = [
+      none,
+      { Shipment: { AWB: `${number}1`, Status: { Status: 'Dispatched', StatusType: 'UD' } } },
+    ];
+    expect(await send('delhivery', both)).toMatchObject(counts({ scans: 2, updated: 1, unknown: 1 }));
+    expect(await shipment(`${number}1`)).toMatchObject({ status: 'out_for_delivery' });
+  });
+
   test('a list: each parcel by itself; of several scans of one the newest counts; one line in the log', async () => {
     const [one, two] = [await parcel('delhivery-b2c'), await parcel('delhivery-b2b')];
     const at = clock.now() - 5 * HOUR;

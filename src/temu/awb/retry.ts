@@ -98,6 +98,6 @@ export async function pushByHand(
   if (recorded.outcome === 'parked') throw new UserError(String(recorded.why));
   const ids = await deps.db.$client<{ id: string }[]>`
     select p.id from temu_pushes p join orders o on o.id = p.order_id join shipments s on s.id = p.shipment_id
-    where o.marketplace_order_id = ${order} and s.awb_number = ${awbNumber}`;
+    where o.marketplace_order_id = ${order} and s.awb_number = ${event.data.awbNumber}`;
   return ids.map(({ id }) => id);
 }

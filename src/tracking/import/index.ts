@@ -1,9 +1,12 @@
 import type { Db } from '../../db/client.ts';
-import { type Row, type Rules, rowOf, type Values } from './columns.ts';
+import type { Values } from './columns.ts';
+import { type DateOrder, findOrder } from './dates.ts';
 import { readLines } from './lines.ts';
+import { type Row, type Rules, rowOf } from './row.ts';
 import { type Written, writeRows } from './write.ts';
 
 export { COLUMNS } from './columns.ts';
+export { DATE_ORDERS, type DateOrder } from './dates.ts';
 
 /** Rows of one transaction. */
 const AT_ONCE = 1_000;
@@ -31,6 +34,10 @@ export interface ImportOptions {
   name: string;
   /** The zone of times that name none, `+05:30`; default: India's. */
   zone?: string;
+  /** The order of day, month and year; default: as the file's own lines tell, where it can be read `again`. */
+  dates?: DateOrder | undefined;
+  /** The same bytes from the beginning; undefined for what can be read once alone. */
+  again?: (() => AsyncIterable<Buffer>) | undefined;
   onRefused(line: RefusedLine): void | Promise<void>;
   onProgress?(soFar: Imported): void;
 }
@@ -38,14 +45,17 @@ export interface ImportOptions {
 /**
  * Brings parcels of another program in: CSV or NDJSON, a thousand lines at a time, in constant memory. A line that is
  * wrong is refused by itself (R3); the same file twice changes nothing.
- * @throws UserError when the file is none of both
+ * Without `dates` the file is read twice, the first time for the order of its dates alone: so nothing is written of a file
+ * whose dates cannot be told, and nothing of it has to be kept.
+ * @throws UserError when the file is none of both, or its dates can be read in several ways
  */
 export async function importParcels(
   { db, clock }: { db: Db; clock: () => number },
   bytes: AsyncIterable<Buffer>,
-  { name, zone = USUAL_ZONE, onRefused, onProgress }: ImportOptions,
+  { name, zone = USUAL_ZONE, dates, again, onRefused, onProgress }: ImportOptions,
 ): Promise<Imported> {
-  const rules: Rules = { zone, now: clock(), orderStatuses: await readOrderStatuses(db) };
+  const order = dates ?? (again && (await findOrder((await readLines(again(), name)).lines)));
+  const rules: Rules = { zone, order, now: clock(), orderStatuses: await readOrderStatuses(db) };
   const { format, ignored, lines } = await readLines(bytes, name);
   const total: Imported = {
     ...{ format, lines: 0, imported: 0, known: 0, refused: 0, orders: 0, followed: {}, ignored: [] },

@@ -1,6 +1,6 @@
 import type { TransactionSql } from 'postgres';
 import type { Db } from '../../db/client.ts';
-import type { Row } from './columns.ts';
+import type { Row } from './row.ts';
 
 export interface Written {
   imported: number;
