@@ -4,7 +4,7 @@ import type { Secrets } from '../db/secrets.ts';
 import type { Http } from '../http.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
-import { type QueueDefinition, seconds } from '../queue/define.ts';
+import { minutes, type QueueDefinition, seconds } from '../queue/define.ts';
 import type { Queues } from '../queue/queues.ts';
 
 /** What the sweep needs: enough to find due notices and make jobs of them. */
@@ -41,6 +41,9 @@ export const ALERT_TIMINGS: AlertTimings = {
   callMs: seconds(10),
   budgetMs: seconds(45),
 };
+
+/** C12: Slack and webhooks' receivers are left alone for so long at most, whatever they ask for. */
+export const MOST_WAIT_MS = minutes(60);
 
 /** How often and for how long the delivery of a notice is tried before it is `failed`. */
 export interface RetryPolicy {

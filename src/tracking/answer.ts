@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { type FailureKind, fail, ok, type Result } from '../errors.ts';
 import type { HttpResponse } from '../http.ts';
+import { longestIn } from '../retry-after.ts';
 import type { Item } from './courier.ts';
 import type { Status } from './status.ts';
 
@@ -90,7 +91,7 @@ const weight = (item: Item) =>
 /** What a courier's sentence means; `notFound` for one parcel, for several the batch is at fault (C9). */
 export type Complaints = readonly (readonly [pattern: RegExp, means: FailureKind | 'notFound'])[];
 
-const COMMON: Complaints = [[/throttl|too many requests|rate limit/i, 'throttled']];
+const COMMON: Complaints = [[/throttl|too many (requests|attempts)|rate limit/i, 'throttled']];
 /** A `status_code` in the body, as PHP's APIs have it beside a friendlier HTTP status. */
 const BY_CODE: Record<number, FailureKind> = { 401: 'credentials', 403: 'throttled', 429: 'throttled' };
 /** Of these the request was understood and refused: with fewer numbers it may pass. */
@@ -113,7 +114,7 @@ export function refusal(
     return asked.length === 1 && first !== undefined
       ? ok(new Map([[first, { is: 'notFound', why: quote(said) }]]))
       : fail('rejected', shown);
-  const wait = means === 'throttled' ? waitOf(said) : undefined;
+  const wait = means === 'throttled' ? longestIn(said) : undefined;
   return fail(means, shown, wait === undefined ? {} : { retryAfterMs: wait });
 }
 
@@ -161,11 +162,4 @@ export function quote(said: string): string {
     .replace(/[\s\p{Cc}\p{Cs}]+/gu, ' ')
     .trim();
   return line && `"${line.slice(0, 200)}"`;
-}
-
-/** "wait 8 seconds" in milliseconds. */
-export function waitOf(said: string): number | undefined {
-  const found = /(\d{1,6}(?:\.\d{1,6})?)\s*(s|secs?|seconds?|m|mins?|minutes?)\b/i.exec(said);
-  if (!found) return undefined;
-  return Math.ceil(Number(found[1]) * (found[2]?.toLowerCase().startsWith('m') ? 60_000 : 1_000));
 }
