@@ -3,7 +3,7 @@ import { type FailureKind, fail, ok, type Result } from '../errors.ts';
 import type { HttpResponse } from '../http.ts';
 import { longestIn } from '../retry-after.ts';
 import type { Item } from './courier.ts';
-import type { Status } from './status.ts';
+import { isNewer, type Status } from './status.ts';
 
 /** Reading couriers' answers: what is of another type than expected is absent, and spoils nothing beside it (R3, R4). */
 
@@ -64,7 +64,7 @@ const key = (number: string) => number.trim().toUpperCase();
 
 /**
  * C4: what was found, by the numbers as they were asked, whatever their case; what was not asked is ignored. Of two
- * items for one number the one with the newer event stays. Failure: `malformed` when nothing is left but the status of
+ * items for one number the one with the newer event stays, of one moment the one that is further along (C7). Failure: `malformed` when nothing is left but the status of
  * a parcel that the answer does not name.
  */
 export function byNumber(
@@ -78,15 +78,14 @@ export function byNumber(
   for (const [number, item] of found)
     for (const name of number === null ? [] : (numbers.get(key(number)) ?? [])) {
       const other = items.get(name);
-      if (!other || weight(item) > weight(other)) items.set(name, item);
+      if (!other || (item.is === 'scan' && (other.is !== 'scan' || isNewer(item, other))))
+        items.set(name, item);
     }
   const nameless = found.some(([number, item]) => number === null && item.is === 'scan');
   return items.size === 0 && nameless
     ? fail('malformed', `${courier} answered with a status and did not say of which parcel`)
     : ok(items);
 }
-const weight = (item: Item) =>
-  item.is === 'scan' ? (item.at?.getTime() ?? Number.MIN_SAFE_INTEGER) : Number.NEGATIVE_INFINITY;
 
 /** What a courier's sentence means; `notFound` for one parcel, for several the batch is at fault (C9). */
 export type Complaints = readonly (readonly [pattern: RegExp, means: FailureKind | 'notFound'])[];
