@@ -37,6 +37,11 @@ export interface Http {
 
 /** Answers larger than this are refused while they stream in or are unpacked (R4). */
 export const MAX_BODY_BYTES = 10 * 1024 * 1024;
+/**
+ * So are answers of more values (R4): read as JSON, ten megabytes of [1,1,1…] or [{},{},{}…] take hundreds. Fifty parcels
+ * with a hundred scans each are 35,000.
+ */
+const MAX_VALUES = 200_000;
 
 /** Codes of undici and Node for "no connection was made, nothing was sent". */
 const NOT_SENT = new Set([
@@ -108,6 +113,7 @@ async function read(response: Dispatcher.ResponseData, max: number): Promise<Htt
   const packed = await readBytes(response.body, max); // to its end, else the connection would never be free again
   const codings = codingsOf(packing);
   const bytes = await unpack(packed, codings, max);
+  if (hasManyValues(bytes)) throw new Unreadable(`the answer has more than ${MAX_VALUES} values`);
   if (codings.length > 0) delete headers['content-length'];
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
@@ -126,6 +132,14 @@ async function readBytes(body: Dispatcher.ResponseData['body'], max: number): Pr
     chunks.push(chunk as Buffer);
   }
   return Buffer.concat(chunks);
+}
+
+/** Counted by commas, also those in texts, which are few. */
+function hasManyValues(bytes: Buffer): boolean {
+  if (bytes.length <= 2 * MAX_VALUES) return false;
+  let commas = 0;
+  for (const byte of bytes) if (byte === 0x2c) commas++;
+  return commas > MAX_VALUES;
 }
 
 function flatten(headers: Dispatcher.ResponseData['headers']): Record<string, string> {

@@ -104,6 +104,15 @@ describe('R4: hostile answers are values', () => {
     expect(sent).toBeLessThan(4 * MAX_BODY_BYTES);
   });
 
+  it('R4: two hundred thousand values are read, more are refused before they are read as JSON', async () => {
+    const sizes = [200_001, 200_002];
+    const { url } = await serve((_, response) =>
+      response.end(JSON.stringify(Array.from({ length: sizes.shift() ?? 0 }, () => ({})))),
+    );
+    expect(await get(url)).toMatchObject({ ok: true });
+    expect(await get(url)).toEqual(failure('malformed', /more than 200000 values/));
+  });
+
   it('R4: bytes that are no UTF-8 are malformed, not replaced', async () => {
     const { url } = await serve((_, response) => response.end(Buffer.from([0x61, 0xff, 0xfe, 0x62])));
     expect(await get(url)).toEqual(failure('malformed', /not valid UTF-8/));

@@ -9,8 +9,13 @@ import { isNewer, type Status } from './status.ts';
 
 /** Enough for a waybill, a word, a time; what is longer is none of them. */
 const LONGEST_TEXT = 200;
-/** Scans of one parcel that are looked at; the longest lives have a hundred. */
-const LONGEST_LIST = 1_000;
+/** Rows of a list that are looked at (R4): a request has fifty parcels, and the longest lives have a hundred scans. */
+const MOST_ROWS = 1_000;
+
+/** What is looked at of a list; what is no list is empty. */
+export const rowsOf = (value: unknown): unknown[] => (Array.isArray(value) ? value.slice(0, MOST_ROWS) : []);
+/** The same of an object that is a list by its keys. */
+export const entriesOf = (value: Json): [string, unknown][] => Object.entries(value).slice(0, MOST_ROWS);
 
 /** A text, or a number as its digits; null for all else. What Postgres takes no text with (NUL) is dropped. */
 export const text = z
@@ -34,12 +39,10 @@ export const parts = <S extends z.ZodRawShape>(shape: S) => {
     .unknown()
     .optional()
     .transform((value) =>
-      Array.isArray(value)
-        ? value.slice(0, LONGEST_LIST).flatMap((raw) => {
-            const read = one.parse(raw);
-            return read === null ? [] : [read as z.output<z.ZodObject<S>>];
-          })
-        : [],
+      rowsOf(value).flatMap((raw) => {
+        const read = one.parse(raw);
+        return read === null ? [] : [read as z.output<z.ZodObject<S>>];
+      }),
     );
 };
 

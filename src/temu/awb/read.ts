@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Db } from '../../db/client.ts';
 import { ok, type Result } from '../../errors.ts';
+import { rows } from '../../rows.ts';
 import { type Store, wrongShape } from '../client.ts';
 import { parseExact } from '../json.ts';
 import { listItem } from '../orders/answers.ts';
@@ -81,8 +82,7 @@ const text = z
   .transform((value) => (value == null ? '' : String(value)));
 const shipmentAnswer = z
   .object({
-    shipmentInfoDTO: z
-      .array(z.object({ trackingNumber: text, packageSn: text }))
+    shipmentInfoDTO: rows(z.object({ trackingNumber: text, packageSn: text }))
       .nullish()
       .transform((list) => list ?? []),
   })

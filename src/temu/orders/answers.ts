@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Result } from '../../errors.ts';
+import { rows } from '../../rows.ts';
 import { type TemuApi, wrongShape } from '../client.ts';
 import type { StateValue } from './status.ts';
 
@@ -60,24 +61,23 @@ export const listItem = z.object({
     expectShipLatestTime: time,
     regionId: z.int32().nullish(),
   }),
-  orderList: z
-    .array(
-      z.object({
-        orderSn: id,
-        orderStatus: lineState,
-        goodsId: optionalId,
-        goodsName: text,
-        skuId: optionalId,
-        originalOrderQuantity: quantity,
-        quantity,
-        canceledQuantityBeforeShipment: quantity,
-        productList: z.array(z.object({ productSkuId: optionalId })).nullish(),
-      }),
-    )
+  orderList: rows(
+    z.object({
+      orderSn: id,
+      orderStatus: lineState,
+      goodsId: optionalId,
+      goodsName: text,
+      skuId: optionalId,
+      originalOrderQuantity: quantity,
+      quantity,
+      canceledQuantityBeforeShipment: quantity,
+      productList: rows(z.object({ productSkuId: optionalId })).nullish(),
+    }),
+  )
     .nullish()
-    .transform((rows) => rows ?? [])
+    .transform((list) => list ?? [])
     // a line is known by its orderSn: which of the two would be the right one?
-    .refine((rows) => new Set(rows.map((row) => row.orderSn)).size === rows.length, {
+    .refine((list) => new Set(list.map((row) => row.orderSn)).size === list.length, {
       error: 'the same orderSn twice',
     }),
 });
@@ -86,8 +86,7 @@ export type ListItem = z.output<typeof listItem>;
 export const listPage = z.object({
   // a total beyond this is no total: it would have us read empty pages for hours (R4)
   totalItemNum: z.number().int().nonnegative().max(1_000_000),
-  pageItems: z
-    .array(z.unknown())
+  pageItems: rows(z.unknown())
     .nullish()
     .transform((items) => items ?? []),
 });
@@ -116,10 +115,9 @@ export const amountAnswer = z.object({
     discountFromTEMU: money,
     discountFromSeller: money,
   }),
-  orderList: z
-    .array(z.object({ orderSn: id, unitBasePrice: money }))
+  orderList: rows(z.object({ orderSn: id, unitBasePrice: money }))
     .nullish()
-    .transform((rows) => rows ?? []),
+    .transform((list) => list ?? []),
 });
 export type Amounts = z.output<typeof amountAnswer>;
 

@@ -5,11 +5,11 @@ import {
   byNumber,
   type Complaints,
   hasMoved,
-  isObject,
   jsonOf,
   part,
   parts,
   refusal,
+  rowsOf,
   text,
 } from '../answer.ts';
 import { address, bearer, below, post, readLogin } from '../connecting.ts';
@@ -76,7 +76,7 @@ export default defineCourier({
     const found = trackingDataOf(body).map(([number, data]) => [number, itemOf(data, now)] as const);
     if (found.length > 0) return byNumber('Shiprocket', asked, found);
     // nothing but unknown parcels: {}, or [] from PHP
-    const empty = Array.isArray(body) || (isObject(body) && Object.keys(body).length === 0);
+    const empty = typeof body === 'object' && body !== null && Object.keys(body).length === 0;
     if (empty && response.status < 300) return ok(new Map());
     return refusal('Shiprocket', response, asked, COMPLAINTS);
   },
@@ -184,7 +184,7 @@ const push = part({
   scans: parts({ date: text }),
 });
 
-const listOf = (body: unknown): unknown[] => (Array.isArray(body) ? body : [body]);
+const listOf = (body: unknown): unknown[] => (Array.isArray(body) ? rowsOf(body) : [body]);
 
 /**
  * C14: what Shiprocket sends on its own, one parcel a call. `current_status` is the *order's*, and may lag behind the
