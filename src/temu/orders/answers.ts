@@ -52,6 +52,9 @@ const parentState = z.unknown().optional().transform(stateOf);
 const lineState = z.union([z.number().int(), z.string().regex(STATE_TEXT).transform(Number)]).nullish();
 const quantity = z.number().int().nonnegative().max(MOST_UNITS).nullish();
 
+/** T20: words of Temu's; what is no list of words warns of nothing, and is no reason to lose the order. */
+const warnings = rows(z.string()).catch([]);
+
 export const listItem = z.object({
   parentOrderMap: z.object({
     parentOrderSn: z.string().min(1).max(LONGEST_ID),
@@ -60,6 +63,7 @@ export const listItem = z.object({
     parentOrderTime: time,
     expectShipLatestTime: time,
     regionId: z.int32().nullish(),
+    fulfillmentWarning: warnings,
   }),
   orderList: rows(
     z.object({
@@ -71,6 +75,7 @@ export const listItem = z.object({
       originalOrderQuantity: quantity,
       quantity,
       canceledQuantityBeforeShipment: quantity,
+      fulfillmentWarning: warnings,
       productList: rows(z.object({ productSkuId: optionalId })).nullish(),
     }),
   )
