@@ -1,6 +1,7 @@
 import { Agent, type Dispatcher } from 'undici';
 import { fail, messageOf, ok, type Result } from './errors.ts';
 import type { Traces } from './traces.ts';
+import { codingsOf, READABLE, TooLarge, Unreadable, unpack } from './unpack.ts';
 
 export interface HttpRequest {
   url: string;
@@ -16,16 +17,17 @@ export interface HttpRequest {
 
 export interface HttpResponse {
   status: number;
-  /** Lower-case names; a repeated header is joined by ", ". */
+  /** Lower-case names; a repeated header is joined by ", ". Those of the packing are gone with it. */
   headers: Record<string, string>;
   text: string;
 }
 
 export interface Http {
   /**
-   * One request, no redirect followed, the body read as UTF-8 text up to the cap. Any status is a value.
-   * Failures: `transient` when the request surely did not reach the server (refused, unknown host) or the call
-   * has no effect to fear; the message says which of time-out, cut, too large, not UTF-8 it was. A request whose
+   * One request, no redirect followed, the body unpacked (gzip, deflate, br) and read as UTF-8 text up to the cap.
+   * Any status is a value.
+   * Failures: `transient` when the request surely did not reach the server (refused, unknown host); `malformed` when
+   * the answer came and cannot be read, with why (too large, packed in another way, not UTF-8). A request whose
    * answer was lost is `unknownOutcome`, so that callers with effects can ask before they send again (A6).
    * @throws the signal's reason when the caller aborted.
    */
@@ -33,8 +35,13 @@ export interface Http {
   close(): Promise<void>;
 }
 
-/** Answers larger than this are refused while they stream in (R4). */
+/** Answers larger than this are refused while they stream in or are unpacked (R4). */
 export const MAX_BODY_BYTES = 10 * 1024 * 1024;
+/**
+ * So are answers of more values (R4): read as JSON, ten megabytes of [1,1,1…] or [{},{},{}…] take hundreds. Fifty parcels
+ * with a hundred scans each are 35,000.
+ */
+const MAX_VALUES = 200_000;
 
 /** Codes of undici and Node for "no connection was made, nothing was sent". */
 const NOT_SENT = new Set([
@@ -74,20 +81,15 @@ export function createHttp(options: { maxBodyBytes?: number; traces?: Traces | u
         origin: target.origin,
         path: target.pathname + target.search,
         method: call.method,
-        headers: call.headers ?? {},
+        // without it a server may pack the answer in any way it likes (RFC 9110, section 12.5.3)
+        headers: { ...call.headers, 'accept-encoding': READABLE },
         body: call.body ?? null,
         signal,
       });
-      const text = await readText(response.body, maxBodyBytes);
-      if (text === 'tooLarge')
-        return fail(
-          'malformed',
-          `${where}: the answer is larger than ${Math.round(maxBodyBytes / 1048576)} MB`,
-        );
-      if (text === 'notUtf8') return fail('malformed', `${where}: the answer is not valid UTF-8`);
-      return ok({ status: response.statusCode, headers: flatten(response.headers), text: text.text });
+      return ok(await read(response, maxBodyBytes));
     } catch (error) {
       call.signal?.throwIfAborted();
+      if (error instanceof Unreadable) return fail('malformed', `${where}: ${error.message}`);
       if (deadline.aborted)
         return fail('unknownOutcome', `${where}: no complete answer within ${call.timeoutMs / 1000} s`);
       const code = codeOf(error);
@@ -105,22 +107,39 @@ export function createHttp(options: { maxBodyBytes?: number; traces?: Traces | u
 const ended = (result: Result<HttpResponse>) =>
   result.ok ? { status: result.value.status } : { failure: result.failure.kind };
 
-async function readText(body: Dispatcher.ResponseData['body'], max: number) {
+/** @throws Unreadable; what undici throws when the connection is cut */
+async function read(response: Dispatcher.ResponseData, max: number): Promise<HttpResponse> {
+  const { 'content-encoding': packing, ...headers } = flatten(response.headers);
+  const packed = await readBytes(response.body, max); // to its end, else the connection would never be free again
+  const codings = codingsOf(packing);
+  const bytes = await unpack(packed, codings, max);
+  if (hasManyValues(bytes)) throw new Unreadable(`the answer has more than ${MAX_VALUES} values`);
+  if (codings.length > 0) delete headers['content-length'];
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    return { status: response.statusCode, headers, text };
+  } catch {
+    throw new Unreadable('the answer is not valid UTF-8');
+  }
+}
+
+async function readBytes(body: Dispatcher.ResponseData['body'], max: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of body) {
     size += (chunk as Buffer).length;
-    if (size > max) {
-      body.destroy();
-      return 'tooLarge' as const;
-    }
+    if (size > max) throw new TooLarge(max); // which leaves the loop, and that ends the connection
     chunks.push(chunk as Buffer);
   }
-  try {
-    return { text: new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks)) };
-  } catch {
-    return 'notUtf8' as const;
-  }
+  return Buffer.concat(chunks);
+}
+
+/** Counted by commas, also those in texts, which are few. */
+function hasManyValues(bytes: Buffer): boolean {
+  if (bytes.length <= 2 * MAX_VALUES) return false;
+  let commas = 0;
+  for (const byte of bytes) if (byte === 0x2c) commas++;
+  return commas > MAX_VALUES;
 }
 
 function flatten(headers: Dispatcher.ResponseData['headers']): Record<string, string> {

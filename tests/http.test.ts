@@ -1,9 +1,13 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
+import { brotliCompressSync, constants, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { createHttp, type Http, MAX_BODY_BYTES } from '../src/http.ts';
 import { freePort, until } from './support/until.ts';
+
+/** 16 MB of zeros, packed. */
+const MEMBER = gzipSync(Buffer.alloc(16 * 2 ** 20));
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -100,6 +104,15 @@ describe('R4: hostile answers are values', () => {
     expect(sent).toBeLessThan(4 * MAX_BODY_BYTES);
   });
 
+  it('R4: two hundred thousand values are read, more are refused before they are read as JSON', async () => {
+    const sizes = [200_001, 200_002];
+    const { url } = await serve((_, response) =>
+      response.end(JSON.stringify(Array.from({ length: sizes.shift() ?? 0 }, () => ({})))),
+    );
+    expect(await get(url)).toMatchObject({ ok: true });
+    expect(await get(url)).toEqual(failure('malformed', /more than 200000 values/));
+  });
+
   it('R4: bytes that are no UTF-8 are malformed, not replaced', async () => {
     const { url } = await serve((_, response) => response.end(Buffer.from([0x61, 0xff, 0xfe, 0x62])));
     expect(await get(url)).toEqual(failure('malformed', /not valid UTF-8/));
@@ -166,6 +179,111 @@ describe('R4: hostile answers are values', () => {
     const answer = await get(url);
     expect(JSON.stringify(answer)).toContain('/path');
     expect(JSON.stringify(answer)).not.toContain('planted');
+  });
+});
+
+describe('R4: packed answers', () => {
+  const TEXT = '{"ok":"Ștefan ✓"}';
+  const packed = async (coding: string | string[], body: Buffer | string, status = 200) => {
+    const { url } = await serve((_, response) => {
+      response.statusCode = status;
+      response.setHeader('content-encoding', coding).setHeader('content-length', body.length).end(body);
+    });
+    return await get(url);
+  };
+
+  it('what we can read is asked for, whatever the caller names', async () => {
+    const { url } = await serve((request, response) => response.end(request.headers['accept-encoding']));
+    const answer = await http.request({
+      url,
+      method: 'GET',
+      headers: { 'accept-encoding': 'zstd' },
+      timeoutMs: 5_000,
+    });
+    expect(answer).toMatchObject({ ok: true, value: { text: 'gzip, deflate, br' } });
+  });
+
+  it.each<[string, string | string[], Buffer]>([
+    ['gzip', 'gzip', gzipSync(TEXT)],
+    ['x-gzip, in capitals', 'X-GZip', gzipSync(TEXT)],
+    ['gzip in two members', 'gzip', Buffer.concat([gzipSync('{"ok":'), gzipSync('"Ștefan ✓"}')])],
+    ['deflate as the standard has it', 'deflate', deflateSync(TEXT)],
+    ['deflate at its lowest level', 'deflate', deflateSync(TEXT, { level: 0, windowBits: 9 })],
+    ['bare deflate', 'deflate', deflateRawSync(TEXT)],
+    ['bare deflate, stored', 'deflate', deflateRawSync(TEXT, { level: 0 })],
+    ['br', 'br', brotliCompressSync(TEXT)],
+    ['two layers', 'deflate, gzip', gzipSync(deflateSync(TEXT))],
+    ['two layers in two headers', ['deflate', 'br'], brotliCompressSync(deflateSync(TEXT))],
+    ['identity', 'identity', Buffer.from(TEXT)],
+    ['none at all', '', Buffer.from(TEXT)],
+    ['the text’s own encoding, which is no packing', 'UTF-8', Buffer.from(TEXT)],
+  ])('%s is read', async (_, coding, body) => {
+    expect(await packed(coding, body)).toMatchObject({ ok: true, value: { status: 200, text: TEXT } });
+    const error = await packed(coding, body, 429);
+    expect(error).toMatchObject({ ok: true, value: { status: 429, text: TEXT } });
+    expect(error.ok && error.value.headers).not.toHaveProperty('content-encoding');
+  });
+
+  it('an answer that cannot be read leaves no connection busy', async () => {
+    const own = createHttp();
+    const { url } = await serve((_, response) =>
+      response.setHeader('content-encoding', 'zstd').end('x'.repeat(1_000_000)),
+    );
+    expect(await own.request({ url, method: 'GET', timeoutMs: 5_000 })).toMatchObject({ ok: false });
+    await own.close(); // which waits for answers that are not read to their end
+  });
+
+  it('an empty answer is empty, whatever it says of its packing', async () => {
+    expect(await packed('gzip', '')).toMatchObject({ ok: true, value: { text: '' } });
+  });
+
+  it.each<[string, string, Buffer | string, RegExp]>([
+    ['zstd', 'zstd', 'x', /packed as "zstd", which we neither asked for nor can read/],
+    ['one unknown of two', 'compress, gzip', gzipSync(TEXT), /packed as "compress"/],
+    ['an object’s own word', 'constructor', 'x', /packed as "constructor"/],
+    ['plain text that says gzip', 'gzip', TEXT, /packed as gzip, and cannot be unpacked/],
+    ['gzip cut short', 'gzip', gzipSync(TEXT).subarray(0, -9), /cannot be unpacked/],
+    ['br cut short', 'br', brotliCompressSync(TEXT).subarray(0, -2), /cannot be unpacked/],
+    ['deflate that is none', 'deflate', 'xyz', /cannot be unpacked/],
+    ['many layers', 'gzip, gzip, gzip', 'x', /packed 3 times/],
+    ['what is no text inside', 'gzip', gzipSync(Buffer.from([0xff, 0xfe])), /not valid UTF-8/],
+  ])('%s: malformed, with the reason', async (_, coding, body, why) => {
+    expect(await packed(coding, body)).toEqual(failure('malformed', why));
+  });
+
+  it.each<[string, (text: Buffer) => Buffer]>([
+    ['gzip', gzipSync],
+    ['deflate', deflateSync],
+    ['br', (text) => brotliCompressSync(text, { params: { [constants.BROTLI_PARAM_QUALITY]: 4 } })],
+  ])('the 10 MB are those of what is unpacked: %s', async (coding, pack) => {
+    const full = await packed(coding, pack(Buffer.alloc(MAX_BODY_BYTES, 'x')));
+    expect(full.ok && full.value.text.length).toBe(MAX_BODY_BYTES);
+    expect(await packed(coding, pack(Buffer.alloc(MAX_BODY_BYTES + 1, 'x')))).toEqual(
+      failure('malformed', /larger than 10 MB/),
+    );
+  });
+
+  it('a bomb is given up at the cap: what a gigabyte would take is never taken', async () => {
+    // a gigabyte of zeros in one megabyte: 64 members of 16 MB each
+    const bomb = Buffer.concat(Array.from({ length: 64 }, () => MEMBER));
+    const { url } = await serve((_, response) =>
+      response.writeHead(200, { 'content-encoding': 'gzip' }).end(bomb),
+    );
+    const before = process.memoryUsage().rss;
+    let most = before;
+    const watch = setInterval(() => {
+      most = Math.max(most, process.memoryUsage().rss);
+    }, 1);
+    const answer = await get(url);
+    clearInterval(watch);
+    expect(answer).toEqual(failure('malformed', /larger than 10 MB/));
+    expect(most - before).toBeLessThan(100 * 2 ** 20);
+  });
+
+  it('packed in two layers, a bomb is given up as well', async () => {
+    const twice = gzipSync(Buffer.concat(Array.from({ length: 64 }, () => MEMBER)));
+    expect(twice.length).toBeLessThan(100_000);
+    expect(await packed('gzip, gzip', twice)).toEqual(failure('malformed', /larger than 10 MB/));
   });
 });
 

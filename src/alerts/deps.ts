@@ -42,6 +42,9 @@ export const ALERT_TIMINGS: AlertTimings = {
   budgetMs: seconds(45),
 };
 
+/** C12: Slack and webhooks' receivers are left alone for so long at most, whatever they ask for. */
+export const MOST_WAIT_MS = minutes(60);
+
 /** How often and for how long the delivery of a notice is tried before it is `failed`. */
 export interface RetryPolicy {
   tries: number;

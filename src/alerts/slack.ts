@@ -1,7 +1,8 @@
 import type { LogLevel, WebClient, WebClientOptions } from '@slack/web-api';
 import { type Failure, FailureError, fail, messageOf, ok, type Result } from '../errors.ts';
 import type { Http } from '../http.ts';
-import { askedToWait } from './retry-after.ts';
+import { askedFor } from '../retry-after.ts';
+import { MOST_WAIT_MS } from './deps.ts';
 
 export interface Slack {
   /**
@@ -106,7 +107,7 @@ async function fetchVia(
     throw new FailureError({
       kind: 'throttled',
       message: 'Slack asks for a pause (HTTP 429)',
-      retryAfterMs: askedToWait(headers) ?? RATE_PAUSE_MS,
+      retryAfterMs: askedFor({ status, headers, text: '' }, Date.now(), MOST_WAIT_MS) ?? RATE_PAUSE_MS,
     });
   if (status !== 200) throw new FailureError(fail('transient', `Slack answers HTTP ${status}`).failure);
   return new Response(text, { status, headers });

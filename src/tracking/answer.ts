@@ -1,15 +1,21 @@
 import { z } from 'zod';
 import { type FailureKind, fail, ok, type Result } from '../errors.ts';
 import type { HttpResponse } from '../http.ts';
+import { longestIn } from '../retry-after.ts';
 import type { Item } from './courier.ts';
-import type { Status } from './status.ts';
+import { isNewer, type Status } from './status.ts';
 
 /** Reading couriers' answers: what is of another type than expected is absent, and spoils nothing beside it (R3, R4). */
 
 /** Enough for a waybill, a word, a time; what is longer is none of them. */
 const LONGEST_TEXT = 200;
-/** Scans of one parcel that are looked at; the longest lives have a hundred. */
-const LONGEST_LIST = 1_000;
+/** Rows of a list that are looked at (R4): a request has fifty parcels, and the longest lives have a hundred scans. */
+const MOST_ROWS = 1_000;
+
+/** What is looked at of a list; what is no list is empty. */
+export const rowsOf = (value: unknown): unknown[] => (Array.isArray(value) ? value.slice(0, MOST_ROWS) : []);
+/** The same of an object that is a list by its keys. */
+export const entriesOf = (value: Json): [string, unknown][] => Object.entries(value).slice(0, MOST_ROWS);
 
 /** A text, or a number as its digits; null for all else. What Postgres takes no text with (NUL) is dropped. */
 export const text = z
@@ -33,12 +39,10 @@ export const parts = <S extends z.ZodRawShape>(shape: S) => {
     .unknown()
     .optional()
     .transform((value) =>
-      Array.isArray(value)
-        ? value.slice(0, LONGEST_LIST).flatMap((raw) => {
-            const read = one.parse(raw);
-            return read === null ? [] : [read as z.output<z.ZodObject<S>>];
-          })
-        : [],
+      rowsOf(value).flatMap((raw) => {
+        const read = one.parse(raw);
+        return read === null ? [] : [read as z.output<z.ZodObject<S>>];
+      }),
     );
 };
 
@@ -63,7 +67,7 @@ const key = (number: string) => number.trim().toUpperCase();
 
 /**
  * C4: what was found, by the numbers as they were asked, whatever their case; what was not asked is ignored. Of two
- * items for one number the one with the newer event stays. Failure: `malformed` when nothing is left but the status of
+ * items for one number the one with the newer event stays, of one moment the one that is further along (C7). Failure: `malformed` when nothing is left but the status of
  * a parcel that the answer does not name.
  */
 export function byNumber(
@@ -77,20 +81,19 @@ export function byNumber(
   for (const [number, item] of found)
     for (const name of number === null ? [] : (numbers.get(key(number)) ?? [])) {
       const other = items.get(name);
-      if (!other || weight(item) > weight(other)) items.set(name, item);
+      if (!other || (item.is === 'scan' && (other.is !== 'scan' || isNewer(item, other))))
+        items.set(name, item);
     }
   const nameless = found.some(([number, item]) => number === null && item.is === 'scan');
   return items.size === 0 && nameless
     ? fail('malformed', `${courier} answered with a status and did not say of which parcel`)
     : ok(items);
 }
-const weight = (item: Item) =>
-  item.is === 'scan' ? (item.at?.getTime() ?? Number.MIN_SAFE_INTEGER) : Number.NEGATIVE_INFINITY;
 
 /** What a courier's sentence means; `notFound` for one parcel, for several the batch is at fault (C9). */
 export type Complaints = readonly (readonly [pattern: RegExp, means: FailureKind | 'notFound'])[];
 
-const COMMON: Complaints = [[/throttl|too many requests|rate limit/i, 'throttled']];
+const COMMON: Complaints = [[/throttl|too many (requests|attempts)|rate limit/i, 'throttled']];
 /** A `status_code` in the body, as PHP's APIs have it beside a friendlier HTTP status. */
 const BY_CODE: Record<number, FailureKind> = { 401: 'credentials', 403: 'throttled', 429: 'throttled' };
 /** Of these the request was understood and refused: with fewer numbers it may pass. */
@@ -113,7 +116,7 @@ export function refusal(
     return asked.length === 1 && first !== undefined
       ? ok(new Map([[first, { is: 'notFound', why: quote(said) }]]))
       : fail('rejected', shown);
-  const wait = means === 'throttled' ? waitOf(said) : undefined;
+  const wait = means === 'throttled' ? longestIn(said) : undefined;
   return fail(means, shown, wait === undefined ? {} : { retryAfterMs: wait });
 }
 
@@ -161,11 +164,4 @@ export function quote(said: string): string {
     .replace(/[\s\p{Cc}\p{Cs}]+/gu, ' ')
     .trim();
   return line && `"${line.slice(0, 200)}"`;
-}
-
-/** "wait 8 seconds" in milliseconds. */
-export function waitOf(said: string): number | undefined {
-  const found = /(\d{1,6}(?:\.\d{1,6})?)\s*(s|secs?|seconds?|m|mins?|minutes?)\b/i.exec(said);
-  if (!found) return undefined;
-  return Math.ceil(Number(found[1]) * (found[2]?.toLowerCase().startsWith('m') ? 60_000 : 1_000));
 }

@@ -111,7 +111,7 @@ async function writeParcels(
       picked_up_at = coalesce(s.picked_up_at, n.picked_up_at),
       delivered_at = coalesce(s.delivered_at, n.delivered_at),
       rto_started_at = coalesce(s.rto_started_at, n.rto_started_at),
-      unmapped_word = n.unmapped_word, unmapped_by = coalesce(n.unmapped_by, s.unmapped_by), unmapped_at = coalesce(n.unmapped_at, case when n.unmapped_word is not null then s.unmapped_at end),
+      unmapped_word = n.unmapped_word, unmapped_by = coalesce(n.unmapped_by, s.unmapped_by), unmapped_at = case when n.unmapped_by is not null then n.unmapped_at when n.unmapped_word is not null then s.unmapped_at end,
       being_tracked = case when n.ended is null then s.being_tracked else false end,
       tracking_ended = coalesce(n.ended, s.tracking_ended)
     from jsonb_to_recordset(${sql.json(rows as never)}) as n(id uuid, status text, status_at timestamptz,

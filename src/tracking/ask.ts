@@ -1,9 +1,9 @@
 import { type Failure, fail, type Result } from '../errors.ts';
 import type { HttpResponse } from '../http.ts';
+import { askedFor, waitFor } from '../retry-after.ts';
 import type { Tracker } from './catalogue.ts';
 import type { Connection, Item } from './courier.ts';
 import type { TrackingDeps } from './deps.ts';
-import { askedFor, waitFor } from './retry-after.ts';
 import { readSafely, secretOf } from './secret.ts';
 
 /** C10 */

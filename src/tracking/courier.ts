@@ -65,6 +65,11 @@ export interface Push {
    * @returns each parcel's scan with the number that it names; what has no number or no status is left out
    */
   read(body: unknown, now: number): Pushed[];
+  /**
+   * True of what the courier sends to try the address, which names no parcel: it gets a 200, and nothing happens.
+   * @param body any JSON; null for an empty body
+   */
+  isTest?(body: unknown): boolean;
 }
 
 export type Pushed = readonly [number: string, scan: Scan];
@@ -147,9 +152,9 @@ export interface Scan {
   courierStatus: string;
   /** C6: a status; `unchanged`: known, changes nothing; undefined: a word that no table has. */
   means: Status | 'unchanged' | undefined;
-  /** The event's time; null when the answer has none. */
+  /** The event's time; null when the answer has none, or none that can be read: see `judge` for what follows (C7). */
   at: Date | null;
-  /** C8: the order's number as the courier knows it, to be compared; undefined where the API has none. */
+  /** C8: the order's number as the courier knows it, to be compared; absent, null or blank: it contradicts nothing. */
   reference?: string | null;
   pickedUpAt?: Date | null;
   deliveredAt?: Date | null;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { token } from '../config.ts';
-import { hasMoved, isObject, type Json, part, text } from './answer.ts';
+import { hasMoved, isObject, type Json, part, rowsOf, text } from './answer.ts';
 import type { Item, Push, Pushed } from './courier.ts';
 import { b2cMeaning, b2cWord } from './delhivery.ts';
 import { pastTime } from './times.ts';
@@ -66,7 +66,7 @@ export const delhiveryPush: Push = {
   secret: 'DELHIVERY_WEBHOOK_TOKEN',
   read(body, now) {
     const inside = isObject(body) && Array.isArray(body.ShipmentData) ? body.ShipmentData : body;
-    return (Array.isArray(inside) ? inside : [inside]).flatMap((entry): Pushed[] => {
+    return (Array.isArray(inside) ? rowsOf(inside) : [inside]).flatMap((entry): Pushed[] => {
       if (!isObject(entry) || !isObject(entry.Shipment)) return [];
       const [number, item] = shipmentOf(entry.Shipment, now);
       if (number === null || item.is !== 'scan') return [];

@@ -6,6 +6,7 @@ import { type Tracker, trackingSettings } from './catalogue.ts';
 import type { Push, Pushed, Scan } from './courier.ts';
 import type { TrackingBase } from './deps.ts';
 import { type Booked, courierOf } from './selection.ts';
+import { isNewer } from './status.ts';
 
 /** Deadlock or serialisation: Postgres chose this transaction to give way. It is done again, so often in all. */
 const GIVE_WAY = ['40001', '40P01'];
@@ -20,6 +21,7 @@ export interface PushAddress {
   setting: string;
   /** undefined: not set, the address is closed. */
   secret: string | undefined;
+  isTest: NonNullable<Push['isTest']>;
   /** Whose parcels may be spoken of here; also trackers that ask for nothing, being switched off. */
   trackers: readonly Tracker[];
 }
@@ -30,12 +32,13 @@ export function pushAddresses(config: Config, trackers: readonly Tracker[]): Map
   const addresses = new Map<string, PushAddress>();
   for (const tracker of trackers)
     for (const path of tracker.courier.push?.paths ?? []) {
-      const { paths, headers, secret } = tracker.courier.push as Push;
+      const { paths, headers, secret, isTest = () => false } = tracker.courier.push as Push;
       addresses.set(path, {
         name: paths[0],
         headers,
         setting: secret,
         secret: given[secret] as string | undefined,
+        isTest,
         trackers: [...(addresses.get(path)?.trackers ?? []), tracker],
       });
     }
@@ -52,7 +55,7 @@ interface PushCounts {
   unknown: number;
 }
 
-/** Of each number that is spoken of the newest scan, by `keyOf`, as each tracker reads it. */
+/** C7: of each number that is spoken of the newest scan, then the one that is further along, by `keyOf`, as each tracker reads it. */
 type Heard = ReadonlyMap<Tracker, ReadonlyMap<string, Scan>>;
 
 /**
@@ -95,13 +98,12 @@ export async function applyPush(
 
 /** C4: numbers are the same in any case. */
 const keyOf = (number: string | null) => cleanNumber(number ?? '').toUpperCase();
-const timeOf = ({ at }: Scan) => at?.getTime() ?? Number.NEGATIVE_INFINITY;
 
 function newestByNumber(scans: readonly Pushed[]): Map<string, Scan> {
   const newest = new Map<string, Scan>();
   for (const [number, scan] of scans) {
     const other = newest.get(keyOf(number));
-    if (!other || timeOf(scan) > timeOf(other)) newest.set(keyOf(number), scan);
+    if (!other || isNewer(scan, other)) newest.set(keyOf(number), scan);
   }
   return newest;
 }

@@ -1,10 +1,10 @@
 import type { TransactionSql } from 'postgres';
 import type { Secrets } from '../db/secrets.ts';
 import { fail, messageOf, ok, type Result, UserError } from '../errors.ts';
+import { MAX_WAIT_MS, waitFor } from '../retry-after.ts';
 import type { Tracker } from './catalogue.ts';
 import type { Login, Token } from './courier.ts';
 import type { TrackingDeps } from './deps.ts';
-import { MAX_WAIT_MS, waitFor } from './retry-after.ts';
 import { markStopped } from './stop.ts';
 import { noteWait } from './waits.ts';
 

@@ -31,6 +31,23 @@ const RANK: Record<Status, number> = {
   delivered: 104,
 };
 
+interface Said {
+  at: Date | null;
+  means: Status | 'unchanged' | undefined;
+}
+
+/**
+ * C7: which of two words about one parcel counts: the one with the newer time; of one moment the one that is further
+ * along, where a word that changes nothing, or is unknown, is behind all others. Without a time: before any that has one.
+ */
+export function isNewer(one: Said, other: Said): boolean {
+  const [a, b] = [one, other].map(({ at }) => at?.getTime() ?? Number.NEGATIVE_INFINITY) as [number, number];
+  return a === b ? rankOf(one.means) > rankOf(other.means) : a > b;
+}
+
+const rankOf = (means: Said['means']): number =>
+  means === undefined ? 0 : means === 'unchanged' ? 1 : RANK[means];
+
 /** C7: the ways back that are no mistake. */
 const BACK: Partial<Record<Status, readonly Status[]>> = {
   out_for_delivery: ['in_transit'],

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isObject, type Json, parts, text } from './answer.ts';
+import { entriesOf, isObject, type Json, parts, rowsOf, text } from './answer.ts';
 import { pastTime } from './times.ts';
 
 /** The form in which Shiprocket, and Velocity after it, tell of a parcel. Persons and places in it go no further. */
@@ -26,11 +26,11 @@ type Told = [number: string | null, data: TrackingData | null];
  * @returns each with its number: the one in the item, else its key; null for the data of a parcel that is not known
  */
 export function trackingDataOf(container: unknown): Told[] {
-  const objects = (Array.isArray(container) ? container : [container]).filter(isObject);
+  const objects = (Array.isArray(container) ? rowsOf(container) : [container]).filter(isObject);
   return objects.flatMap((object) =>
     'tracking_data' in object
       ? [told(null, object)]
-      : Object.entries(object).flatMap(([key, entry]) =>
+      : entriesOf(object).flatMap(([key, entry]) =>
           isObject(entry) && 'tracking_data' in entry ? [told(key, entry)] : [],
         ),
   );

@@ -19,7 +19,7 @@ const AT_ONCE = 200;
 
 /**
  * POST /webhooks/<courier> (C14): what couriers send on their own. Answers when it is applied: 200 with counts, also for
- * parcels that are not ours, which sending again would not change; 503 when it could not be applied and should be sent
+ * parcels that are not ours, which sending again would not change, and when a courier only tries the address; 503 when it could not be applied and should be sent
  * again.
  */
 export function webhooks(fleet: Fleet): Hono {
@@ -47,7 +47,11 @@ export function webhooks(fleet: Fleet): Hono {
 
   app.post('/webhooks/:courier', async (c) => {
     const address = addresses.get(c.req.param('courier')) as PushAddress;
-    const body = await jsonOf(c);
+    const body = (await c.req.arrayBuffer()).byteLength === 0 ? null : await jsonOf(c);
+    if (body !== undefined && address.isTest(body)) {
+      log.info({ courier: address.name }, 'the courier tried the address');
+      return c.json({ test: true, scans: 0 });
+    }
     if (body === undefined) return c.json({ error: 'the body is not JSON in UTF-8' }, 400);
     if (inWork >= AT_ONCE) {
       c.header('Retry-After', String(RETRY_AFTER_S));

@@ -1,7 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { deliveryOverview } from '../../src/alerts/overview.ts';
-import { askedToWait } from '../../src/alerts/retry-after.ts';
 import { createSecrets } from '../../src/db/secrets.ts';
 import { until } from '../support/until.ts';
 import { type Received, type Receiver, type Reply, startReceiver } from './receiver.ts';
@@ -280,18 +279,4 @@ describe('C12: webhooks', () => {
     for (const one of [removed, nameless])
       expect(await stand.row(one)).toMatchObject({ state: 'withdrawn', error: 'the endpoint was removed' });
   });
-});
-
-test('C12: Retry-After in seconds and as a date, by the answer’s own clock; nonsense is none', () => {
-  expect(askedToWait({ 'retry-after': '90' })).toBe(90_000);
-  expect(askedToWait({ 'retry-after': '0' })).toBe(1_000);
-  expect(askedToWait({ 'retry-after': '999999999' })).toBe(HOUR);
-  expect(
-    askedToWait({
-      'retry-after': 'Sun, 22 Nov 2026 10:01:00 GMT',
-      date: 'Sun, 22 Nov 2026 10:00:00 GMT',
-    }),
-  ).toBe(60_000);
-  for (const nonsense of ['', 'soon', '-']) expect(askedToWait({ 'retry-after': nonsense })).toBeUndefined();
-  expect(askedToWait({})).toBeUndefined();
 });

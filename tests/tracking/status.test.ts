@@ -5,6 +5,7 @@ import {
   advance,
   type Heard,
   isFinal,
+  isNewer,
   STATUSES,
   type Standing,
   type Status,
@@ -22,6 +23,31 @@ const life = (text: string): Heard[] =>
     .filter(Boolean)
     .map((status, index) => ({ status: status as Status, at: index + 1 }));
 const ends = (text: string, from?: Standing) => hear(life(text), from).status;
+
+describe('C7: which of two words of one parcel counts', () => {
+  const word = (means: Status | 'unchanged' | undefined, at: number | null) => ({
+    means,
+    at: at === null ? null : new Date(at),
+  });
+  test.each<
+    [Status | 'unchanged' | undefined, number | null, Status | 'unchanged' | undefined, number | null]
+  >([
+    ['pending', 2, 'delivered', 1], // the newer one
+    ['delivered', 1, 'out_for_delivery', 1], // of one moment the one that is further along
+    ['out_for_delivery', 1, 'in_transit', 1],
+    ['rto_in_transit', 1, 'ndr', 1],
+    ['pending', 1, 'unchanged', 1],
+    ['unchanged', 1, undefined, 1],
+    ['pending', 1, 'delivered', null], // any time before none
+    ['delivered', null, 'in_transit', null],
+  ])('%s at %s before %s at %s', (means, at, other, otherAt) => {
+    expect(isNewer(word(means, at), word(other, otherAt))).toBe(true);
+    expect(isNewer(word(other, otherAt), word(means, at))).toBe(false);
+  });
+  test('of two that are the same neither', () => {
+    for (const at of [1, null]) expect(isNewer(word('ndr', at), word('ndr', at))).toBe(false);
+  });
+});
 
 const FINAL: Status[] = ['delivered', 'rto', 'booking_cancelled', 'lost', 'destroyed'];
 const anyStatus = fc.constantFrom(...STATUSES);

@@ -145,6 +145,28 @@ describe('C14: a push is applied as an answer is', () => {
     ]);
   });
 
+  test('C7: of two scans of one moment in a push the one that is further along counts, in either order', async () => {
+    for (const turned of [false, true]) {
+      const { number } = await parcel('delhivery-b2c');
+      const at = Math.floor(clock.now() / 1000) * 1000 - HOUR;
+      const both = [
+        event(number, { event: 'outForDelivery', at }),
+        event(number, { event: 'delivered', at }),
+      ];
+      expect(await send('delhivery', turned ? both.reverse() : both)).toMatchObject(counts({ updated: 1 }));
+      expect(await shipment(number)).toMatchObject({ status: 'delivered', delivered_at: new Date(at) });
+    }
+  });
+
+  test('C8: a push without the order’s reference contradicts nothing', async () => {
+    for (const reference of ['', '   ']) {
+      const { number } = await parcel('delhivery-b2c');
+      const body = event(number, { event: 'delivered', reference });
+      expect(await send('delhivery', body)).toMatchObject(counts({ updated: 1 }));
+      expect(await shipment(number)).toMatchObject({ status: 'delivered' });
+    }
+  });
+
   test('C8: another order’s reference: nothing is applied, and it is counted', async () => {
     const { number } = await parcel('delhivery-b2c');
     const body = event(number, { event: 'delivered', reference: 'SOMEBODY-ELSE' });
@@ -321,6 +343,31 @@ describe('R5: who may push', () => {
     ['the right one beside a wrong one', { authorization: 'Basic eDp5', 'x-api-key': DELHIVERY }],
   ])('Delhivery may with %s', async (_, headers) => {
     expect(await send('delhivery', body, headers)).toMatchObject(counts({ unknown: 1 }));
+  });
+
+  test.each(['x-api-key', 'Anx-Api-Key'])('Shiprocket may with %s', async (header) => {
+    expect(await send('shiprocket', push, { [header]: SHIPROCKET })).toMatchObject(counts({ unknown: 1 }));
+  });
+
+  // Shiprocket's dashboard tries an address before it takes it
+  test.each([
+    ['nothing', ''],
+    ['{}', {}],
+    ['null', null],
+    ['a greeting', { message: 'test webhook ping' }],
+    ['a push of no parcel', { ...push, awb: '' }],
+  ])(
+    'Shiprocket’s test of the address, %s: 200 with the right secret alone, and nothing happens',
+    async (_, sent) => {
+      expect(await send('parcels-in', sent)).toMatchObject({ status: 200, body: { test: true, scans: 0 } });
+      const fresh = webhooks(stack.fleet);
+      expect((await send('parcels-in', sent, { 'x-api-key': 'secret-of-somebody' }, fresh)).status).toBe(401);
+      expect((await send('delhivery', sent)).status).toBe(400);
+    },
+  );
+  test('Shiprocket’s push of a parcel without a status, and what is no JSON, are no tests', async () => {
+    expect((await send('shiprocket', { awb: 'NOBODYS' })).status).toBe(400);
+    expect((await send('shiprocket', '{"awb":"NOBODYS"')).status).toBe(400);
   });
 
   test.each<[string, string, Record<string, string>]>([

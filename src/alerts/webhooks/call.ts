@@ -1,6 +1,7 @@
 import { type Failure, fail } from '../../errors.ts';
 import type { Http } from '../../http.ts';
-import { askedToWait } from '../retry-after.ts';
+import { askedFor } from '../../retry-after.ts';
+import { MOST_WAIT_MS } from '../deps.ts';
 import type { Endpoint } from './endpoints.ts';
 import { SIGNATURE_HEADER, sign } from './sign.ts';
 
@@ -49,7 +50,7 @@ export async function callEndpoint(
   if (status === 410) return failed(fail('rejected', 'HTTP 410: it wants no more').failure, true, true);
   if (status >= 300 && status < 400)
     return failed(fail('rejected', `HTTP ${status}: it redirects, which is not followed`).failure, false);
-  const wait = askedToWait(headers);
+  const wait = askedFor({ status, headers, text: '' }, call.nowMs, MOST_WAIT_MS);
   const trouble = status === 429 || status === 408 || status >= 500;
   const more = trouble && wait !== undefined ? { retryAfterMs: wait } : {};
   return failed(fail(trouble ? 'transient' : 'rejected', `HTTP ${status}`, more).failure, trouble);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { fail, ok, type Result } from '../../errors.ts';
 import { minutes } from '../../queue/define.ts';
+import { rows } from '../../rows.ts';
 import { type Store, wrongShape } from '../client.ts';
 import type { OrdersDeps } from '../orders/deps.ts';
 import { type CarrierMatch, type Company, matchCarrier, normalCarrier } from './carriers.ts';
@@ -11,6 +12,9 @@ const KEEP_MS = 24 * 3_600_000;
 /** … but one without the carrier that is wanted is believed for this long only: Temu may have a new one by now. */
 const DOUBT_MS = minutes(3);
 
+/** Of all the world's carriers Temu lists some hundreds to a region. */
+const MOST_COMPANIES = 10_000;
+
 const id = z.union([z.number(), z.bigint(), z.string()]).transform(String);
 const company = z.object({
   logisticsServiceProviderId: id,
@@ -18,24 +22,24 @@ const company = z.object({
   logisticsBrandName: z.string().nullish(),
 });
 // an array today; an object that holds one is tolerated (reference, section 4)
+const companies = rows(company, MOST_COMPANIES);
 const companiesAnswer = z.union([
-  z.array(company),
+  companies,
   z.record(z.string(), z.unknown()).transform((value, context) => {
-    const list = z.array(company).safeParse(Object.values(value).find(Array.isArray));
+    const list = companies.safeParse(Object.values(value).find(Array.isArray));
     if (list.success) return list.data;
     context.addIssue({ code: 'custom', message: 'no list of companies' });
     return z.NEVER;
   }),
 ]);
 const warehousesAnswer = z.object({
-  warehouseList: z
-    .array(
-      z.object({
-        warehouseId: z.string(),
-        warehouseName: z.string().nullish(),
-        defaultWarehouse: z.boolean().nullish(),
-      }),
-    )
+  warehouseList: rows(
+    z.object({
+      warehouseId: z.string(),
+      warehouseName: z.string().nullish(),
+      defaultWarehouse: z.boolean().nullish(),
+    }),
+  )
     .nullish()
     .transform((list) => list ?? []),
 });

@@ -1,4 +1,5 @@
 import type { ShippedItem } from '../../db/schema/index.ts';
+import { whyForbidden } from './warnings.ts';
 
 /** A line of the order with what is still to be shipped of it. */
 export interface OpenLine {
@@ -7,6 +8,8 @@ export interface OpenLine {
   orderSn: string;
   /** Ordered less cancelled. */
   remaining: number;
+  /** Temu's fulfillmentWarning for this line. */
+  warnings: readonly string[];
 }
 
 export interface Parcel {
@@ -23,6 +26,8 @@ export interface PlanInput {
   /** orders.status, orders.marketplace_status */
   status: string;
   marketplaceStatus: string | null;
+  /** Temu's fulfillmentWarning for the whole order. */
+  warnings: readonly string[];
   lines: readonly OpenLine[];
   /** Numbers of this order that Temu has from us already. */
   sent: readonly string[];
@@ -49,7 +54,22 @@ export type Plan =
 const SHIPPED = new Set(['SHIPPED', 'RECEIPTED']);
 
 /** What is to be done for an order with these parcels (A3). Pure. */
-export function planPush({ status, marketplaceStatus, lines, sent, newestSent, parcels }: PlanInput): Plan {
+export function planPush(input: PlanInput): Plan {
+  const plan = planByState(input);
+  return plan.do === 'confirm' ? (forbidden(input, plan.packages) ?? plan) : plan;
+}
+
+/** T20: what Temu is sure to refuse is not sent: a person hears why, and what to do, before the deadline is near. */
+function forbidden({ warnings, lines }: PlanInput, packages: readonly Package[]): Plan | undefined {
+  for (const { parcel, contents } of packages) {
+    const ofLines = lines.filter(({ orderSn }) => contents.some((one) => one.orderSn === orderSn));
+    const reason = whyForbidden([...warnings, ...ofLines.flatMap((line) => line.warnings)], parcel.carrier);
+    if (reason) return { do: 'park', reason: `AWB ${parcel.awbNumber}: ${reason}`, untilOrderChanges: true };
+  }
+  return undefined;
+}
+
+function planByState({ status, marketplaceStatus, lines, sent, newestSent, parcels }: PlanInput): Plan {
   const replaced = replacedParcels(parcels, newestSent);
   if (replaced) return replaced;
   if (sent.length > 0 || SHIPPED.has(marketplaceStatus ?? '')) return { do: 'compare' };

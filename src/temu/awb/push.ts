@@ -18,6 +18,7 @@ import { letGo, onFailure, parked, postpone, putOff, settle, type Work } from '.
 import { compare, type KnownPackage, type Package, planPush } from './plan.ts';
 import { readBack, readOrder } from './read.ts';
 import { settleReplaced } from './replace.ts';
+import { whyForbidden } from './warnings.ts';
 
 /** An order that may not ship yet is looked at again after this long. */
 const WAIT_MS = minutes(1);
@@ -269,6 +270,8 @@ async function settleByComparison(
 /** A re-booking: Temu's parcel gets the new number. */
 async function change(work: Work, push: ClaimedPush, packageSn: string): Promise<Outcome> {
   const { deps, store, signal } = work;
+  const forbidden = whyForbidden(work.order.warnings, carrierOf(push));
+  if (forbidden) return await settle(work, [push], parked(forbidden, true));
   const warehouse = await warehouseOf(deps, store, signal);
   if (!warehouse.ok) return await onFailure(work, [push], warehouse.failure);
   const provider = await providerOf(deps, store, carrierOf(push), signal);

@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import type { Db } from '../../db/client.ts';
 import { ok, type Result } from '../../errors.ts';
+import { rows } from '../../rows.ts';
 import { type Store, wrongShape } from '../client.ts';
 import { parseExact } from '../json.ts';
-import { listItem } from '../orders/answers.ts';
+import { type ListItem, listItem } from '../orders/answers.ts';
 import type { OrdersDeps } from '../orders/deps.ts';
 import type { KnownPackage, OpenLine } from './plan.ts';
 
@@ -15,6 +16,8 @@ export interface AwbOrder {
   status: string;
   marketplaceStatus: string | null;
   shipBy: Date | null;
+  /** Temu's fulfillmentWarning for the whole order. */
+  warnings: string[];
   lines: OpenLine[];
   /** Numbers that Temu has from us for this order. */
   sent: string[];
@@ -22,7 +25,7 @@ export interface AwbOrder {
   newestSent: { awbNumber: string; createdAt: Date } | null;
 }
 
-interface OrderRow extends Omit<AwbOrder, 'lines' | 'newestSent'> {
+interface OrderRow extends Omit<AwbOrder, 'lines' | 'newestSent' | 'warnings'> {
   newestSent: string | null;
   newestSentAt: Date | null;
   /** The order as Temu's list gave it, digit for digit. */
@@ -49,18 +52,19 @@ export async function readOrder(db: Db, orderId: string): Promise<AwbOrder | und
   if (!row) return undefined;
   const { payload, stored, newestSent: awbNumber, newestSentAt: createdAt, ...order } = row;
   const newestSent = awbNumber && createdAt ? { awbNumber, createdAt } : null;
-  return { ...order, newestSent, lines: openLines(payload, stored) };
+  const parsed = payload === null ? undefined : listItem.safeParse(parseExact(payload)).data;
+  const warnings = parsed?.parentOrderMap.fulfillmentWarning ?? [];
+  return { ...order, newestSent, warnings, lines: openLines(parsed, stored) };
 }
 
 /** Temu's states of a line that is still to be shipped. */
 const TO_SHIP = new Set([1, 2]);
 
 /** What is left to ship, by Temu's latest copy; by our lines where there is none. */
-function openLines(payload: string | null, stored: OrderRow['stored']): OpenLine[] {
-  const parsed = payload === null ? undefined : listItem.safeParse(parseExact(payload));
-  if (!parsed?.success)
-    return stored.map((line) => ({ id: line.id, orderSn: line.orderSn, remaining: line.quantity }));
-  return parsed.data.orderList
+function openLines(parsed: ListItem | undefined, stored: OrderRow['stored']): OpenLine[] {
+  if (!parsed)
+    return stored.map(({ id, orderSn, quantity }) => ({ id, orderSn, remaining: quantity, warnings: [] }));
+  return parsed.orderList
     .filter(
       ({ orderStatus }) => orderStatus === null || orderStatus === undefined || TO_SHIP.has(orderStatus),
     )
@@ -71,6 +75,7 @@ function openLines(payload: string | null, stored: OrderRow['stored']): OpenLine
         orderSn: row.orderSn,
         remaining:
           row.originalOrderQuantity != null ? row.originalOrderQuantity - cancelled : (row.quantity ?? 0),
+        warnings: row.fulfillmentWarning,
       };
     });
 }
@@ -81,8 +86,7 @@ const text = z
   .transform((value) => (value == null ? '' : String(value)));
 const shipmentAnswer = z
   .object({
-    shipmentInfoDTO: z
-      .array(z.object({ trackingNumber: text, packageSn: text }))
+    shipmentInfoDTO: rows(z.object({ trackingNumber: text, packageSn: text }))
       .nullish()
       .transform((list) => list ?? []),
   })

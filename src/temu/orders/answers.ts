@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Result } from '../../errors.ts';
+import { rows } from '../../rows.ts';
 import { type TemuApi, wrongShape } from '../client.ts';
 import type { StateValue } from './status.ts';
 
@@ -51,6 +52,9 @@ const parentState = z.unknown().optional().transform(stateOf);
 const lineState = z.union([z.number().int(), z.string().regex(STATE_TEXT).transform(Number)]).nullish();
 const quantity = z.number().int().nonnegative().max(MOST_UNITS).nullish();
 
+/** T20: words of Temu's; what is no list of words warns of nothing, and is no reason to lose the order. */
+const warnings = rows(z.string()).catch([]);
+
 export const listItem = z.object({
   parentOrderMap: z.object({
     parentOrderSn: z.string().min(1).max(LONGEST_ID),
@@ -59,25 +63,26 @@ export const listItem = z.object({
     parentOrderTime: time,
     expectShipLatestTime: time,
     regionId: z.int32().nullish(),
+    fulfillmentWarning: warnings,
   }),
-  orderList: z
-    .array(
-      z.object({
-        orderSn: id,
-        orderStatus: lineState,
-        goodsId: optionalId,
-        goodsName: text,
-        skuId: optionalId,
-        originalOrderQuantity: quantity,
-        quantity,
-        canceledQuantityBeforeShipment: quantity,
-        productList: z.array(z.object({ productSkuId: optionalId })).nullish(),
-      }),
-    )
+  orderList: rows(
+    z.object({
+      orderSn: id,
+      orderStatus: lineState,
+      goodsId: optionalId,
+      goodsName: text,
+      skuId: optionalId,
+      originalOrderQuantity: quantity,
+      quantity,
+      canceledQuantityBeforeShipment: quantity,
+      fulfillmentWarning: warnings,
+      productList: rows(z.object({ productSkuId: optionalId })).nullish(),
+    }),
+  )
     .nullish()
-    .transform((rows) => rows ?? [])
+    .transform((list) => list ?? [])
     // a line is known by its orderSn: which of the two would be the right one?
-    .refine((rows) => new Set(rows.map((row) => row.orderSn)).size === rows.length, {
+    .refine((list) => new Set(list.map((row) => row.orderSn)).size === list.length, {
       error: 'the same orderSn twice',
     }),
 });
@@ -86,8 +91,7 @@ export type ListItem = z.output<typeof listItem>;
 export const listPage = z.object({
   // a total beyond this is no total: it would have us read empty pages for hours (R4)
   totalItemNum: z.number().int().nonnegative().max(1_000_000),
-  pageItems: z
-    .array(z.unknown())
+  pageItems: rows(z.unknown())
     .nullish()
     .transform((items) => items ?? []),
 });
@@ -116,10 +120,9 @@ export const amountAnswer = z.object({
     discountFromTEMU: money,
     discountFromSeller: money,
   }),
-  orderList: z
-    .array(z.object({ orderSn: id, unitBasePrice: money }))
+  orderList: rows(z.object({ orderSn: id, unitBasePrice: money }))
     .nullish()
-    .transform((rows) => rows ?? []),
+    .transform((list) => list ?? []),
 });
 export type Amounts = z.output<typeof amountAnswer>;
 

@@ -21,20 +21,39 @@ const TEMU_NAMES = new Map(
 /** Temu names countries in English; local names have been seen too, so every language of the list is asked. */
 const languages = () => ['en', ...countries.getSupportedLanguages().filter((language) => language !== 'en')];
 
+/** Names that the lists give to several countries, "Congo" above all: which one is meant nobody may guess. */
+function sharedNames(): Set<string> {
+  const codes = new Map<string, string>();
+  const shared = new Set<string>();
+  for (const language of languages())
+    for (const [code, names] of Object.entries(countries.getNames(language, { select: 'all' })))
+      for (const name of names.map((one) => one.toLowerCase())) {
+        if ((codes.get(name) ?? code) !== code) shared.add(name);
+        codes.set(name, code);
+      }
+  return shared;
+}
+let shared: Set<string> | undefined;
+
 const found = new Map<string, string | null>();
 
-/** ISO 3166-1 alpha-2 code of a country's name, or null when no list knows it (T9). */
+/** ISO 3166-1 alpha-2 code of a country's name, or null when no list knows it, or several countries bear it (T9). */
 export function countryCode(name: string): string | null {
   const key = name.trim().toLowerCase();
   let code = found.get(key);
   if (code === undefined) {
-    code =
-      TEMU_NAMES.get(key) ??
-      languages()
-        .map((language) => countries.getSimpleAlpha2Code(name.trim(), language))
-        .find((one) => one !== undefined) ??
-      null;
+    code = TEMU_NAMES.get(key) ?? codeByLists(key) ?? null;
     if (found.size < 2_000) found.set(key, code); // names come from outside: bounded
   }
   return code;
+}
+
+function codeByLists(name: string): string | undefined {
+  shared ??= sharedNames();
+  if (shared.has(name)) return undefined;
+  for (const language of languages()) {
+    const code = countries.getSimpleAlpha2Code(name, language);
+    if (code !== undefined) return code;
+  }
+  return undefined;
 }

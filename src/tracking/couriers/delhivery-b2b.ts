@@ -55,13 +55,11 @@ export default defineCourier({
   meaning: (word) => WORDS.get(word) ?? b2cTable(word),
   push: {
     ...delhiveryPush,
-    // in the words of B2C, by type and status, at the level of the LR; its ReferenceNo need not be there
+    // in the words of B2C, by type and status, at the level of the LR
     read: (body, now) =>
-      delhiveryPush.read(body, now).map(([number, scan]) => {
-        const { reference, ...rest } = scan;
-        const means = WORDS.get(scan.word) ?? scan.means;
-        return [number, { ...rest, means, ...(reference ? { reference } : {}) }];
-      }),
+      delhiveryPush
+        .read(body, now)
+        .map(([number, scan]) => [number, { ...scan, means: WORDS.get(scan.word) ?? scan.means }]),
   },
   read(response, asked, now) {
     const body = jsonOf(response);

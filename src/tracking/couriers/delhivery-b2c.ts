@@ -1,4 +1,4 @@
-import { byNumber, isObject, jsonOf, refusal } from '../answer.ts';
+import { byNumber, isObject, jsonOf, refusal, rowsOf } from '../answer.ts';
 import { address, withQuery } from '../connecting.ts';
 import { defineCourier } from '../courier.ts';
 import { b2cTable, bareToken, DELHIVERY_COMPLAINTS, delhiveryToken, tokenScheme } from '../delhivery.ts';
@@ -42,7 +42,7 @@ export default defineCourier({
   push: delhiveryPush,
   read(response, asked, now) {
     const body = jsonOf(response);
-    const list = isObject(body) && Array.isArray(body.ShipmentData) ? body.ShipmentData : undefined;
+    const list = isObject(body) && Array.isArray(body.ShipmentData) ? rowsOf(body.ShipmentData) : undefined;
     const found = (list ?? []).flatMap((entry) => {
       const parcel =
         isObject(entry) && isObject(entry.Shipment) ? shipmentOf(entry.Shipment, now) : undefined;

@@ -152,8 +152,7 @@ function itemOf(parcel: Parcel, now: number): Item {
     courierStatus: word.toLowerCase(),
     means,
     at,
-    // C8; nobody promises that the site goes on telling it
-    ...(parcel.referenceNo === null ? {} : { reference: parcel.referenceNo }),
+    reference: parcel.referenceNo,
     pickedUpAt: hasMoved(means) ? pickedUpAt : null,
     deliveredAt: means === 'delivered' ? at : null,
   };

@@ -5,11 +5,11 @@ import {
   byNumber,
   type Complaints,
   hasMoved,
-  isObject,
   jsonOf,
   part,
   parts,
   refusal,
+  rowsOf,
   text,
 } from '../answer.ts';
 import { address, bearer, below, post, readLogin } from '../connecting.ts';
@@ -64,33 +64,42 @@ export default defineCourier({
   push: {
     // Shiprocket takes no address with "shiprocket", "kartrocket", "sr" or "kr" in it: it is given the second one
     paths: ['shiprocket', 'parcels-in'],
-    headers: ['x-api-key'],
+    // its documents have the first one, its dashboard has sent the other, too
+    headers: ['x-api-key', 'anx-api-key'],
     secret: 'SHIPROCKET_WEBHOOK_TOKEN',
-    read: (body, now) => (Array.isArray(body) ? body : [body]).flatMap((entry) => pushed(entry, now)),
+    read: (body, now) => listOf(body).flatMap((entry) => pushed(entry, now)),
+    // {}, nothing, or a greeting: it takes no address that does not answer them with 200
+    isTest: (body) => listOf(body).every((entry) => !push.parse(entry)?.awb),
   },
   read(response, asked, now) {
     const body = jsonOf(response);
     const found = trackingDataOf(body).map(([number, data]) => [number, itemOf(data, now)] as const);
     if (found.length > 0) return byNumber('Shiprocket', asked, found);
     // nothing but unknown parcels: {}, or [] from PHP
-    const empty = Array.isArray(body) || (isObject(body) && Object.keys(body).length === 0);
+    const empty = typeof body === 'object' && body !== null && Object.keys(body).length === 0;
     if (empty && response.status < 300) return ok(new Map());
     return refusal('Shiprocket', response, asked, COMPLAINTS);
   },
 });
 
-/** Words of `current_status` and of the labels. SHIPPED stays what it was in the source system, though its id is not. */
+/**
+ * Words of `current_status` and of the labels. SHIPPED stays what it was in the source system, though its id is not. NEW
+ * (before a courier is chosen, or after one was dropped) and RETURN… (the buyer's, or on the way back to the seller?) say
+ * too little: they are left to people (C6).
+ */
 const WORDS = wordTable({
   unchanged: `SHIPPED PICKUP_RESCHEDULED OUT_FOR_PICKUP PENDING PICKUP_ERROR AWB_ASSIGNED LABEL_GENERATED
-    PICKUP_SCHEDULED PICKUP_QUEUED CANCELLATION_REQUESTED FULFILLED SELF_FULFILLED QC_FAILED`,
+    PICKUP_SCHEDULED PICKUP_QUEUED CANCELLATION_REQUESTED FULFILLED SELF_FULFILLED QC_FAILED READY_TO_SHIP`,
   pending: `PICKUP_GENERATED PICKUP_SCHEDULEDGENERATED MANIFEST_GENERATED PICKUP_EXCEPTION PICKUP_BOOKED SHIPMENT_BOOKED
     BOX_PACKING FC_ALLOCATED PICKLIST_GENERATED READY_TO_PACK PACKED FC_MANIFEST_GENERATED PACKED_EXCEPTION`,
   in_transit: `IN_TRANSIT PICKED_UP REACHED_DEST_CITY REACHED_AT_DESTINATION RECEIVED_AT_ORIGIN
     IN_TRANSIT_TO_NEXT_FACILITY DISPATCHED DELAYED REACHED_AT_DESTINATION_HUB MISROUTED REACHED_WAREHOUSE CUSTOM_CLEARED
     IN_FLIGHT HANDOVER_TO_COURIER IN_TRANSIT_OVERSEAS CONNECTION_ALIGNED REACHED_OVERSEAS_WAREHOUSE
-    CUSTOM_CLEARED_OVERSEAS PROCESSED_AT_WAREHOUSE HANDOVER_EXCEPTION`,
+    CUSTOM_CLEARED_OVERSEAS PROCESSED_AT_WAREHOUSE HANDOVER_EXCEPTION IN_TRANSIT_EN_ROUTE
+    IN_TRANSIT_AT_DESTINATION_HUB REACHED_DESTINATION_HUB`,
   out_for_delivery: 'OUT_FOR_DELIVERY',
-  ndr: 'NDR FAILED_DELIVERY UNDELIVERED ISSUE_RELATED_TO_THE_RECIPIENT',
+  ndr: `NDR FAILED_DELIVERY UNDELIVERED ISSUE_RELATED_TO_THE_RECIPIENT UNDELIVERED_1ST_ATTEMPT
+    UNDELIVERED_2ND_ATTEMPT UNDELIVERED_3RD_ATTEMPT`,
   delivered: 'DELIVERED PARTIAL_DELIVERED',
   // RTO_INITIATED: with C5 it is only on its way
   rto_in_transit: `RTO_INITIATED RTO_IN_TRANSIT RTO_OFD RTO_OUT_FOR_DELIVERY RTO_NDR RTO_LOCK
@@ -128,30 +137,31 @@ const COMPLAINTS: Complaints = [
 ];
 
 interface Said {
-  words: (string | null)[];
-  /** Asked only when there is no word: an unknown word is kept, not replaced by what an id may mean (C6). */
-  ids: (string | null)[];
+  /** As words are looked up and kept. */
+  word: string;
+  raw: string;
+  means: Meaning | undefined;
 }
 
-/** C4: the first word there is; without any, the first id. */
-function meaningOf({ words, ids }: Said): { word: string; raw: string; means: Meaning | undefined } | null {
-  for (const raw of words) {
-    const word = normalise(raw ?? '');
-    if (raw && word && word !== 'NA') return { word, raw, means: WORDS.get(word) };
-  }
-  const id = ids.find((one) => one !== null && /^[1-9]\d*$/.test(one));
-  return id ? { word: `ID_${id}`, raw: id, means: IDS.get(id) } : null;
+function byWord(raw: string | null): Said[] {
+  const word = normalise(raw ?? '');
+  return raw && word && word !== 'NA' ? [{ word, raw, means: WORDS.get(word) }] : [];
 }
+
+const byId = (id: string | null): Said[] =>
+  id !== null && /^[1-9]\d*$/.test(id) ? [{ word: `ID_${id}`, raw: id, means: IDS.get(id) }] : [];
+
+const known = (said: readonly Said[]): Said | undefined => said.find(({ means }) => means !== undefined);
 
 function itemOf(data: TrackingData | null, now: number): Item {
   if (!data) return { is: 'notFound' };
   const track = data.shipment_track[0];
   const activity = newestActivity(data, now);
   // `error` is not looked at: a cancelled parcel has one beside its status
-  const said = meaningOf({
-    words: [track?.current_status ?? null, activity.label],
-    ids: [data.shipment_status, activity.id],
-  });
+  const words = [...byWord(track?.current_status ?? null), ...byWord(activity.label)];
+  const ids = [...byId(data.shipment_status), ...byId(activity.id)];
+  // C4: the first word that is known. C6: an unknown one is kept, not replaced by what an id may mean
+  const said = known(words) ?? words[0] ?? known(ids) ?? ids[0];
   if (!said) return { is: 'notFound', why: 'Shiprocket has no activities of it' };
   const at = activity.at ?? pastTime(track?.updated_time_stamp, now);
   return {
@@ -174,15 +184,28 @@ const push = part({
   scans: parts({ date: text }),
 });
 
-/** C14: what Shiprocket sends on its own, one parcel a call. The order's reference in it is the channel's, not ours. */
+const listOf = (body: unknown): unknown[] => (Array.isArray(body) ? rowsOf(body) : [body]);
+
+/**
+ * C14: what Shiprocket sends on its own, one parcel a call. `current_status` is the *order's*, and may lag behind the
+ * parcel's: so the parcel's id counts first, then its word, then the order's; of these the first that is known. The
+ * order's reference in it is the channel's, not ours.
+ */
 function pushed(body: unknown, now: number): Pushed[] {
   const sent = push.parse(body);
-  const said =
-    sent && meaningOf({ words: [sent.current_status, sent.shipment_status], ids: [sent.shipment_status_id] });
-  if (!sent?.awb || !said) return [];
+  if (!sent?.awb) return [];
+  const words = [...byWord(sent.shipment_status), ...byWord(sent.current_status)];
+  const ids = byId(sent.shipment_status_id);
+  const said = known([...ids, ...words]) ?? words[0] ?? ids[0];
+  if (!said) return [];
   const at =
     pastTime(sent.current_timestamp, now) ?? newest(sent.scans.map((scan) => pastTime(scan.date, now)));
-  const { word, raw, means } = said;
-  const deliveredAt = means === 'delivered' ? at : null;
-  return [[sent.awb, { is: 'scan', word, courierStatus: raw, means, at, deliveredAt }]];
+  const { word, means } = said;
+  const courierStatus = words[0]?.raw ?? said.raw;
+  return [
+    [
+      sent.awb,
+      { is: 'scan', word, courierStatus, means, at, deliveredAt: means === 'delivered' ? at : null },
+    ],
+  ];
 }

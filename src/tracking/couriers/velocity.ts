@@ -60,7 +60,8 @@ export default defineCourier({
     const result = isObject(body) ? body.result : undefined;
     const found = trackingDataOf(result).map(([number, data]) => [number, itemOf(data, now)] as const);
     // null, [] and {}: it knows none of them, unless it says something else
-    const empty = typeof result === 'object' && sentences(body).length === 0;
+    const junk = Array.isArray(result) && result.length > 0;
+    const empty = typeof result === 'object' && !junk && sentences(body).length === 0;
     if (found.length > 0 || (empty && response.status < 300)) return byNumber('Velocity', asked, found);
     return refusal('Velocity', response, asked, COMPLAINTS);
   },

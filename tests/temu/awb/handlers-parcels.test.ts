@@ -33,6 +33,42 @@ const held = (order: AwbOrder) =>
       ]),
   );
 
+describe('T20: what Temu’s fulfillmentWarning forbids', () => {
+  test('is parked before the call, told to the order, and sent once Temu lifts it', async () => {
+    const order = await stand.addOrder(shop, {
+      finish: (one) => Object.assign(one, { warnings: ['RESTRICT_SELF_SHIPPING'] }),
+    });
+    await stand.created(order, stand.newAwb());
+    expect(await stand.push(order)).toMatchObject({ outcome: 'parked' });
+    const error = expect.stringMatching(/RESTRICT_SELF_SHIPPING.*buy its label in Temu's seller centre/);
+    expect(await stand.only(order)).toMatchObject({ state: 'parked', error, toldAt: null });
+    expect(await stand.row(order)).toMatchObject({ sent: false, error });
+    expect(stand.confirms(order)).toBe(0);
+    stand.sandbox.world.changeOrder(shop.shop, order.sn, { warnings: [] });
+    stand.advance(HOUR);
+    await stand.sync(order);
+    await stand.tick();
+    await stand.pushOn(order);
+    expect(await stand.only(order)).toMatchObject({ state: 'sent' });
+  });
+
+  test('of one carrier alone: another one goes', async () => {
+    const finish = (one: object) => void Object.assign(one, { warnings: ['RESTRICT_SAMEDAY_SELF_SHIPPING'] });
+    const order = await stand.addOrder(shop, { finish });
+    await stand.created(order, stand.newAwb(), { carrier: 'sameday' });
+    await stand.push(order);
+    expect(await stand.only(order)).toMatchObject({
+      state: 'parked',
+      error: expect.stringMatching(/another carrier/),
+    });
+    const next = stand.newAwb();
+    await stand.created(order, next, { carrier: 'fancourier' });
+    await stand.pushOn(order);
+    expect((await stand.pushes(order)).find(({ awb }) => awb === next)).toMatchObject({ state: 'sent' });
+    expect(stand.confirms(order)).toBe(1);
+  });
+});
+
 describe('splits', () => {
   test('A3: parcels of one order wait for each other and are told in one call, sendType 1', async () => {
     const order = await stand.addOrder(shop, { units: [2, 1] });

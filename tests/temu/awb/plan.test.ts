@@ -10,7 +10,10 @@ import {
   planPush,
 } from '../../../src/temu/awb/plan.ts';
 
-const line = (sn: string, remaining: number): OpenLine => ({ id: `id-of-${sn}`, orderSn: sn, remaining });
+const line = (sn: string, remaining: number): OpenLine => ({
+  ...{ id: `id-of-${sn}`, orderSn: sn, remaining },
+  warnings: [],
+});
 
 /** Heard of in the order of their letters. */
 const heardOf = (awbNumber: string) => new Date(Date.UTC(2026, 0, 1) + awbNumber.charCodeAt(0) * 1_000);
@@ -27,6 +30,7 @@ const unit = (orderItemId: string, quantity = 1) => ({ orderItemId, quantity });
 const input = (change: Partial<PlanInput>): PlanInput => ({
   status: 'Ready for Shipping',
   marketplaceStatus: 'UN_SHIPPING',
+  warnings: [],
   lines: [line('L1', 2), line('L2', 1)],
   sent: [],
   newestSent: null,
@@ -44,6 +48,56 @@ const told = (plan: ReturnType<typeof planPush>) =>
         ]),
       )
     : undefined;
+
+describe('T20: what fulfillmentWarning forbids is parked before the call, with the reason and what to do', () => {
+  test.each<[string, string, RegExp | null]>([
+    [
+      'RESTRICT_SELF_SHIPPING',
+      'fancourier',
+      /^AWB A: Temu takes no parcels of the seller's own .*: buy its label/,
+    ],
+    ['restrict_self_shipping ', 'fedex', /no parcels of the seller's own/],
+    ['RESTRICT_FEDEX_SELF_SHIPPING', 'FedEx', /^AWB A: Temu takes no FedEx parcels .*another carrier/],
+    ['RESTRICT_FEDEX_SELF_SHIPPING', 'fedex-ground', /no fedex-ground parcels/],
+    ['RESTRICT_FEDEX_SELF_SHIPPING', 'ups', null],
+    ['RESTRICT_USPS_SELF_SHIPPING', 'USPS', /RESTRICT_USPS_SELF_SHIPPING/],
+    ['RESTRICT_USPS_SELF_SHIPPING', 'ups', null],
+    ['BLOCK_LOGISTICS_PROVIDERS_{UPS,DHL}', 'dhl', /BLOCK_LOGISTICS_PROVIDERS/],
+    ['BLOCK_LOGISTICS_PROVIDERS_{UPS,DHL}', 'gls', null],
+    // these say something else
+    ['RESTRICT_CALL_SHIPPING', 'fedex', null],
+    ['SUGGEST_SIGNATURE_ON_DELIVERY', 'fedex', null],
+    ['REQUIRES_AGE_VERIFICATION', 'fedex', null],
+    ['SPECIFIC_LOGISTICS_REQUIRED', 'fedex', null],
+    ['', '', null],
+  ])('%s, with %s: %s', (warning, carrier, why) => {
+    const parcels = [{ ...parcel('A'), carrier }];
+    const own = { ...line('L1', 2), warnings: [warning] };
+    for (const change of [{ warnings: [warning] }, { lines: [own, line('L2', 1)] }]) {
+      const plan = planPush(input({ ...change, parcels }));
+      if (why === null) expect(plan.do).toBe('confirm');
+      else
+        expect(plan).toMatchObject({
+          do: 'park',
+          reason: expect.stringMatching(why),
+          untilOrderChanges: true,
+        });
+    }
+  });
+
+  test('a warning of a line concerns the parcel that holds it', () => {
+    const lines = [{ ...line('L1', 1), warnings: ['RESTRICT_FEDEX_SELF_SHIPPING'] }, line('L2', 1)];
+    const [a, b] = [parcel('A', [unit('L1')]), parcel('B', [unit('L2')])];
+    expect(planPush(input({ lines, parcels: [a, { ...b, carrier: 'fedex' }] })).do).toBe('confirm');
+    expect(planPush(input({ lines, parcels: [{ ...a, carrier: 'fedex' }, b] })).do).toBe('park');
+  });
+
+  test('what is done already, or waits, stays as it is', () => {
+    const warnings = ['RESTRICT_SELF_SHIPPING'];
+    expect(planPush(input({ warnings, marketplaceStatus: 'SHIPPED' })).do).toBe('compare');
+    expect(planPush(input({ warnings, status: 'Pending' })).do).toBe('wait');
+  });
+});
 
 describe('what is told', () => {
   test('A3: one parcel without a list holds everything that is open: sendType 0', () => {

@@ -372,6 +372,29 @@ describe('T9: the shipping call', () => {
     expect(order.decision.status).toBe('Ready for Shipping');
   });
 
+  it.each(['Congo', ' congo ', 'Kongo', 'Конго'])(
+    'T9: %s is the name of two countries: neither is guessed',
+    (regionName1) => {
+      const order = map({ shipping: { regionName1 } });
+      expect(order.address).toMatchObject({
+        shippingCountryName: regionName1.trim(),
+        shippingCountryCode: null,
+      });
+      expect(order.errors).toMatchObject([{ type: 'Unknown Country' }]);
+    },
+  );
+  it.each([
+    ['Democratic Republic of the Congo', 'CD'],
+    ['Republic of the Congo', 'CG'],
+    ['Guinea', 'GN'],
+    ['Niger', 'NE'],
+    ['România', 'RO'],
+    ['deutschland', 'DE'],
+    ["Cote d'Ivoire", 'CI'],
+  ])('T9: %s: %s', (regionName1, code) => {
+    expect(map({ shipping: { regionName1 } }).address?.shippingCountryCode).toBe(code);
+  });
+
   it('T9, R4: an endless country name makes no endless message', () => {
     const [error] = map({ shipping: { regionName1: 'x'.repeat(100_000) } }).errors;
     expect(error?.message.length).toBeLessThan(300);

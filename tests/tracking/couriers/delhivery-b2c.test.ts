@@ -238,6 +238,12 @@ describe('C4, R3: items', () => {
     for (const body of [answer(old, young), answer(young, old)])
       expect(scan(courier, body, AWB).means).toBe('delivered');
   });
+  test('C7: of two of one moment the one that is further along stays', () => {
+    const out = { type: 'UD', status: 'Dispatched', time: '2026-09-02T10:00:00' };
+    const done = { type: 'DL', status: 'Delivered', time: '2026-09-02T10:00:00' };
+    for (const body of [answer(out, done), answer(done, out)])
+      expect(scan(courier, body, AWB).means).toBe('delivered');
+  });
   test.each<[string, unknown]>([
     ['null', null],
     ['a list', []],

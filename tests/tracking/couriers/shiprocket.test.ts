@@ -39,6 +39,20 @@ const SOURCE = rows(`
   lost: LOST UNTRACEABLE MISSING
   destroyed: DESTROYED DISPOSED_OFF
 `);
+// seen in sellers' exports and webhooks
+const SEEN: [string, string | undefined][] = [
+  ['UNDELIVERED-1ST ATTEMPT', 'ndr'],
+  ['UNDELIVERED-2ND ATTEMPT', 'ndr'],
+  ['UNDELIVERED-3RD ATTEMPT', 'ndr'],
+  ['IN TRANSIT-EN-ROUTE', 'in_transit'],
+  ['IN TRANSIT-AT DESTINATION HUB', 'in_transit'],
+  ['REACHED DESTINATION HUB', 'in_transit'],
+  ['READY TO SHIP', 'unchanged'],
+  // these mean two things
+  ['NEW', undefined],
+  ['RETURN', undefined],
+  ['RETURN IN TRANSIT', undefined],
+];
 // reference/couriers.md, section 4
 const IDS: Record<string, number[]> = {
   pending: [1, 2, 3, 4, 5, 11, 13, 15, 19, 20, 27, 52, 59, 60, 61, 62, 63, 67, 72],
@@ -66,6 +80,17 @@ describe('C4: words', () => {
     const source = SOURCE.find(([, one]) => one === word.toUpperCase().replace(/[ _]+/g, '_'));
     // the word keeps the meaning that it had in the source system: "Shipped", "Pending" and their like
     expect(said(track(word)).means).toBe(source?.[0] ?? means);
+  });
+
+  test.each(SEEN)('C5, C6: %s: %s', (word, means) => {
+    expect(said(track(word)).means).toBe(means);
+  });
+  test('C4: an unknown word gives way to the label, if that is known', () => {
+    const activities = [{ date: '2026-09-03 10:00:00', 'sr-status-label': 'OUT FOR DELIVERY' }];
+    const unknown = { ...track('Beamed Up'), shipment_track_activities: activities };
+    expect(said(unknown)).toMatchObject({ word: 'OUT_FOR_DELIVERY', means: 'out_for_delivery' });
+    const both = { ...unknown, shipment_track_activities: [{ 'sr-status-label': 'Beamed Down' }] };
+    expect(said(both)).toMatchObject({ word: 'BEAMED_UP', means: undefined });
   });
 
   test('every official id is in one row', () => {
@@ -260,6 +285,8 @@ describe('answers without parcels', () => {
     [{ message: 'Unauthenticated.' }, 202, 'credentials'],
     [{ message: 'Wrong number of segments' }, 400, 'credentials'],
     [{ message: 'Too Many Attempts', status_code: 429 }, 200, 'throttled'],
+    // Laravel's own words; the batch must not be halved into more requests
+    [{ message: 'Too Many Attempts.' }, 200, 'throttled'],
     ['<html></html>', 200, 'malformed'],
     ['', 200, 'malformed'],
     [{ tracking: 1 }, 200, 'malformed'],

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { askedFor, MAX_WAIT_MS, MIN_WAIT_MS, readWait, waitFor } from '../../src/tracking/retry-after.ts';
+import { askedFor, longestIn, MAX_WAIT_MS, MIN_WAIT_MS, readWait, waitFor } from '../src/retry-after.ts';
 
 /** C10 and reference/couriers.md, section 6: the answer's own clock says 12:00, ours is an hour ahead. */
 const SENT = Date.UTC(2026, 10, 22, 12, 0, 0);
@@ -39,8 +39,44 @@ describe('C10: each header in each of its forms, in seconds', () => {
     ['retry-after', '2026-11-22T12:00:00.5Z', 1],
     ['retry-after', '45s', 45],
     ['retry-after', '1m30s', 90],
+    // sent twice, or written for people: as short as one part of it is never what was asked
+    ['retry-after', '5, 9', 9],
+    ['retry-after', '10, 10', 10],
+    ['retry-after', '+5', 5],
+    ['retry-after', '+5, +9', 9],
+    ['retry-after', '1,5', 5],
+    ['retry-after', '1,200', 1200],
+    ['retry-after', '900 seconds', 900],
+    ['retry-after', '15 minutes', 900],
+    ['retry-after', '600 sec', 600],
+    ['retry-after', '1,200 seconds', 1200],
+    ['retry-after', '1,5 min', 90],
+    ['retry-after', '1 minute 30 seconds', 90],
+    ['retry-after', '1 min, 30 sec', 90],
+    ['retry-after', '0 hours and 20 mins', 1200],
+    ['retry-after', '1 day', 1800],
+    ['retry-after', '1200;', 1200],
+    ['retry-after', '"1200"', 1200],
+    ['retry-after', "'20s'.", 20],
+    ['retry-after', 'PT20M', 1200],
+    ['retry-after', 'PT22M27.84S', 1348],
+    ['retry-after', 'pt1m30s', 90],
+    ['retry-after', 'PT1,5M', 90],
+    ['retry-after', 'P1DT2H', 1800],
+    ['retry-after', '00:20:00', 1200],
+    ['retry-after', '00:00:45.5', 46],
+    ['retry-after', '1.00:00:00', 1800],
+    ['retry-after', 'Sun, 22 Nov 2026 12:01:00 -0000', 60], // as Python's formatdate writes it
+    ['retry-after', 'Sun, 22 Nov 2026 12:01:00 +0000', 60],
+    ['retry-after', 'Sun, 22 Nov 2026 17:31:00 +0530', 60],
+    ['retry-after', 'Sun, 22 Nov 2026 17:31:00 +05:30', 60],
+    ['retry-after', 'Sun, 22 Nov 2026 07:01:00 -0500', 60],
+    ['retry-after', '22 Nov 2026 12:01:00 GMT', 60],
+    ['retry-after', '2026-11-22T14:01:00+02', 60],
+    ['retry-after', '"2026-11-22T12:01:00Z"', 60],
     ['retry-after-ms', '1500', 2],
     ['retry-after-ms', '1', 1],
+    ['retry-after-ms', '1500, 9000', 9],
     ['x-ms-retry-after-ms', '2000', 2],
     ['x-retry-after', '12', 12],
     ['x-retry-after', '1s', 1],
@@ -84,6 +120,14 @@ describe('C10: each header in each of its forms, in seconds', () => {
     '0x10',
     '9'.repeat(400),
     '12 apples',
+    '12 months',
+    'PT',
+    'P',
+    'P1Y',
+    'PT-5M',
+    '20:00', // minutes and seconds, or a time of the day
+    '1:2:3:4',
+    '900 seconds or so',
     '31-31-31',
     'May-99',
     '2026-13-45',
@@ -159,6 +203,45 @@ describe('C10: what a body says', () => {
     ['{"retry_after":"2026-11-22T12:00:21Z"}', 21],
     ['Your limit resets at 2026-11-22 12:00:22', 22],
     [`{"message":"reset at ${UNIX + 23}"}`, 23],
+    // whole durations, as many clients meet them
+    ['Rate limit reached. Please try again in 22m27.84s. Visit …', 1348],
+    ['Please try again in 1m12.5s.', 73],
+    ['Please try again in 6m0s.', 360],
+    ['Please try again in 1m0s', 60],
+    ['try again in 2h3m', 1800],
+    ['Please try again in 7.66s.', 8],
+    ['please try again in 950ms', 1],
+    ['You must wait 1 minute 30 seconds before posting again', 90],
+    ['Try again in 1 min 30 sec', 90],
+    ['Try again in 2 minutes and 5 seconds.', 125],
+    ['Please wait 1,200 seconds', 1200],
+    ['Please wait at least 2 minutes between requests', 120],
+    ['Wait 1-2 minutes', 120],
+    ['Wait 30 to 60 seconds', 60],
+    ['The limit resets in 90 seconds', 90],
+    ['You are blocked for 15 minutes', 900],
+    ['100 requests in 60 seconds are allowed. Try again in 5 seconds', 5],
+    ['{"retryAfterSeconds": 40}', 40],
+    ['{"retry_after_seconds":"41"}', 41],
+    ['{"retryAfterMs": 42000}', 42],
+    ['{"retry_after_minutes":2}', 120],
+    ['{"error":{"details":[{"retryDelay": "34s"}]}}', 34],
+    ['{"retry_in": 35, "limit": 100}', 35],
+    ['{"wait_seconds": 36}', 36],
+    ['{"retry_after": "PT2M"}', 120],
+    ['{"retry_after": "900 seconds"}', 900],
+    ['{"message":"wait 8 seconds","retry_after":60}', 60], // the longer of two
+    ['Try again at 2026-11-22T12:02:00Z.', 120],
+    ['Try again at 2026-11-22 17:32:00 +0530', 120],
+    ['Try again at Sun, 22 Nov 2026 12:02:00 GMT', 120],
+    ['Try again after Sunday, 22-Nov-26 12:02:00 GMT, please', 120],
+    ['Blocked until Sun Nov 22 12:02:00 2026', 120],
+    ['{"retry_after":"2026-11-22 12:00:21"}', 21],
+    ['{"retry_at":"Sun, 22 Nov 2026 12:02:00 +0000"}', 120],
+    [`available again at ${UNIX + 50}`, 50],
+    ['Try again at 2026-11-22T11:00:00Z', undefined], // past
+    ['{"retry": 3, "retries": 4}', undefined], // tries
+    ['Try again later. 5 of 10 requests failed', undefined],
     ['{"message":"Too Many Attempts.","status_code":429}', undefined],
     ['<html><body><h1>403 Forbidden</h1></body></html>', undefined],
     ['{"available":true,"count":3}', undefined],
@@ -169,6 +252,35 @@ describe('C10: what a body says', () => {
   test('a header counts more', () => {
     expect(asked({ 'x-ratelimit-reset': '3' }, 'wait 8 seconds')).toBe(3_000);
   });
+});
+
+test('C10: what a complaint of speed names, whatever it says of it: the longest', () => {
+  expect(longestIn('Rate limit: 100 calls in 60 seconds, or 20 minutes for you')).toBe(1_200_000);
+  expect(longestIn('slow down, 1 minute 30 seconds')).toBe(90_000);
+  expect(longestIn('Too Many Attempts.')).toBeUndefined();
+});
+
+test('C12: Slack and receivers of webhooks may ask for more than couriers, up to what is given', () => {
+  const hour = 3_600_000;
+  expect(askedFor({ headers: { 'retry-after': '3000' }, text: '' }, NOW, hour)).toBe(3_000_000);
+  expect(askedFor({ headers: { 'retry-after': '50 minutes' }, text: '' }, NOW, hour)).toBe(3_000_000);
+  expect(askedFor({ headers: {}, text: 'try again in 50 minutes' }, NOW, hour)).toBe(3_000_000);
+  expect(askedFor({ headers: { 'retry-after': '999999999' }, text: '' }, NOW, hour)).toBe(hour);
+});
+
+test('C10: where a limit with something left ends says nothing, but in a 429', () => {
+  const headers = { 'x-ratelimit-remaining': '59', 'x-ratelimit-reset': '1200' };
+  expect(askedFor({ status: 500, headers, text: '' }, NOW)).toBeUndefined();
+  expect(askedFor({ status: 429, headers, text: '' }, NOW)).toBe(1_200_000);
+  const used = { ...headers, 'x-ratelimit-remaining': '0' };
+  expect(askedFor({ status: 503, headers: used, text: '' }, NOW)).toBe(1_200_000);
+  const two = {
+    'x-ratelimit-remaining-requests': '59',
+    'x-ratelimit-reset-requests': '9m0s',
+    'x-ratelimit-remaining-tokens': '0',
+    'x-ratelimit-reset-tokens': '6m0s',
+  };
+  expect(askedFor({ status: 503, headers: two, text: '' }, NOW)).toBe(360_000);
 });
 
 describe('C10: the wait itself', () => {
@@ -264,7 +376,21 @@ describe('properties', () => {
 
   test('long nonsense is read in no time', () => {
     const begun = performance.now();
-    for (const bit of ['retry ', '1', 'wait 1', ';t=', 'reset=1,', '"', ' ', '2026-', '1m']) {
+    for (const bit of [
+      'retry ',
+      '1',
+      'wait 1',
+      ';t=',
+      'reset=1,',
+      '"',
+      ' ',
+      '2026-',
+      '1m',
+      '1,',
+      '1 s ',
+      'wait ',
+      '1,000',
+    ]) {
       asked({ 'retry-after': bit.repeat(20_000), ratelimit: bit.repeat(20_000) }, bit.repeat(200_000));
     }
     expect(performance.now() - begun).toBeLessThan(1_000);
