@@ -16,8 +16,8 @@ export interface NumberFault {
   why: string;
 }
 
-/** As couriers' numbers are, and as they can be asked for: a comma would make two of one. */
-const PARCEL = /^[\w./-]{1,60}$/;
+/** As couriers' numbers are, and as they can be asked for: a comma would make two of one. None is negative (-2147483648). */
+const PARCEL = /^(?!-\d+$)[\w./-]{1,60}$/;
 
 /** How programs write "none", in lower case without signs: `#N/A`, `<NA>` and `n.a.` are na. */
 const NONE = new Set(

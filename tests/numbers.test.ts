@@ -140,10 +140,19 @@ describe('A1: what a spreadsheet or a float made of a number is refused', () => 
 });
 
 describe('A1: what is no number of a parcel', () => {
-  table(['AB 12', 'A,1', 'A"1"', '#1001', 'AWB', 'XKBKNABJK', 'Ă1', '١٢٣', '1'.repeat(61), 'a\u200b1'])(
-    '%s',
-    (text) => expect(read(text)).toEqual(['wrong', 'ok']),
-  );
+  table([
+    'AB 12',
+    '-2147483648',
+    'A,1',
+    'A"1"',
+    '#1001',
+    'AWB',
+    'XKBKNABJK',
+    'Ă1',
+    '١٢٣',
+    '1'.repeat(61),
+    'a\u200b1',
+  ])('%s', (text) => expect(read(text)).toEqual(['wrong', 'ok']));
   table(['#REF!', '#DIV/0!', '#NAME?', '#VALUE!'])('%s, nor of an order', (text) =>
     expect(read(text)).toEqual(['wrong', 'wrong']),
   );
