@@ -9,6 +9,7 @@ import {
 import { Redis } from 'ioredis';
 import pg from 'pg';
 import type { Outages } from '../outages.ts';
+import { repeatingVictims } from './retry.ts';
 
 /** Where the queues live: Redis when there is one, else Postgres, schema `bullmq` (DESIGN). */
 export interface QueueBackend {
@@ -67,14 +68,16 @@ function redisBackend(url: string, { outages, telemetry }: BackendOptions): Queu
 function postgresBackend(url: string, { outages, telemetry }: BackendOptions): QueueBackend {
   // Each worker keeps one connection for LISTEN; 12 leaves half a dozen for queries. What a crash of Postgres takes from
   // the queues, half a second at most, the sweep brings back from the tables: no job waits for the disk.
-  const pool = new pg.Pool({
-    connectionString: url,
-    options: `-c search_path=${SCHEMA} -c synchronous_commit=off`,
-    application_name: 'orderfleet queues',
-    max: 12,
-    keepAlive: true,
-    connectionTimeoutMillis: 10_000,
-  });
+  const pool = repeatingVictims(
+    new pg.Pool({
+      connectionString: url,
+      options: `-c search_path=${SCHEMA} -c synchronous_commit=off`,
+      application_name: 'orderfleet queues',
+      max: 12,
+      keepAlive: true,
+      connectionTimeoutMillis: 10_000,
+    }),
+  );
   pool.setMaxListeners(0); // BullMQ adds one for each queue and worker
   pool.on('error', (error) => outages.note('queue database', error));
   const common = { connection: pool, ...(telemetry ? { telemetry } : {}) };

@@ -27,6 +27,9 @@ export const testQueue = (change: Partial<QueueDefinition<Payload>> = {}): Queue
 
 export interface TestQueues {
   queues: Queues;
+  databaseUrl: string;
+  /** Undefined where the queues live in the database. */
+  redisUrl: string | undefined;
   /** Lines written by workers, parsed. */
   lines: Record<string, unknown>[];
   log: Log;
@@ -85,6 +88,8 @@ export async function startTestQueues(backend: Backend): Promise<TestQueues> {
 
   return {
     queues,
+    databaseUrl: database.url,
+    redisUrl: redis?.url,
     lines,
     log,
     another,
