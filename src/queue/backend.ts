@@ -1,14 +1,8 @@
-import {
-  createPostgresBackend,
-  type Processor,
-  Queue,
-  type QueueOptions,
-  Worker,
-  type WorkerOptions,
-} from 'bullmq';
+import { type Processor, Queue, type QueueOptions, Worker, type WorkerOptions } from 'bullmq';
 import { Redis } from 'ioredis';
 import pg from 'pg';
 import type { Outages } from '../outages.ts';
+import { keepCounted, patientBackend } from './patient-backend.ts';
 import { repeatingVictims } from './retry.ts';
 
 /** Where the queues live: Redis when there is one, else Postgres, schema `bullmq` (DESIGN). */
@@ -20,6 +14,8 @@ export interface QueueBackend {
   worker(name: string, processor: Processor, options: Partial<WorkerOptions>): Worker;
   /** @throws the driver's error when the store does not answer. */
   ping(): Promise<void>;
+  /** Where locks are counted by the workers' clocks: the time by the store's own, epoch milliseconds. */
+  time?(): Promise<number>;
   /** Closes the connections themselves: BullMQ closes none that it was handed. */
   close(): Promise<void>;
 }
@@ -84,9 +80,17 @@ function postgresBackend(url: string, { outages, telemetry }: BackendOptions): Q
   return {
     kind: 'postgres',
     queue: (name, more = {}) => onPostgres<Queue>(Queue, name, { ...more, ...common }),
-    worker: (name, processor, more) => onPostgres<Worker>(Worker, name, processor, { ...more, ...common }),
+    worker(name, processor, more) {
+      const worker = onPostgres<Worker>(Worker, name, processor, { ...more, ...common });
+      keepCounted(worker);
+      return worker;
+    },
     async ping() {
       await pool.query('select 1');
+    },
+    async time() {
+      const { rows } = await pool.query('select extract(epoch from clock_timestamp()) * 1000 as now');
+      return Number(rows[0].now);
     },
     close: () => pool.end(),
   };
@@ -97,7 +101,7 @@ function postgresBackend(url: string, { outages, telemetry }: BackendOptions): Q
  * Postgres is given the type of one on Redis, so that nobody else needs to know which it is.
  */
 function onPostgres<T>(Class: unknown, ...args: unknown[]): T {
-  return new (Class as new (...args: unknown[]) => T)(...args, createPostgresBackend);
+  return new (Class as new (...args: unknown[]) => T)(...args, patientBackend);
 }
 
 /** Creates or updates BullMQ's own tables in schema `bullmq`; several processes may do it at once. */
