@@ -32,7 +32,7 @@ function forgetFailures(one: Memory): void {
   };
 }
 
-/** A worker that lost its connection is missing from the counts of workers for so long at most. */
+/** Where nothing was heard of the cut, or Postgres was away. */
 const NAME_EVERY_MS = 5_000;
 
 /**
@@ -55,5 +55,6 @@ export function keepCounted(worker: Worker, everyMs = NAME_EVERY_MS): void {
     }
   }
   const timer = setInterval(() => void name(), everyMs).unref();
+  worker.on('error', () => void name()); // a cut is one
   worker.once('closing', () => clearInterval(timer));
 }

@@ -152,7 +152,7 @@ describe.each(backends())('two processes that hand back and take at the same tim
         const { completed = 0, failed = 0 } = await raw.getJobCounts('completed', 'failed');
         return completed + failed === JOBS && { completed, failed };
       };
-      expect(await until(ended, { timeoutMs: 50_000 + 30 * JOBS })).toEqual({ completed: JOBS, failed: 0 });
+      expect(await until(ended, { timeoutMs: 50_000 + 150 * JOBS })).toEqual({ completed: JOBS, failed: 0 });
       const jobs = await raw.getJobs(['completed'], 0, JOBS);
       expect(jobs.filter((job) => job?.attemptsMade !== 1)).toEqual([]);
       const handBacks = jobs.reduce((sum, job) => sum + job.attemptsStarted - 1, 0);
@@ -162,6 +162,6 @@ describe.each(backends())('two processes that hand back and take at the same tim
       await Promise.all(workers.map((one) => one.kill()));
       for (const one of workers) expect(one.output()).toBe('started\n');
     },
-    60_000 + 40 * JOBS,
+    60_000 + 160 * JOBS,
   );
 });

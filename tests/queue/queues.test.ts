@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { handle } from '../../src/queue/handle.ts';
 import { maintenanceHandler, schedulesOf, type Task } from '../../src/queue/maintenance.ts';
@@ -5,7 +6,7 @@ import { runWorkers } from '../../src/queue/run.ts';
 import { reconcileSchedules } from '../../src/queue/schedules.ts';
 import { backends } from '../support/redis.ts';
 import { until } from '../support/until.ts';
-import { type Payload, startTestQueues, type TestQueues, testQueue } from './support.ts';
+import { type Payload, startDoor, startTestQueues, type TestQueues, testQueue } from './support.ts';
 
 const job = (id: string, more: object = {}) => ({ id, payload: { v: 1 as const, id }, ...more });
 
@@ -51,6 +52,7 @@ describe.each(backends())('queues on %s', (backend) => {
       active: 0,
       delayed: 1,
       failed: 0,
+      paused: false,
     });
     await test.queues.add(queue, []);
     expect((await test.queues.counts(queue as never)).waiting).toBe(2);
@@ -78,6 +80,24 @@ describe.each(backends())('queues on %s', (backend) => {
     await add(900, { delay: 200_000 }); // its time came 700 seconds ago, and no worker has seen it
     expect(await since()).toBe(700);
     expect(await test.queues.counts(queue)).toMatchObject({ waiting: 21, delayed: 2 });
+  });
+
+  it('a paused queue is counted as it is: what waits waits, the oldest is the oldest, and none could be taken', async () => {
+    const queue = testQueue();
+    const now = Date.now();
+    const raw = test.queues.raw(queue.name);
+    for (const secondsAgo of [30, 20, 10])
+      await raw.add(queue.name, { v: 1, id: 'x' }, { timestamp: now - secondsAgo * 1_000 });
+    await test.queues.add(queue, [job('p', { priority: 5 }), job('d', { delayMs: 60_000 })]);
+    expect(await test.queues.takeable(queue)).toBe(4);
+    await raw.pause();
+    expect(await test.queues.counts(queue)).toEqual({
+      ...{ waiting: 4, active: 0, delayed: 1, failed: 0, paused: true },
+    });
+    expect(await test.queues.nextSince(queue)).toBe(now - 30_000);
+    expect(await test.queues.takeable(queue)).toBe(0);
+    await raw.resume();
+    expect(await test.queues.counts(queue)).toMatchObject({ waiting: 4, paused: false });
   });
 
   it('a smaller priority goes first', async () => {
@@ -146,6 +166,59 @@ describe.each(backends())('queues on %s', (backend) => {
     });
     await until(async () => (await stranger.queues.workers(queue)) === 1);
     await until(async () => (await test.queues.workers(queue)) === 2);
+  });
+
+  it('R2: a worker is counted again after its connections were cut, also while it has work in hand', async () => {
+    const queue = testQueue({ concurrency: 1 });
+    let release = () => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    let started = 0;
+    const running = test.work(
+      handle(queue, async () => {
+        started++;
+        await held;
+        return { outcome: 'fine' };
+      }),
+    );
+    onTestFinished(() => running.stop(0));
+    onTestFinished(release); // first
+    await until(async () => (await test.queues.workers(queue)) === 1);
+    await test.queues.add(queue, [job('a'), job('b')]);
+    await until(() => started === 1);
+    await test.cutConnections();
+    await until(async () => (await test.queues.workers(queue)) === 1);
+    expect(started).toBe(1);
+    expect(await test.queues.counts(queue)).toMatchObject({ active: 1, waiting: 1 });
+  });
+
+  it('R2: a worker and a producer that were opened while the store was away work when it is there', async () => {
+    const door = await startDoor(test.redisUrl ?? test.databaseUrl);
+    onTestFinished(() => door.close());
+    const late = test.another(door.url);
+    const queue = testQueue();
+    let ran = 0;
+    const running = runWorkers(
+      [
+        handle(queue, async () => {
+          ran++;
+          return { outcome: 'fine' };
+        }),
+      ],
+      { queues: late, log: test.log },
+    );
+    onTestFinished(() => running.stop(0));
+    // on Postgres it is told so, on Redis it waits
+    const early = late.add(queue, [job('a')]).catch((error: Error) => error);
+    await sleep(150);
+    door.open();
+    if ((await early) instanceof Error)
+      await until(async () => {
+        await late.add(queue, [job('a')]);
+        return true;
+      });
+    await until(() => ran === 1);
   });
 
   describe('schedules', () => {

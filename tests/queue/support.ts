@@ -1,5 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { Writable } from 'node:stream';
+import { Redis } from 'ioredis';
+import pg from 'pg';
 import { z } from 'zod';
 import { createLog, type Log } from '../../src/log.ts';
 import { defineQueue, type QueueDefinition } from '../../src/queue/define.ts';
@@ -33,8 +36,10 @@ export interface TestQueues {
   /** Lines written by workers, parsed. */
   lines: Record<string, unknown>[];
   log: Log;
-  /** Connections of another process. */
-  another(): Queues;
+  /** Connections of another process. @param url the store's, by another way */
+  another(url?: string): Queues;
+  /** Ends all connections to the store; when it resolves they are gone. */
+  cutConnections(): Promise<void>;
   work(...handlers: Handler[]): RunningWorkers;
   /** The state of a job once it is in one of these. */
   settled(definition: QueueDefinition<Payload>, id: string, states?: string[]): Promise<JobView>;
@@ -48,6 +53,67 @@ export interface JobView {
   failedReason: string | undefined;
   stack: string;
   result: unknown;
+}
+
+async function cutPostgres(connectionString: string): Promise<void> {
+  const client = new pg.Client({ connectionString });
+  await client.connect();
+  const theirs = 'from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()';
+  try {
+    const { rows } = await client.query(`select pid, pg_terminate_backend(pid) ${theirs}`);
+    const pids = rows.map(({ pid }) => pid);
+    await until(
+      async () => (await client.query(`select 1 ${theirs} and pid = any($1)`, [pids])).rowCount === 0,
+    );
+  } finally {
+    await client.end();
+  }
+}
+
+/** Those of one database alone: other files use the same server. */
+async function cutRedis(url: string): Promise<void> {
+  const client = new Redis(url, { maxRetriesPerRequest: 1 });
+  try {
+    const own = String(await client.client('ID'));
+    const list = String(await client.client('LIST')).split('\n');
+    for (const line of list) {
+      const id = / ?id=(\d+)/.exec(line)?.[1];
+      if (id && id !== own && line.includes(` db=${client.options.db} `))
+        await client.client('KILL', 'ID', id);
+    }
+  } finally {
+    client.disconnect();
+  }
+}
+
+/** A way to a store that can be shut: who comes by it is cut off at once. */
+export async function startDoor(url: string) {
+  const target = new URL(url);
+  let shut = true;
+  const sockets = new Set<Socket>();
+  const server = createServer((from) => {
+    if (shut) return void from.destroy();
+    const to = connect(Number(target.port), '127.0.0.1');
+    for (const socket of [from, to]) {
+      socket.on('error', () => {}).on('close', () => sockets.delete(socket));
+      sockets.add(socket);
+    }
+    from.pipe(to).pipe(from);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const way = new URL(url);
+  way.hostname = '127.0.0.1';
+  way.port = String((server.address() as AddressInfo).port);
+  return {
+    url: way.href,
+    open: () => {
+      shut = false;
+    },
+    async close() {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
 }
 
 /** Queues in a database (and Redis) of a test file's own. */
@@ -64,8 +130,9 @@ export async function startTestQueues(backend: Backend): Promise<TestQueues> {
   const log = createLog({ level: 'info', name: 'test', destination });
   const open: Queues[] = [];
   const running: RunningWorkers[] = [];
-  const another = () => {
-    const queues = createQueues({ redisUrl: redis?.url, databaseUrl: database.url, log });
+  const another = (url?: string) => {
+    const urls = { redisUrl: redis?.url, databaseUrl: database.url };
+    const queues = createQueues({ ...urls, ...(url && { [redis ? 'redisUrl' : 'databaseUrl']: url }), log });
     open.push(queues);
     return queues;
   };
@@ -93,6 +160,7 @@ export async function startTestQueues(backend: Backend): Promise<TestQueues> {
     lines,
     log,
     another,
+    cutConnections: () => (redis ? cutRedis(redis.url) : cutPostgres(database.url)),
     work(...handlers) {
       const workers = runWorkers(handlers, { queues, log });
       running.push(workers);
