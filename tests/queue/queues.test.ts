@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { handle } from '../../src/queue/handle.ts';
 import { maintenanceHandler, schedulesOf, type Task } from '../../src/queue/maintenance.ts';
@@ -6,7 +5,7 @@ import { runWorkers } from '../../src/queue/run.ts';
 import { reconcileSchedules } from '../../src/queue/schedules.ts';
 import { backends } from '../support/redis.ts';
 import { until } from '../support/until.ts';
-import { type Payload, startDoor, startTestQueues, type TestQueues, testQueue } from './support.ts';
+import { type Payload, startTestQueues, type TestQueues, testQueue } from './support.ts';
 
 const job = (id: string, more: object = {}) => ({ id, payload: { v: 1 as const, id }, ...more });
 
@@ -191,34 +190,6 @@ describe.each(backends())('queues on %s', (backend) => {
     await until(async () => (await test.queues.workers(queue)) === 1);
     expect(started).toBe(1);
     expect(await test.queues.counts(queue)).toMatchObject({ active: 1, waiting: 1 });
-  });
-
-  it('R2: a worker and a producer that were opened while the store was away work when it is there', async () => {
-    const door = await startDoor(test.redisUrl ?? test.databaseUrl);
-    onTestFinished(() => door.close());
-    const late = test.another(door.url);
-    const queue = testQueue();
-    let ran = 0;
-    const running = runWorkers(
-      [
-        handle(queue, async () => {
-          ran++;
-          return { outcome: 'fine' };
-        }),
-      ],
-      { queues: late, log: test.log },
-    );
-    onTestFinished(() => running.stop(0));
-    // on Postgres it is told so, on Redis it waits
-    const early = late.add(queue, [job('a')]).catch((error: Error) => error);
-    await sleep(150);
-    door.open();
-    if ((await early) instanceof Error)
-      await until(async () => {
-        await late.add(queue, [job('a')]);
-        return true;
-      });
-    await until(() => ran === 1);
   });
 
   describe('schedules', () => {
