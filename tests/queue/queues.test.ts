@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import { handle } from '../../src/queue/handle.ts';
 import { maintenanceHandler, schedulesOf, type Task } from '../../src/queue/maintenance.ts';
 import { runWorkers } from '../../src/queue/run.ts';
-import { reconcileSchedules } from '../../src/queue/schedules.ts';
+import { readSchedules, reconcileSchedules } from '../../src/queue/schedules.ts';
 import { backends } from '../support/redis.ts';
 import { until } from '../support/until.ts';
 import { type Payload, startTestQueues, type TestQueues, testQueue } from './support.ts';
@@ -238,6 +238,38 @@ describe.each(backends())('queues on %s', (backend) => {
       expect(await present(queue.name)).toEqual([]);
       await reconcileSchedules(test.queues, queue, wanted, test.log);
       expect(await ids(queue.name)).toEqual([['a', 3_600_000]]);
+    });
+
+    it('R1: one that has lost its next job runs at once, however long its period, and the others as before', async () => {
+      const queue = testQueue();
+      const wanted = [schedule('a', 3_600_000), schedule('b', 3_600_000)];
+      await reconcileSchedules(test.queues, queue, wanted, test.log);
+      const ran: string[] = [];
+      const running = test.work(
+        handle(queue, async ({ id }) => {
+          ran.push(id);
+          return { outcome: 'fine' };
+        }),
+      );
+      onTestFinished(() => running.stop(0));
+      const planned = async () => (await present(queue.name)).every(({ next }) => next > Date.now() + 60_000);
+      await until(async () => ran.length === 2 && (await planned()));
+      const before = await present(queue.name);
+      await test.loseDelayed(queue.name, `repeat:a:${before[0]?.next}`);
+      expect(await readSchedules(test.queues, queue)).toEqual(
+        expect.arrayContaining([
+          { id: 'a', alive: false },
+          { id: 'b', alive: true },
+        ]),
+      );
+      await reconcileSchedules(test.queues, queue, wanted, test.log);
+      await until(async () => ran.length === 3 && (await planned()));
+      expect(ran[2]).toBe('a');
+      const after = await present(queue.name);
+      expect(after[1]).toEqual(before[1]);
+      expect(await test.queues.counts(queue)).toMatchObject({ waiting: 0, delayed: 2 });
+      await reconcileSchedules(test.queues, queue, wanted, test.log);
+      expect(await present(queue.name)).toEqual(after);
     });
 
     it('run their task again and again, and a task that is gone is no fault (R6)', async () => {

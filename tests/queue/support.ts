@@ -40,6 +40,8 @@ export interface TestQueues {
   another(url?: string): Queues;
   /** Ends all connections to the store; when it resolves they are gone. */
   cutConnections(): Promise<void>;
+  /** Makes a delayed job be missing: from Redis' set, as an evicted key is, or from the table. */
+  loseDelayed(queue: string, id: string): Promise<void>;
   work(...handlers: Handler[]): RunningWorkers;
   /** The state of a job once it is in one of these. */
   settled(definition: QueueDefinition<Payload>, id: string, states?: string[]): Promise<JobView>;
@@ -55,36 +57,45 @@ export interface JobView {
   result: unknown;
 }
 
-async function cutPostgres(connectionString: string): Promise<void> {
+async function onPostgres<T>(connectionString: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new pg.Client({ connectionString });
   await client.connect();
-  const theirs = 'from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()';
   try {
-    const { rows } = await client.query(`select pid, pg_terminate_backend(pid) ${theirs}`);
-    const pids = rows.map(({ pid }) => pid);
-    await until(
-      async () => (await client.query(`select 1 ${theirs} and pid = any($1)`, [pids])).rowCount === 0,
-    );
+    return await work(client);
   } finally {
     await client.end();
   }
 }
 
-/** Those of one database alone: other files use the same server. */
-async function cutRedis(url: string): Promise<void> {
+async function onRedis<T>(url: string, work: (client: Redis) => Promise<T>): Promise<T> {
   const client = new Redis(url, { maxRetriesPerRequest: 1 });
   try {
-    const own = String(await client.client('ID'));
-    const list = String(await client.client('LIST')).split('\n');
-    for (const line of list) {
-      const id = / ?id=(\d+)/.exec(line)?.[1];
-      if (id && id !== own && line.includes(` db=${client.options.db} `))
-        await client.client('KILL', 'ID', id);
-    }
+    return await work(client);
   } finally {
     client.disconnect();
   }
 }
+
+const cutPostgres = (url: string) =>
+  onPostgres(url, async (client) => {
+    const theirs = 'from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()';
+    const { rows } = await client.query(`select pid, pg_terminate_backend(pid) ${theirs}`);
+    const pids = rows.map(({ pid }) => pid);
+    await until(
+      async () => (await client.query(`select 1 ${theirs} and pid = any($1)`, [pids])).rowCount === 0,
+    );
+  });
+
+/** Those of one database alone: other files use the same server. */
+const cutRedis = (url: string) =>
+  onRedis(url, async (client) => {
+    const own = String(await client.client('ID'));
+    for (const line of String(await client.client('LIST')).split('\n')) {
+      const id = /^id=(\d+)/.exec(line)?.[1];
+      if (id && id !== own && line.includes(` db=${client.options.db} `))
+        await client.client('KILL', 'ID', id);
+    }
+  });
 
 /** A way to a store that can be shut: who comes by it is cut off at once. */
 export async function startDoor(url: string) {
@@ -161,6 +172,12 @@ export async function startTestQueues(backend: Backend): Promise<TestQueues> {
     log,
     another,
     cutConnections: () => (redis ? cutRedis(redis.url) : cutPostgres(database.url)),
+    loseDelayed: (queue, id) =>
+      redis
+        ? onRedis(redis.url, async (client) => void (await client.zrem(`{orderfleet}:${queue}:delayed`, id)))
+        : onPostgres(database.url, async (client) => {
+            await client.query('delete from bullmq.job where queue = $1 and id = $2', [queue, id]);
+          }),
     work(...handlers) {
       const workers = runWorkers(handlers, { queues, log });
       running.push(workers);
