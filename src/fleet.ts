@@ -127,7 +127,7 @@ export async function runProcess(name: string, work: (fleet: Fleet) => Work): Pr
   const { handlers, also, server } = work(fleet);
   fleet.metrics.observeProcess();
   const running = runWorkers(handlers, fleet);
-  fleet.probes.watch(running.states);
+  fleet.probes.watch(running.states, running.clock);
   let stopHealth: (() => Promise<void>) | undefined;
   let stopServer: (() => Promise<void>) | undefined;
   let timer: NodeJS.Timeout | undefined;

@@ -17,13 +17,16 @@ export interface Health {
 
 /** How one process is (O4). */
 export interface Probes {
-  /** Looks from now on whether these workers take what waits. */
-  watch(workers: readonly WorkerState[]): void;
+  /**
+   * Looks from now on whether these workers take what waits.
+   * @param clock why their clock keeps them from it
+   */
+  watch(workers: readonly WorkerState[], clock?: () => string | undefined): void;
   /** From now on it is not ready: nothing new is to be sent its way. */
   drain(): void;
   /** Alive and consuming. Asks nobody: a database that is away is no reason to be killed. */
   healthz(): Health;
-  /** Postgres and the queues answer, and the process is not stopping. */
+  /** Postgres and the queues answer, the clock agrees with theirs, and the process is not stopping. */
   readyz(): Promise<Health>;
   close(): void;
 }
@@ -56,6 +59,7 @@ interface Watched {
 
 export function createProbes({ queues, pingDatabase }: ProbeDeps, times: ProbeTimes = TIMES): Probes {
   let watched: Watched[] = [];
+  let clockTrouble: () => string | undefined = () => undefined;
   let draining = false;
   const closed = new AbortController();
 
@@ -109,7 +113,8 @@ export function createProbes({ queues, pingDatabase }: ProbeDeps, times: ProbeTi
   };
 
   return {
-    watch(workers) {
+    watch(workers, clock) {
+      if (clock) clockTrouble = clock;
       watched = workers.map((worker) => ({ worker, starvingSince: undefined, unknown: false }));
       if (watched.length > 0) void lookAgainAndAgain();
     },
@@ -125,7 +130,11 @@ export function createProbes({ queues, pingDatabase }: ProbeDeps, times: ProbeTi
         answers('postgres', pingDatabase),
         answers('queues', () => queues.backend.ping()),
       ]);
-      const checks = { postgres, queues: store, process: draining ? 'stopping' : 'ok' };
+      const clock = clockTrouble();
+      const checks = {
+        ...{ postgres, queues: store, process: draining ? 'stopping' : 'ok' },
+        ...(clock === undefined ? {} : { clock }),
+      };
       return { ok: Object.values(checks).every((said) => said === 'ok'), checks };
     },
     close: () => closed.abort(),

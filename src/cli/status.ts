@@ -91,7 +91,7 @@ Examples:
             table(
               ['queue', 'waiting', 'in work', 'delayed', 'failed'],
               status.queues.map((queue) => [
-                queue.queue,
+                queue.paused ? `${queue.queue} (paused)` : queue.queue,
                 queue.waiting,
                 queue.active,
                 queue.delayed,

@@ -4,6 +4,7 @@ import type { Sql } from 'postgres';
 import { messageOf } from '../errors.ts';
 import type { Fleet } from '../fleet.ts';
 import { packageRoot } from '../package-root.ts';
+import { MOST_SKEW_MS } from '../queue/clock-guard.ts';
 import { type Check, type Finding, fault, type GroundCheck, orWell, warning } from './check.ts';
 import { clockFinding } from './skew.ts';
 
@@ -86,11 +87,13 @@ function connectionFindings({ most, reserved, used }: Server, { queues }: Fleet)
     : [];
 }
 
-async function clockFindings(sql: Sql, { clock }: Fleet): Promise<Finding[]> {
+async function clockFindings(sql: Sql, { clock, queues }: Fleet): Promise<Finding[]> {
   const sentAt = clock();
   const [row] = await sql<{ now: Date }[]>`select clock_timestamp() as now`;
   const ours = (sentAt + clock()) / 2;
-  return row ? clockFinding('Postgres', row.now.getTime() - ours, { warnMs: 2_000, faultMs: 30_000 }) : [];
+  // workers take no jobs beyond it where the queues live here
+  const faultMs = queues.backend.kind === 'postgres' ? MOST_SKEW_MS : 30_000;
+  return row ? clockFinding('Postgres', row.now.getTime() - ours, { warnMs: 2_000, faultMs }) : [];
 }
 
 interface Applied {

@@ -37,6 +37,7 @@ export const queues: Check = {
       [
         ...byWorker(lonely.map(({ queue }) => queue)),
         ...scheduleFindings(schedules),
+        ...standing.filter(({ paused }) => paused).map((one) => pausedFinding(one, fleet)),
         ...ages,
         ...standing.filter(({ failed }) => failed > 0).map((one) => failedFinding(one, fleet)),
       ],
@@ -85,6 +86,12 @@ const oldestFinding = ({ queue, oldest }: { queue: string; oldest: number }): Fi
   warning(
     `Work of ${queue} has been due for ${Math.round(oldest / 60)} minutes`,
     `see what it waits for: orderfleet status; if it is only much, ${startWorker(workerOf(queue))}`,
+  );
+
+const pausedFinding = ({ queue, waiting }: { queue: string; waiting: number }, { config }: Fleet): Finding =>
+  warning(
+    `${queue} is paused: nobody takes its jobs, and ${several(waiting, 'job')} ${waiting === 1 ? 'waits' : 'wait'}`,
+    `resume it at ${webAddress(config)}/queues/queue/${queue}`,
   );
 
 const failedFinding = ({ queue, failed }: { queue: string; failed: number }, { config }: Fleet): Finding =>

@@ -1,14 +1,9 @@
-import {
-  createPostgresBackend,
-  type Processor,
-  Queue,
-  type QueueOptions,
-  Worker,
-  type WorkerOptions,
-} from 'bullmq';
+import { type Processor, Queue, type QueueOptions, Worker, type WorkerOptions } from 'bullmq';
 import { Redis } from 'ioredis';
 import pg from 'pg';
 import type { Outages } from '../outages.ts';
+import { keepCounted, patientBackend } from './patient-backend.ts';
+import { repeatingVictims } from './retry.ts';
 
 /** Where the queues live: Redis when there is one, else Postgres, schema `bullmq` (DESIGN). */
 export interface QueueBackend {
@@ -19,6 +14,8 @@ export interface QueueBackend {
   worker(name: string, processor: Processor, options: Partial<WorkerOptions>): Worker;
   /** @throws the driver's error when the store does not answer. */
   ping(): Promise<void>;
+  /** Where locks are counted by the workers' clocks: the time by the store's own, epoch milliseconds. */
+  time?(): Promise<number>;
   /** Closes the connections themselves: BullMQ closes none that it was handed. */
   close(): Promise<void>;
 }
@@ -67,23 +64,33 @@ function redisBackend(url: string, { outages, telemetry }: BackendOptions): Queu
 function postgresBackend(url: string, { outages, telemetry }: BackendOptions): QueueBackend {
   // Each worker keeps one connection for LISTEN; 12 leaves half a dozen for queries. What a crash of Postgres takes from
   // the queues, half a second at most, the sweep brings back from the tables: no job waits for the disk.
-  const pool = new pg.Pool({
-    connectionString: url,
-    options: `-c search_path=${SCHEMA} -c synchronous_commit=off`,
-    application_name: 'orderfleet queues',
-    max: 12,
-    keepAlive: true,
-    connectionTimeoutMillis: 10_000,
-  });
+  const pool = repeatingVictims(
+    new pg.Pool({
+      connectionString: url,
+      options: `-c search_path=${SCHEMA} -c synchronous_commit=off`,
+      application_name: 'orderfleet queues',
+      max: 12,
+      keepAlive: true,
+      connectionTimeoutMillis: 10_000,
+    }),
+  );
   pool.setMaxListeners(0); // BullMQ adds one for each queue and worker
   pool.on('error', (error) => outages.note('queue database', error));
   const common = { connection: pool, ...(telemetry ? { telemetry } : {}) };
   return {
     kind: 'postgres',
     queue: (name, more = {}) => onPostgres<Queue>(Queue, name, { ...more, ...common }),
-    worker: (name, processor, more) => onPostgres<Worker>(Worker, name, processor, { ...more, ...common }),
+    worker(name, processor, more) {
+      const worker = onPostgres<Worker>(Worker, name, processor, { ...more, ...common });
+      keepCounted(worker);
+      return worker;
+    },
     async ping() {
       await pool.query('select 1');
+    },
+    async time() {
+      const { rows } = await pool.query('select extract(epoch from clock_timestamp()) * 1000 as now');
+      return Number(rows[0].now);
     },
     close: () => pool.end(),
   };
@@ -94,7 +101,7 @@ function postgresBackend(url: string, { outages, telemetry }: BackendOptions): Q
  * Postgres is given the type of one on Redis, so that nobody else needs to know which it is.
  */
 function onPostgres<T>(Class: unknown, ...args: unknown[]): T {
-  return new (Class as new (...args: unknown[]) => T)(...args, createPostgresBackend);
+  return new (Class as new (...args: unknown[]) => T)(...args, patientBackend);
 }
 
 /** Creates or updates BullMQ's own tables in schema `bullmq`; several processes may do it at once. */

@@ -1,8 +1,4 @@
-/** What of BullMQ's worker is needed: `pause(true)` stops taking jobs without waiting for those in work. */
-interface Pausable {
-  pause(doNotWaitActive: boolean): Promise<void>;
-  resume(): Promise<void>;
-}
+import type { Pausable } from './holds.ts';
 
 /**
  * Keeps a worker from asking a store that refuses again and again (R10): after each fault it takes nothing for a while,

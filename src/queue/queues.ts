@@ -20,10 +20,13 @@ export interface NewJob<P> {
 }
 
 export interface QueueCounts {
+  /** Those of a paused queue, too: they wait, and nobody takes them. */
   waiting: number;
   active: number;
   delayed: number;
   failed: number;
+  /** Somebody paused the queue, in Bull Board for instance. */
+  paused: boolean;
 }
 
 /** The producers' side of the queues of one process. */
@@ -59,10 +62,14 @@ export interface Queues {
 /** More than are taken between counting what waits and reading it. */
 const TAKEN_MEANWHILE = 10;
 
+/** On Postgres the jobs of a paused queue are counted as `paused`, without those that have a priority. */
+const WAITING = ['wait', 'paused' as 'wait'] as const; // not in BullMQ's types
+const waitingOf = ({ wait = 0, paused = 0 }: Record<string, number>) => wait + paused;
+
 /** BullMQ's Postgres lists what waits from the newest on, in whichever order it is asked for: the oldest is its last. */
 async function oldestWaiting(queue: Queue, kind: QueueBackend['kind']): Promise<Job | undefined> {
   if (kind === 'redis') return (await queue.getJobs(['wait'], 0, 0, true))[0];
-  const { wait = 0 } = await queue.getJobCounts('wait');
+  const wait = waitingOf(await queue.getJobCounts(...WAITING));
   const [id] = await queue.getRanges(['wait'], Math.max(0, wait - TAKEN_MEANWHILE), -1, true);
   return id === undefined ? undefined : await queue.getJob(id);
 }
@@ -142,19 +149,18 @@ export function createQueues(options: {
       );
     },
     async counts(definition) {
-      const counts = await raw(definition.name).getJobCounts(
-        'wait',
-        'prioritized',
-        'active',
-        'delayed',
-        'failed',
-      );
+      const queue = raw(definition.name);
+      const [counts, paused] = await Promise.all([
+        queue.getJobCounts(...WAITING, 'prioritized', 'active', 'delayed', 'failed'),
+        queue.isPaused(),
+      ]);
       const of = (state: string) => counts[state] ?? 0;
       return {
-        waiting: of('wait') + of('prioritized'),
+        waiting: waitingOf(counts) + of('prioritized'),
         active: of('active'),
         delayed: of('delayed'),
         failed: of('failed'),
+        paused,
       };
     },
     async retryFailed(definition, nowMs = Date.now()) {

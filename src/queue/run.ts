@@ -1,8 +1,10 @@
 import type { Job, Worker } from 'bullmq';
 import { isInfrastructureFault, isMomentary } from '../infrastructure.ts';
 import { type Brake, createBrake } from './brake.ts';
+import { guardClock } from './clock-guard.ts';
 import { seconds } from './define.ts';
 import { type Handler, INFRASTRUCTURE_PAUSE_MS, type JobTools, retryDelay, SHUTDOWN } from './handle.ts';
+import { createHolds, type Pausable } from './holds.ts';
 import type { Queues } from './queues.ts';
 
 export interface LockTimes {
@@ -36,12 +38,14 @@ export interface WorkerState {
   takenAt: number;
   /** False when its loop has ended: it takes nothing any more. */
   running(): boolean;
-  /** True while it takes nothing since its store refuses (R10). */
+  /** True while it takes nothing since its store refuses (R10), or its clock is off. */
   held(): boolean;
 }
 
 export interface RunningWorkers {
   readonly states: readonly WorkerState[];
+  /** Why the clock keeps them from taking jobs; undefined when it does not. */
+  clock(): string | undefined;
   /** Stage one: take nothing new, let jobs finish for `graceMs`; stage two: abort them and hand them back. */
   stop(graceMs: number): Promise<void>;
   /** Stage two at once. */
@@ -57,9 +61,18 @@ export function runWorkers(
   const started = handlers.map((handler) => startWorker(handler, deps, times));
   const workers = started.map(({ worker }) => worker);
   const brakes = started.map(({ brake }) => brake);
+  const { backend, outages } = deps.queues;
+  const storeTime = backend.time;
+  const guard =
+    storeTime &&
+    guardClock(
+      started.map(({ byClock }) => byClock),
+      { storeTime, log: deps.log, outages },
+    );
   let stopping: Promise<void> | undefined;
 
   async function stop(graceMs: number) {
+    guard?.stop();
     for (const brake of brakes) brake.stop();
     const finished = Promise.all(workers.map((worker) => worker.close()));
     const late = setTimeout(hurry, graceMs);
@@ -73,6 +86,7 @@ export function runWorkers(
 
   return {
     states: started.map(({ state }) => state),
+    clock: () => guard?.says(),
     hurry,
     stop(graceMs) {
       stopping ??= stop(graceMs);
@@ -85,15 +99,15 @@ function startWorker(
   handler: Handler,
   { queues, ...tools }: { queues: Queues } & JobTools,
   times: LockTimes,
-): { worker: Worker; state: WorkerState; brake: Brake } {
+): { worker: Worker; state: WorkerState; brake: Brake; byClock: Pausable } {
   const { definition } = handler;
   const { name: queue, concurrency: places, timeoutMs } = definition;
   const { outages } = queues;
   const state: WorkerState = {
     ...{ queue, places, timeoutMs, busy: 0, takenAt: Date.now() },
-    // BullMQ's loop ends while the brake is on and no job is in work, and begins anew
-    running: () => worker.isRunning() || brake.on,
-    held: () => brake.on,
+    // BullMQ's loop ends while it is held and no job is in work, and begins anew
+    running: () => worker.isRunning() || holds.on,
+    held: () => holds.on,
   };
   const refused = (error: unknown) => {
     outages.note(`queue ${queue}`, error);
@@ -123,6 +137,7 @@ function startWorker(
       }
     },
     {
+      autorun: !queues.backend.time, // else its clock is compared first
       concurrency: places,
       lockDuration: times.lockMs,
       stalledInterval: times.stalledLookMs,
@@ -131,7 +146,8 @@ function startWorker(
       settings: { backoffStrategy: retryDelay(definition) },
     },
   );
-  const brake = createBrake(worker);
+  const holds = createHolds(worker);
+  const brake = createBrake(holds.holder());
   worker.on('error', (error) => {
     if (isAboutOneJob(error)) tools.log.warn({ queue, err: error.message }, 'worker');
     else refused(error);
@@ -139,7 +155,7 @@ function startWorker(
   worker.on('stalled', () =>
     outages.note(`queue ${queue}`, 'a job comes back: its worker died, or could not say that it was done'),
   );
-  return { worker, state, brake };
+  return { worker, state, brake, byClock: holds.holder() };
 }
 
 /** BullMQ's own complaints about a job whose lock was lost, by number or by words; all others are about its store. */

@@ -1,3 +1,4 @@
+import type { JobSchedulerJson, Queue } from 'bullmq';
 import type { Log } from '../log.ts';
 import type { QueueDefinition } from './define.ts';
 import type { Queues } from './queues.ts';
@@ -11,7 +12,7 @@ export interface Schedule<P> {
 
 /**
  * Makes the job schedulers of a queue be exactly `wanted`: removes strangers, adds what is missing (also after Redis
- * was emptied), and leaves unchanged ones alone, since an upsert would push their next run away.
+ * was emptied, or has lost a part of it), and leaves unchanged ones alone, since an upsert would push their next run away.
  */
 export async function reconcileSchedules<P>(
   queues: Queues,
@@ -28,7 +29,10 @@ export async function reconcileSchedules<P>(
   }
   for (const { id, everyMs, payload } of wanted) {
     const known = present.get(id);
-    if (known && Number(known.every) === everyMs && isAlive(everyMs, known.next)) continue;
+    if (known && Number(known.every) === everyMs) {
+      if (await isAlive(queue, known)) continue;
+      await forget(queue, known); // else its next turn would be a period away
+    }
     await queue.upsertJobScheduler(
       id,
       { every: everyMs },
@@ -43,15 +47,35 @@ export async function reconcileSchedules<P>(
   }
 }
 
-/** `next` far in the past means that the chain broke: its job was lost, or nobody has taken it. */
-const isAlive = (everyMs: number, next: number | undefined) =>
-  (next ?? 0) > Date.now() - 3 * everyMs - 10_000;
+type Present = Pick<JobSchedulerJson, 'key' | 'every' | 'next'>;
+
+/** A scheduler lives by its next job, which BullMQ names so. */
+const nextJobId = ({ key, next }: Present) => `repeat:${key}:${next}`;
+
+/**
+ * False when the chain broke: its next job was lost (a key that a full Redis evicted, rows that somebody removed), or
+ * should have been taken long ago.
+ */
+async function isAlive(queue: Queue, present: Present): Promise<boolean> {
+  if ((present.next ?? 0) <= Date.now() - 3 * Number(present.every) - 10_000) return false;
+  const state = await queue.getJobState(nextJobId(present));
+  if (state !== 'unknown' && state !== 'completed' && state !== 'failed') return true;
+  // taken and ended meanwhile: then there is another one by now
+  return (await queue.getJobScheduler(present.key))?.next !== present.next;
+}
+
+/** With what is left of the lost job, which nothing else would remove. */
+async function forget(queue: Queue, present: Present): Promise<void> {
+  await queue.removeJobScheduler(present.key);
+  await queue.remove(nextJobId(present));
+}
 
 /** The job schedulers of a queue as they are, with whether each still comes back. */
 export async function readSchedules(
   queues: Queues,
   definition: { name: string },
 ): Promise<{ id: string; alive: boolean }[]> {
-  const present = await queues.raw(definition.name).getJobSchedulers(0, -1);
-  return present.map(({ key, every, next }) => ({ id: key, alive: isAlive(Number(every), next) }));
+  const queue = queues.raw(definition.name);
+  const present = await queue.getJobSchedulers(0, -1);
+  return await Promise.all(present.map(async (one) => ({ id: one.key, alive: await isAlive(queue, one) })));
 }

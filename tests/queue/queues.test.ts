@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import { handle } from '../../src/queue/handle.ts';
 import { maintenanceHandler, schedulesOf, type Task } from '../../src/queue/maintenance.ts';
 import { runWorkers } from '../../src/queue/run.ts';
-import { reconcileSchedules } from '../../src/queue/schedules.ts';
+import { readSchedules, reconcileSchedules } from '../../src/queue/schedules.ts';
 import { backends } from '../support/redis.ts';
 import { until } from '../support/until.ts';
 import { type Payload, startTestQueues, type TestQueues, testQueue } from './support.ts';
@@ -51,6 +51,7 @@ describe.each(backends())('queues on %s', (backend) => {
       active: 0,
       delayed: 1,
       failed: 0,
+      paused: false,
     });
     await test.queues.add(queue, []);
     expect((await test.queues.counts(queue as never)).waiting).toBe(2);
@@ -78,6 +79,24 @@ describe.each(backends())('queues on %s', (backend) => {
     await add(900, { delay: 200_000 }); // its time came 700 seconds ago, and no worker has seen it
     expect(await since()).toBe(700);
     expect(await test.queues.counts(queue)).toMatchObject({ waiting: 21, delayed: 2 });
+  });
+
+  it('a paused queue is counted as it is: what waits waits, the oldest is the oldest, and none could be taken', async () => {
+    const queue = testQueue();
+    const now = Date.now();
+    const raw = test.queues.raw(queue.name);
+    for (const secondsAgo of [30, 20, 10])
+      await raw.add(queue.name, { v: 1, id: 'x' }, { timestamp: now - secondsAgo * 1_000 });
+    await test.queues.add(queue, [job('p', { priority: 5 }), job('d', { delayMs: 60_000 })]);
+    expect(await test.queues.takeable(queue)).toBe(4);
+    await raw.pause();
+    expect(await test.queues.counts(queue)).toEqual({
+      ...{ waiting: 4, active: 0, delayed: 1, failed: 0, paused: true },
+    });
+    expect(await test.queues.nextSince(queue)).toBe(now - 30_000);
+    expect(await test.queues.takeable(queue)).toBe(0);
+    await raw.resume();
+    expect(await test.queues.counts(queue)).toMatchObject({ waiting: 4, paused: false });
   });
 
   it('a smaller priority goes first', async () => {
@@ -148,6 +167,31 @@ describe.each(backends())('queues on %s', (backend) => {
     await until(async () => (await test.queues.workers(queue)) === 2);
   });
 
+  it('R2: a worker is counted again after its connections were cut, also while it has work in hand', async () => {
+    const queue = testQueue({ concurrency: 1 });
+    let release = () => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    let started = 0;
+    const running = test.work(
+      handle(queue, async () => {
+        started++;
+        await held;
+        return { outcome: 'fine' };
+      }),
+    );
+    onTestFinished(() => running.stop(0));
+    onTestFinished(release); // first
+    await until(async () => (await test.queues.workers(queue)) === 1);
+    await test.queues.add(queue, [job('a'), job('b')]);
+    await until(() => started === 1);
+    await test.cutConnections();
+    await until(async () => (await test.queues.workers(queue)) === 1);
+    expect(started).toBe(1);
+    expect(await test.queues.counts(queue)).toMatchObject({ active: 1, waiting: 1 });
+  });
+
   describe('schedules', () => {
     const schedule = (id: string, everyMs: number) => ({ id, everyMs, payload: { v: 1, id } as Payload });
     const present = async (name: string) =>
@@ -194,6 +238,38 @@ describe.each(backends())('queues on %s', (backend) => {
       expect(await present(queue.name)).toEqual([]);
       await reconcileSchedules(test.queues, queue, wanted, test.log);
       expect(await ids(queue.name)).toEqual([['a', 3_600_000]]);
+    });
+
+    it('R1: one that has lost its next job runs at once, however long its period, and the others as before', async () => {
+      const queue = testQueue();
+      const wanted = [schedule('a', 3_600_000), schedule('b', 3_600_000)];
+      await reconcileSchedules(test.queues, queue, wanted, test.log);
+      const ran: string[] = [];
+      const running = test.work(
+        handle(queue, async ({ id }) => {
+          ran.push(id);
+          return { outcome: 'fine' };
+        }),
+      );
+      onTestFinished(() => running.stop(0));
+      const planned = async () => (await present(queue.name)).every(({ next }) => next > Date.now() + 60_000);
+      await until(async () => ran.length === 2 && (await planned()));
+      const before = await present(queue.name);
+      await test.loseDelayed(queue.name, `repeat:a:${before[0]?.next}`);
+      expect(await readSchedules(test.queues, queue)).toEqual(
+        expect.arrayContaining([
+          { id: 'a', alive: false },
+          { id: 'b', alive: true },
+        ]),
+      );
+      await reconcileSchedules(test.queues, queue, wanted, test.log);
+      await until(async () => ran.length === 3 && (await planned()));
+      expect(ran[2]).toBe('a');
+      const after = await present(queue.name);
+      expect(after[1]).toEqual(before[1]);
+      expect(await test.queues.counts(queue)).toMatchObject({ waiting: 0, delayed: 2 });
+      await reconcileSchedules(test.queues, queue, wanted, test.log);
+      expect(await present(queue.name)).toEqual(after);
     });
 
     it('run their task again and again, and a task that is gone is no fault (R6)', async () => {

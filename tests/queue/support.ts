@@ -1,5 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { Writable } from 'node:stream';
+import { Redis } from 'ioredis';
+import pg from 'pg';
 import { z } from 'zod';
 import { createLog, type Log } from '../../src/log.ts';
 import { defineQueue, type QueueDefinition } from '../../src/queue/define.ts';
@@ -27,11 +30,18 @@ export const testQueue = (change: Partial<QueueDefinition<Payload>> = {}): Queue
 
 export interface TestQueues {
   queues: Queues;
+  databaseUrl: string;
+  /** Undefined where the queues live in the database. */
+  redisUrl: string | undefined;
   /** Lines written by workers, parsed. */
   lines: Record<string, unknown>[];
   log: Log;
-  /** Connections of another process. */
-  another(): Queues;
+  /** Connections of another process. @param url the store's, by another way */
+  another(url?: string): Queues;
+  /** Ends all connections to the store; when it resolves they are gone. */
+  cutConnections(): Promise<void>;
+  /** Makes a delayed job be missing: from Redis' set, as an evicted key is, or from the table. */
+  loseDelayed(queue: string, id: string): Promise<void>;
   work(...handlers: Handler[]): RunningWorkers;
   /** The state of a job once it is in one of these. */
   settled(definition: QueueDefinition<Payload>, id: string, states?: string[]): Promise<JobView>;
@@ -45,6 +55,76 @@ export interface JobView {
   failedReason: string | undefined;
   stack: string;
   result: unknown;
+}
+
+async function onPostgres<T>(connectionString: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString });
+  await client.connect();
+  try {
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}
+
+async function onRedis<T>(url: string, work: (client: Redis) => Promise<T>): Promise<T> {
+  const client = new Redis(url, { maxRetriesPerRequest: 1 });
+  try {
+    return await work(client);
+  } finally {
+    client.disconnect();
+  }
+}
+
+const cutPostgres = (url: string) =>
+  onPostgres(url, async (client) => {
+    const theirs = 'from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()';
+    const { rows } = await client.query(`select pid, pg_terminate_backend(pid) ${theirs}`);
+    const pids = rows.map(({ pid }) => pid);
+    await until(
+      async () => (await client.query(`select 1 ${theirs} and pid = any($1)`, [pids])).rowCount === 0,
+    );
+  });
+
+/** Those of one database alone: other files use the same server. */
+const cutRedis = (url: string) =>
+  onRedis(url, async (client) => {
+    const own = String(await client.client('ID'));
+    for (const line of String(await client.client('LIST')).split('\n')) {
+      const id = /^id=(\d+)/.exec(line)?.[1];
+      if (id && id !== own && line.includes(` db=${client.options.db} `))
+        await client.client('KILL', 'ID', id);
+    }
+  });
+
+/** A way to a store that can be shut: who comes by it is cut off at once. */
+export async function startDoor(url: string) {
+  const target = new URL(url);
+  let shut = true;
+  const sockets = new Set<Socket>();
+  const server = createServer((from) => {
+    if (shut) return void from.destroy();
+    const to = connect(Number(target.port), '127.0.0.1');
+    for (const socket of [from, to]) {
+      socket.on('error', () => {}).on('close', () => sockets.delete(socket));
+      sockets.add(socket);
+    }
+    from.pipe(to).pipe(from);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const way = new URL(url);
+  way.hostname = '127.0.0.1';
+  way.port = String((server.address() as AddressInfo).port);
+  return {
+    url: way.href,
+    open: () => {
+      shut = false;
+    },
+    async close() {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
 }
 
 /** Queues in a database (and Redis) of a test file's own. */
@@ -61,8 +141,9 @@ export async function startTestQueues(backend: Backend): Promise<TestQueues> {
   const log = createLog({ level: 'info', name: 'test', destination });
   const open: Queues[] = [];
   const running: RunningWorkers[] = [];
-  const another = () => {
-    const queues = createQueues({ redisUrl: redis?.url, databaseUrl: database.url, log });
+  const another = (url?: string) => {
+    const urls = { redisUrl: redis?.url, databaseUrl: database.url };
+    const queues = createQueues({ ...urls, ...(url && { [redis ? 'redisUrl' : 'databaseUrl']: url }), log });
     open.push(queues);
     return queues;
   };
@@ -85,9 +166,18 @@ export async function startTestQueues(backend: Backend): Promise<TestQueues> {
 
   return {
     queues,
+    databaseUrl: database.url,
+    redisUrl: redis?.url,
     lines,
     log,
     another,
+    cutConnections: () => (redis ? cutRedis(redis.url) : cutPostgres(database.url)),
+    loseDelayed: (queue, id) =>
+      redis
+        ? onRedis(redis.url, async (client) => void (await client.zrem(`{orderfleet}:${queue}:delayed`, id)))
+        : onPostgres(database.url, async (client) => {
+            await client.query('delete from bullmq.job where queue = $1 and id = $2', [queue, id]);
+          }),
     work(...handlers) {
       const workers = runWorkers(handlers, { queues, log });
       running.push(workers);

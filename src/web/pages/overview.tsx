@@ -92,6 +92,7 @@ const Queues = ({ queues, silent }: Pick<Overview, 'queues' | 'silent'>) => (
         <tr>
           <th scope="row" class="keep">
             <a href={`/queues/queue/${one.queue}`}>{one.queue}</a>
+            {one.paused ? <b class="bad"> paused</b> : null}
           </th>
           <Cell of={one.waiting} />
           <Cell of={one.active} />

@@ -1,0 +1,90 @@
+import { messageOf } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { Outages } from '../outages.ts';
+import { minutes, seconds } from './define.ts';
+import type { Pausable } from './holds.ts';
+
+/**
+ * On Postgres the lock of a job is a time by its worker's clock (BullMQ 6.7). A worker whose clock is ahead takes running jobs
+ * from healthy ones, and puts off everybody's look for those that a dead worker left; one whose clock is behind loses
+ * its own. Locks hold for 20 s and are renewed every 10 s: with 5 s they are still told rightly.
+ *
+ * On Redis no guard is needed: locks and the looks for stalled jobs are counted by Redis' own clock there. Jobs that are
+ * delayed come early or late by the difference, which rows' own due times bound (turn.ts), and `doctor` tells it.
+ */
+export const MOST_SKEW_MS = seconds(5);
+
+export interface ClockTimes {
+  /** Between two comparisons. */
+  everyMs: number;
+  /** The same while there has been none: nothing is taken before the first. */
+  firstMs: number;
+}
+
+const TIMES: ClockTimes = { everyMs: minutes(1), firstMs: seconds(1) };
+
+export interface ClockGuard {
+  /** Why nothing is taken, for `/readyz`; undefined when the clocks agree. */
+  says(): string | undefined;
+  stop(): void;
+}
+
+interface Deps {
+  /** The time by the clock of the queues' store, epoch milliseconds. */
+  storeTime(): Promise<number>;
+  log: Log;
+  outages: Outages;
+  clock?: () => number;
+}
+
+/** Holds workers while this machine's clock is too far from that of the queues' store, and until it is first compared. */
+export function guardClock(
+  workers: readonly Pausable[],
+  { storeTime, log, outages, clock = () => Date.now() }: Deps,
+  { everyMs, firstMs }: ClockTimes = TIMES,
+): ClockGuard {
+  let trouble: string | undefined = 'the clock was not yet compared with the database’s';
+  let compared = false;
+  let stopped = false;
+  let timer: NodeJS.Timeout | undefined;
+
+  function judge(aheadMs: number | undefined): void {
+    const wasOff = compared && trouble !== undefined;
+    compared = true;
+    if (aheadMs === undefined) {
+      trouble = undefined;
+      for (const worker of workers) void worker.resume();
+      if (wasOff) log.info('the clock agrees with the database’s again: jobs are taken');
+      return;
+    }
+    const size = `${Math.round(Math.abs(aheadMs) / 1000)} s ${aheadMs > 0 ? 'ahead of' : 'behind'}`;
+    trouble = `the clock is ${size} the database’s: no jobs are taken`;
+    for (const worker of workers) void worker.pause(true);
+    log.error({ aheadMs: Math.round(aheadMs), mostMs: MOST_SKEW_MS }, `${trouble}; set it by NTP`);
+  }
+
+  async function look(): Promise<void> {
+    try {
+      const sentAt = clock();
+      const theirs = await storeTime();
+      const readAt = clock();
+      const aheadMs = (sentAt + readAt) / 2 - theirs;
+      // what the question took, the answer may be older or younger by half of
+      const surelyMs = Math.abs(aheadMs) - Math.abs(readAt - sentAt) / 2;
+      if (!stopped) judge(surelyMs > MOST_SKEW_MS ? aheadMs : undefined);
+    } catch (error) {
+      outages.note('clock of the queues', messageOf(error));
+    }
+    if (!stopped) timer = setTimeout(look, compared ? everyMs : firstMs).unref();
+  }
+
+  for (const worker of workers) void worker.pause(true);
+  void look();
+  return {
+    says: () => trouble,
+    stop() {
+      stopped = true;
+      clearTimeout(timer);
+    },
+  };
+}
