@@ -1,3 +1,5 @@
+import { cut, storable } from './storable.ts';
+
 /**
  * What can go wrong with a call to somebody else's API, as a closed union of plain values (T16, DESIGN
  * "failures are values"). Each API makes them in one place; `actionOf` says what the fleet does about each.
@@ -74,7 +76,7 @@ export const withoutParameters = (error: unknown): unknown =>
     ? error.cause
     : error;
 
-/** The message of anything thrown, with its causes, on one line. */
+/** The message of anything thrown, with its causes, on one line, as it can be stored. */
 export function messageOf(error: unknown): string {
   const parts: string[] = [];
   let current: unknown = withoutParameters(error);
@@ -86,7 +88,7 @@ export function messageOf(error: unknown): string {
     if (!parts.some((part) => part.includes(text))) parts.push(text);
     current = current instanceof Error ? withoutParameters(current.cause) : undefined;
   }
-  return parts.join(': ').replace(/\s+/g, ' ').slice(0, 1000);
+  return cut(storable(parts.join(': ').replace(/\s+/g, ' ')), 1000);
 }
 
 /**

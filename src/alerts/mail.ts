@@ -3,6 +3,7 @@ import { domainToASCII } from 'node:url';
 import type { NodemailerError } from 'nodemailer';
 import type { Config } from '../config.ts';
 import { fail, messageOf, ok, type Result } from '../errors.ts';
+import { cut } from '../storable.ts';
 
 export interface MailSettings {
   /** Handed to nodemailer; with `url` its query may say more, e.g. `?ignoreTLS=true`. */
@@ -209,10 +210,7 @@ function asSent(address: string): string {
 }
 
 /** Mail servers repeat addresses and a login's text in what they say. */
-const withoutAddresses = (error: unknown) =>
-  messageOf(error)
-    .replace(/[^\s<>@]+@[^\s<>@]+/g, '…')
-    .slice(0, 300);
+const withoutAddresses = (error: unknown) => cut(messageOf(error).replace(/[^\s<>@]+@[^\s<>@]+/g, '…'), 300);
 
 /** The mail may still leave when the process stops waiting for it: its lease keeps it from being sent again at once. */
 async function until<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {

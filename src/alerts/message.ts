@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { cut } from '../storable.ts';
 import { PARCEL_KINDS, type ParcelKind } from './routes.ts';
 
 /** What a message is made of: a notice without its fate. */
@@ -52,8 +53,7 @@ export const shortTime = (time: Date): string =>
   `${time.getUTCDate()} ${MONTHS[time.getUTCMonth()]} ${time.toISOString().slice(11, 16)} UTC`;
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
-const clip = (line: string, length: number) =>
-  line.length > length ? `${line.slice(0, length - 1)}…` : line;
+const clip = (line: string, length: number) => (line.length > length ? `${cut(line, length - 1)}…` : line);
 const oneLine = (words: string) => words.replace(/\s+/g, ' ').trim();
 
 /** One line about one notice, without its heading. */

@@ -3,7 +3,7 @@ import { Redis } from 'ioredis';
 import pg from 'pg';
 import type { Outages } from '../outages.ts';
 import { keepCounted, patientBackend } from './patient-backend.ts';
-import { repeatingVictims } from './retry.ts';
+import { forQueues } from './pool.ts';
 
 /** Where the queues live: Redis when there is one, else Postgres, schema `bullmq` (DESIGN). */
 export interface QueueBackend {
@@ -64,7 +64,7 @@ function redisBackend(url: string, { outages, telemetry }: BackendOptions): Queu
 function postgresBackend(url: string, { outages, telemetry }: BackendOptions): QueueBackend {
   // Each worker keeps one connection for LISTEN; 12 leaves half a dozen for queries. What a crash of Postgres takes from
   // the queues, half a second at most, the sweep brings back from the tables: no job waits for the disk.
-  const pool = repeatingVictims(
+  const pool = forQueues(
     new pg.Pool({
       connectionString: url,
       options: `-c search_path=${SCHEMA} -c synchronous_commit=off`,

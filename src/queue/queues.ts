@@ -2,6 +2,7 @@ import type { Job, Queue, QueueOptions } from 'bullmq';
 import { isInfrastructureFault } from '../infrastructure.ts';
 import type { Log } from '../log.ts';
 import { createOutages, type Outages } from '../outages.ts';
+import { storableValue } from '../storable.ts';
 import { createQueueBackend, type QueueBackend } from './backend.ts';
 import { backoffMs, minutes, type QueueDefinition, seconds } from './define.ts';
 
@@ -136,7 +137,7 @@ export function createQueues(options: {
       await raw(definition.name).addBulk(
         jobs.map((job) => ({
           name: definition.name,
-          data: definition.payload.parse(job.payload),
+          data: storableValue(definition.payload.parse(job.payload)),
           opts: {
             jobId: job.id,
             attempts: definition.attempts,

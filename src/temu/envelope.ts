@@ -1,6 +1,7 @@
 import { type Failure, fail, messageOf, ok, type Result } from '../errors.ts';
+import { cut, storable } from '../storable.ts';
 import { classOf, type ErrorClass } from './error-classes.ts';
-import { parseExact, storable } from './json.ts';
+import { parseExact } from './json.ts';
 
 export interface TemuRefusal {
   errorClass: ErrorClass;
@@ -44,7 +45,7 @@ export function readEnvelope(text: string): Result<TemuAnswer> {
   } catch (error) {
     const shown = text.trimStart().startsWith('<')
       ? 'an HTML page'
-      : `no JSON (${messageOf(error).slice(0, 80)})`;
+      : `no JSON (${cut(messageOf(error), 80)})`;
     return fail('malformed', `Temu answered ${shown}`);
   }
   if (!isObject(body) || typeof body.success !== 'boolean')

@@ -44,18 +44,3 @@ function backslashesBefore(text: string, end: number): number {
 
 /** Compact JSON; bigint as a number. */
 export const stringifyExact = (value: unknown): string => stringify(value) ?? 'null';
-
-/**
- * Text as Postgres takes it, from hostile text as well as from a title cut in the middle of an emoji: without NUL, and
- * lone surrogates as U+FFFD.
- */
-export const storable = (text: string): string => text.replace(LONE_SURROGATE, '\ufffd').replaceAll('\0', '');
-const LONE_SURROGATE = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
-
-/** The same for compact JSON (of `stringifyExact`), in which both are written as escapes, and only these are. */
-export const storableJson = (json: string): string =>
-  json.replace(ESCAPE, (found, code?: string) =>
-    code === undefined ? found : code === '0000' ? '' : '\ufffd',
-  );
-/** Every escape, so that a backslash that is itself escaped starts none. */
-const ESCAPE = /\\(?:u(0000|d[89a-f][0-9a-f]{2})|.)/gi;

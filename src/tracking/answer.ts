@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { type FailureKind, fail, ok, type Result } from '../errors.ts';
 import type { HttpResponse } from '../http.ts';
 import { longestIn } from '../retry-after.ts';
+import { cut } from '../storable.ts';
 import type { Item } from './courier.ts';
 import { isNewer, type Status } from './status.ts';
 
@@ -163,5 +164,5 @@ export function quote(said: string): string {
     .replace(/\d[\d -]{5,}\d/g, '…')
     .replace(/[\s\p{Cc}\p{Cs}]+/gu, ' ')
     .trim();
-  return line && `"${line.slice(0, 200)}"`;
+  return line && `"${cut(line, 200)}"`;
 }

@@ -1,3 +1,4 @@
+import { cut } from '../storable.ts';
 import { STATUSES, type Status } from './status.ts';
 
 /** C6: what a known word does: it is a status, or changes nothing. */
@@ -12,14 +13,16 @@ const LONGEST = 60;
  * dropped: "In Transit" and "in-transit" are IN_TRANSIT. Letters of any alphabet count.
  */
 export const normalise = (raw: string): string =>
-  raw
-    .slice(0, 4 * LONGEST)
-    .normalize('NFC')
-    .toUpperCase()
-    .replace(/[\s\p{Pd}_]+/gu, '_')
-    .replace(/[^\p{L}\p{N}_]/gu, '')
-    .replace(/^_+|_+$/g, '')
-    .slice(0, LONGEST);
+  cut(
+    raw
+      .slice(0, 4 * LONGEST)
+      .normalize('NFC')
+      .toUpperCase()
+      .replace(/[\s\p{Pd}_]+/gu, '_')
+      .replace(/[^\p{L}\p{N}_]/gu, '')
+      .replace(/^_+|_+$/g, ''),
+    LONGEST,
+  );
 
 /**
  * A courier's words by what they mean, separated by blanks: `{ in_transit: 'IN_TRANSIT PICKED_UP', unchanged: '…' }`.

@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { handle, Wait } from '../../src/queue/handle.ts';
-import { repeatingVictims } from '../../src/queue/retry.ts';
+import { forQueues } from '../../src/queue/pool.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { startProcess } from '../support/process.ts';
 import { backends } from '../support/redis.ts';
@@ -34,9 +34,7 @@ async function deadlocksOf(client: pg.Client): Promise<number> {
 describe('what Postgres has undone for another’s sake', () => {
   it('R2: is repeated: a statement that is the victim of a deadlock is done all the same', async () => {
     const { url, admin } = await testDatabase();
-    const pool = repeatingVictims(
-      new pg.Pool({ connectionString: url, max: 1, options: '-c deadlock_timeout=50' }),
-    );
+    const pool = forQueues(new pg.Pool({ connectionString: url, max: 1, options: '-c deadlock_timeout=50' }));
     onTestFinished(() => pool.end());
     await admin.query('create table pair (id int primary key, done int not null default 0)');
     await admin.query('insert into pair values (1), (2)');
@@ -73,7 +71,7 @@ describe('what Postgres has undone for another’s sake', () => {
 
   it('is not repeated for ever, and what any other error has stopped is not repeated at all', async () => {
     const { url, admin } = await testDatabase();
-    const pool = repeatingVictims(new pg.Pool({ connectionString: url, max: 1 }));
+    const pool = forQueues(new pg.Pool({ connectionString: url, max: 1 }));
     onTestFinished(() => pool.end());
     await admin.query('create sequence tried');
     await admin.query(`create function refused(code text) returns int language plpgsql as $$ begin

@@ -217,6 +217,44 @@ describe.each(backends())('a handler, on %s', (backend) => {
     expect(JSON.stringify(test.lines)).not.toContain('planted');
   });
 
+  describe('R4: what no text of Postgres holds', () => {
+    const [NUL, HALF] = ['\u0000', '\ud83d'];
+    const once = { attempts: 1 };
+
+    it.each([
+      ['NUL', NUL],
+      ['half a pair', HALF],
+      ['both in a text', `a${NUL}b${HALF}c`],
+    ])('%s, thrown, fails the job at once and for good', async (_, text) => {
+      const { state, ranAt, attemptsMade, failedReason } = await failing([new Error(text)], once);
+      expect({ state, attemptsMade, tries: ranAt.length }).toEqual({
+        ...{ state: 'failed', attemptsMade: 1, tries: 1 },
+      });
+      if (text.includes('a')) expect(failedReason?.replaceAll(/[\0\ufffd]/g, '')).toBe('abc');
+      const final = new FailureError({ kind: 'rejected', message: text });
+      expect(await failing([final], once)).toMatchObject({ state: 'failed', attemptsMade: 1 });
+    });
+
+    it('returned, set as progress or added, is left out, and the job completes', async () => {
+      const queue = testQueue(once);
+      const text = `a${NUL}b${HALF}`;
+      const given: (string | undefined)[] = [];
+      const running = test.work(
+        handle(queue, async ({ id, note }) => {
+          given.push(id, note);
+          await (await test.queues.raw(queue.name).getJob('job'))?.updateProgress({ text });
+          return { outcome: text, [text]: text };
+        }),
+      );
+      onTestFinished(() => running.stop(0));
+      await test.queues.add(queue, [{ id: 'job', payload: { v: 1, id: 'x', note: text } }]);
+      const { state, result, attemptsMade } = await test.settled(queue, 'job');
+      expect({ state, attemptsMade }).toEqual({ state: 'completed', attemptsMade: 1 });
+      expect(given).toEqual(['x', 'ab\ufffd']);
+      if (backend === 'postgres') expect(result).toEqual({ outcome: 'ab\ufffd', 'ab\ufffd': 'ab\ufffd' });
+    });
+  });
+
   it('O2, R2: shutdown hands the job back with its attempts, and a second worker completes it', async () => {
     const queue = testQueue({ attempts: 1 });
     const started: string[] = [];

@@ -1,3 +1,4 @@
+import { cut } from '../../storable.ts';
 import { shortTime, trackerTitle } from '../message.ts';
 
 /** A row of `tracking_runs`. */
@@ -145,7 +146,7 @@ function counted(runs: readonly Run[], of: (run: Run) => Record<string, number>)
   for (const run of runs)
     for (const [key, count] of Object.entries(of(run))) {
       const flat = key.replace(/\s+/g, ' ').trim();
-      const text = flat.length > LONGEST_TEXT ? `${flat.slice(0, LONGEST_TEXT - 1)}…` : flat;
+      const text = flat.length > LONGEST_TEXT ? `${cut(flat, LONGEST_TEXT - 1)}…` : flat;
       const known = all.get(`${run.tracker} ${key}`);
       if (known) known.count += Number(count);
       else

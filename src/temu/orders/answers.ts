@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Result } from '../../errors.ts';
 import { rows } from '../../rows.ts';
+import { cut, storable } from '../../storable.ts';
 import { type TemuApi, wrongShape } from '../client.ts';
 import type { StateValue } from './status.ts';
 
@@ -45,7 +46,7 @@ const LONGEST_STATE = 100;
 function stateOf(value: unknown): StateValue {
   if (typeof value === 'number') return value;
   if (value === undefined || value === null || typeof value === 'object') return null;
-  const word = String(value).trim().slice(0, LONGEST_STATE);
+  const word = cut(storable(String(value)).trim(), LONGEST_STATE);
   return STATE_TEXT.test(word) ? Number(word) : word;
 }
 const parentState = z.unknown().optional().transform(stateOf);

@@ -1,4 +1,5 @@
 import type { Failure, Result } from '../../errors.ts';
+import { cut } from '../../storable.ts';
 import type { Amounts, ListItem, Shipping } from './answers.ts';
 import { countryCode } from './country.ts';
 import { decimalOf } from './money.ts';
@@ -279,7 +280,7 @@ const unknownCountry = (address: MappedOrder['address']): OrderError[] =>
     ? [
         {
           type: ERROR_TYPES.country,
-          message: `No country code is known for "${address.shippingCountryName.slice(0, 100)}"`,
+          message: `No country code is known for "${cut(address.shippingCountryName, 100)}"`,
         },
       ]
     : [];

@@ -1,6 +1,7 @@
 import { sql as raw, TransactionRollbackError } from 'drizzle-orm';
 import type { Db, Tx } from '../../db/client.ts';
 import { notices, orders, temuOrders } from '../../db/schema/index.ts';
+import { cut } from '../../storable.ts';
 import type { Store } from '../client.ts';
 import { ERROR_TYPES, type MappedOrder, type MappedProduct, type OrderError } from './map.ts';
 
@@ -213,7 +214,7 @@ async function tellPeople(
     .values(
       words.map(({ type, message }) => ({
         kind: type === ERROR_TYPES.status ? 'unknown-status' : 'unknown-country',
-        key: `${type}-${store.id}-${message}`.toLowerCase().replaceAll(' ', '-').slice(0, 250),
+        key: cut(`${type}-${store.id}-${message}`.toLowerCase().replaceAll(' ', '-'), 250),
         payload: { store: store.name, orderId, marketplaceOrderId: order.marketplaceOrderId, text: message },
       })),
     )

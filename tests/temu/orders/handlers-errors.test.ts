@@ -7,6 +7,8 @@ import { type Stand, type StandShop, startStand } from '../../support/fleet.ts';
 import { until } from '../../support/until.ts';
 
 const MINUTE = 60_000;
+/** The parser's message quotes what it has met. */
+const NUL = '\u0000{"success":true}';
 const AMOUNT = 'bg.order.amount.query';
 const SHIPPING = 'bg.order.shippinginfo.get';
 const LIST = 'bg.order.list.get';
@@ -60,6 +62,8 @@ describe('T16, a call about one order', () => {
     ['no envelope', { kind: 'wrongJson', body: [] }],
     ['deep JSON', { kind: 'deepJson', depth: 100_000 }],
     ['invalid UTF-8', { kind: 'invalidUtf8' }],
+    ['an answer that begins with NUL', { kind: 'status', status: 200, body: NUL }],
+    ['an answer that begins with half a character', { kind: 'status', status: 200, body: '"\\ud83d' }],
     ['a cut connection', { kind: 'cut' }],
     ['half an answer', { kind: 'answerThenCut' }],
     ['a redirect', { kind: 'redirect', location: 'http://127.0.0.1:1/' }],
@@ -79,6 +83,20 @@ describe('T16, a call about one order', () => {
     await truthHolds(one);
     expect(await sql()`select * from order_errors where type = 'Order Download'`).toEqual([]);
     expect(await sql()`select kind from notices where kind <> 'unknown-country'`).toEqual([]);
+  });
+
+  test('R4: what an answer that begins with NUL is told as can be stored, and the order is not pending for ever', async () => {
+    const one = await stand.addShop({ region: 'GLOBAL', country: 'BR' }, 1);
+    stand.sandbox.faults.add({ match: { type: AMOUNT }, do: { kind: 'status', status: 200, body: NUL } });
+    stand.work();
+    await openWindows(stand.deps, [one.storeId]);
+    const error = await until(async () => {
+      const [row] = await sql()<{ error: string | null }[]>`select error from temu_order_inbox`;
+      return row?.error;
+    });
+    expect(error).toMatch(/^Temu answered no JSON \(/);
+    stand.sandbox.faults.clear();
+    await healed(one);
   });
 
   const final: [string, number, string][] = [
