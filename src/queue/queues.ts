@@ -1,4 +1,5 @@
 import type { Job, Queue, QueueOptions } from 'bullmq';
+import { notInTransaction } from '../in-transaction.ts';
 import type { Log } from '../log.ts';
 import { createQueueBackend, type QueueBackend } from './backend.ts';
 import type { QueueDefinition } from './define.ts';
@@ -87,6 +88,7 @@ export function createQueues(options: {
   const open = new Map<string, Queue>();
 
   const raw = (name: string) => {
+    notInTransaction('the queues');
     let queue = open.get(name);
     if (!queue) {
       queue = backend.queue(name, { defaultJobOptions: KEEP, streams: { events: { maxLen: 1000 } } });
