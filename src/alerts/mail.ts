@@ -1,5 +1,6 @@
 import type { Config } from '../config.ts';
 import { fail, messageOf, ok, type Result } from '../errors.ts';
+import { notInTransaction } from '../in-transaction.ts';
 
 export interface MailSettings {
   /** Handed to nodemailer; with `url` its query may say more, e.g. `?ignoreTLS=true`. */
@@ -74,6 +75,7 @@ export function createMailer(settings: MailSettings, timeoutMs: number): Mailer 
   };
   return {
     async send(mail, signal) {
+      notInTransaction('a mail');
       signal.throwIfAborted();
       const message = {
         ...{ from: { name: 'Orderfleet', address: settings.from }, to: settings.to },
