@@ -16,7 +16,7 @@ export default defineConfig({
   test: {
     include: ['tests/**/*.test.ts'],
     globalSetup: ['tests/support/global-setup.ts'],
-    setupFiles: ['tests/support/leaks.ts'],
+    setupFiles: ['tests/support/leaks.ts', 'tests/support/transactions.ts'],
     // real processes: what a test does to its own cannot disturb the run
     pool: 'forks',
     // files that run in one process share what they import: loading it for each took a third of the time. Nothing of ours

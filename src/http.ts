@@ -1,5 +1,6 @@
 import { Agent, type Dispatcher } from 'undici';
 import { fail, messageOf, ok, type Result } from './errors.ts';
+import { notInTransaction } from './in-transaction.ts';
 import type { Traces } from './traces.ts';
 import { codingsOf, READABLE, TooLarge, Unreadable, unpack } from './unpack.ts';
 
@@ -99,7 +100,10 @@ export function createHttp(options: { maxBodyBytes?: number; traces?: Traces | u
   }
 
   return {
-    request: (call) => (traces ? traces.outgoing(call, () => send(call), ended) : send(call)),
+    async request(call) {
+      notInTransaction('a request');
+      return await (traces ? traces.outgoing(call, () => send(call), ended) : send(call));
+    },
     close: () => agent.close(),
   };
 }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { closeDb, createDb, type Db } from './db/client.ts';
+import { notInTransaction } from './in-transaction.ts';
 
 /**
  * Shared quotas (T17): one account per API key over all processes. Postgres keeps the account (`quota_take` in
@@ -277,8 +278,11 @@ export function createQuota({ sql }: Ledger, law: Law): Quota {
   }
 
   return {
-    take: (account, share, signal) =>
-      closed ? Promise.reject(new Error('the quota is closed')) : take(account, share, signal),
+    async take(account, share, signal) {
+      notInTransaction('a slot of the quota');
+      if (closed) throw new Error('the quota is closed');
+      return await take(account, share, signal);
+    },
     hold,
     close() {
       closed = true;

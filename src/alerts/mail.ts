@@ -3,6 +3,7 @@ import { domainToASCII } from 'node:url';
 import type { NodemailerError } from 'nodemailer';
 import type { Config } from '../config.ts';
 import { fail, messageOf, ok, type Result } from '../errors.ts';
+import { notInTransaction } from '../in-transaction.ts';
 import { cut } from '../storable.ts';
 
 export interface MailSettings {
@@ -122,6 +123,7 @@ export function createMailer(settings: MailSettings, timeoutMs: number): Mailer 
   };
   return {
     async send(mail, to, signal) {
+      notInTransaction('a mail');
       signal.throwIfAborted();
       const message = {
         ...{ from: { name: 'Orderfleet', address: settings.from }, to: settings.to },

@@ -1,6 +1,8 @@
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import postgres from 'postgres';
+import { knowArrays } from './arrays.ts';
 import * as schema from './schema/index.ts';
+import { createSessions } from './sessions.ts';
 
 export type Sql = postgres.Sql;
 export type Db = PostgresJsDatabase<typeof schema> & { $client: Sql };
@@ -17,34 +19,18 @@ export interface DbOptions {
   name?: string;
 }
 
-/**
- * A pool. Transactions have half of its connections to themselves, since postgres.js (3.4.9, its issues 823 and 1189) may
- * send a BEGIN behind statements that wait on a connection and forget to keep that connection for it: the transaction
- * fails, stays open, and what others write there is undone when the process ends. Where nothing but transactions run, a
- * BEGIN is always a connection's only statement.
- */
+/** A pool of connections (sessions.ts). */
 export function createDb(url: string, { max = 10, name }: DbOptions = {}): Db {
-  const open = (connections: number) =>
-    postgres(url, {
-      max: connections,
-      connect_timeout: 10, // seconds
-      idle_timeout: 300, // seconds; a quiet worker gives its connections back
-      connection: { application_name: `orderfleet ${name ?? ''}`.trim(), options: LONG_STARTUP },
-      onnotice: () => {},
-    });
-  if (max === 1) return typed(open(1));
-  const forTransactions = Math.ceil(max / 2);
-  const db = typed(open(max - forTransactions));
-  const transactions = typed(open(forTransactions)).$client;
-  const statements = db.$client;
-  const { end } = statements;
-  Object.assign(statements, {
-    begin: transactions.begin,
-    end: async (options?: { timeout?: number }) => {
-      await Promise.all([end(options), transactions.end(options)]);
-    },
+  const driver = postgres(url, {
+    max: 1,
+    connect_timeout: 10, // seconds
+    idle_timeout: 0, // the pool closes what is idle, between two holders
+    max_lifetime: null,
+    fetch_types: false, // arrays.ts
+    connection: { application_name: `orderfleet ${name ?? ''}`.trim(), options: LONG_STARTUP },
+    onnotice: () => {},
   });
-  return db;
+  return typed(createSessions(driver, { max, idleMs: 300_000, openMs: 15_000 }));
 }
 
 /** Drizzle over a client. */
@@ -62,10 +48,7 @@ function typed(client: Sql): Db {
     client.options.serializers[type] = (value: unknown) =>
       typeof value === 'string' ? value : JSON.stringify(value);
   }
-  for (const type of ARRAY_TYPES) {
-    delete client.options.parsers[type];
-    delete client.options.serializers[type];
-  }
+  knowArrays(client.options as never);
   return db;
 }
 
@@ -80,7 +63,4 @@ const LONG_STARTUP = `-c extra_float_digits=1${' '.repeat(1100)}`;
 /** Type numbers of Postgres: timestamptz and timestamp; json and jsonb. */
 const TIME_TYPES = [1184, 1114];
 const JSON_TYPES = [114, 3802];
-/** date[], timestamptz[], timestamp[], numeric[]: without Drizzle's entries the client serialises them itself. */
-const ARRAY_TYPES = [1182, 1185, 1115, 1231];
-
 export const closeDb = (db: Db) => db.$client.end({ timeout: 5 });

@@ -1,4 +1,5 @@
 import type { Job, Queue, QueueOptions } from 'bullmq';
+import { notInTransaction } from '../in-transaction.ts';
 import { isInfrastructureFault } from '../infrastructure.ts';
 import type { Log } from '../log.ts';
 import { createOutages, type Outages } from '../outages.ts';
@@ -119,6 +120,7 @@ export function createQueues(options: {
   const open = new Map<string, Queue>();
 
   const raw = (name: string) => {
+    notInTransaction('the queues');
     let queue = open.get(name);
     if (!queue) {
       queue = backend.queue(name, { defaultJobOptions: KEEP, streams: { events: { maxLen: 1000 } } });

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { TransactionSql } from 'postgres';
 import type { Secrets } from '../db/secrets.ts';
 import { fail, messageOf, ok, type Result, UserError } from '../errors.ts';
@@ -11,6 +12,8 @@ import { noteWait } from './waits.ts';
 /** C11: a refused token is fetched anew at most this often. */
 const RENEW_EVERY_MS = 30_000;
 const LOGIN_TIMEOUT_MS = 15_000;
+/** Longer than a login takes: a killed worker's is another's after this, and no sooner than another login may be. */
+const LOGIN_LEASE_MS = RENEW_EVERY_MS;
 const ANOTHER_LOGS_IN_MS = 1_000;
 /** While the login fails for the moment, a token that is still good is used on, and renewed this much later. */
 const RENEW_LATER_MS = 5 * 60_000;
@@ -39,6 +42,8 @@ interface Stored {
   waitingUntil: Date | null;
   waitingReason: string | null;
   waits: number;
+  /** Another worker has the lease. */
+  loggingIn: boolean;
 }
 
 const context = (name: string) => `trackers.token of ${name}`;
@@ -73,36 +78,97 @@ export async function secretOf(
   const { login } = access;
   const valid = usable(deps, tracker, stored, login, refused);
   if (valid !== undefined) return ok({ value: valid, scheme });
+  const claimed = await claimLogin(deps, tracker, login, runId, refused);
+  if ('secret' in claimed)
+    return claimed.secret.ok ? ok({ value: claimed.secret.value, scheme }) : claimed.secret;
+  const ended = deps.metrics.request(tracker.name);
+  // when it is cut off its lease runs out, as a killed worker's does: the login may have happened over there
+  const token = await logIn(deps, tracker, login, signal, claimed.stored.waits);
+  ended(token.ok ? 'ok' : token.failure.kind);
+  const value = await settleLogin(deps, tracker, runId, claimed, token, refused);
+  return value.ok ? ok({ value: value.value, scheme }) : value;
+}
+
+/** The fleet's one login of a tracker, taken by this worker: it may log in, outside of any transaction. */
+interface Claimed {
+  /** Fences what it writes: whoever logs in after its lease has another one. */
+  claim: string;
+  stored: Stored;
+}
+
+/**
+ * One login at a time in the whole fleet: who comes meanwhile is back in a moment and finds the token. The lease of a worker
+ * that was killed runs out.
+ * @returns the lease, or what makes a login needless or forbidden
+ */
+async function claimLogin(
+  deps: TrackingDeps,
+  tracker: Tracker,
+  login: Login,
+  runId: string,
+  refused: string | undefined,
+): Promise<Claimed | { secret: Result<string> }> {
+  const claim = randomUUID();
   return await deps.db.$client.begin(async (sql) => {
-    // one login at a time in the whole fleet; who comes meanwhile is back in a moment and finds the token
-    const [lock] = await sql<{ ours: boolean }[]>`
-      select pg_try_advisory_xact_lock(hashtextextended(${context(tracker.name)}, 0)) as ours`;
-    if (!lock?.ours) return fail('notReady', 'another worker logs in', { retryAfterMs: ANOTHER_LOGS_IN_MS });
-    const now = await read(deps, tracker, runId, sql);
-    const others = usable(deps, tracker, now, login, refused);
-    if (others !== undefined) return ok({ value: others, scheme });
-    if (now.stopped) return fail('credentials', now.stoppedReason ?? 'refused');
-    const waitMs = (now.waitingUntil?.getTime() ?? 0) - deps.clock();
-    if (waitMs > 0) return fail('throttled', now.waitingReason ?? 'waits', { retryAfterMs: waitMs });
-    const age = now.fetchedAt ? deps.clock() - now.fetchedAt.getTime() : Number.POSITIVE_INFINITY;
-    // processes with different CREDENTIALS_KEYs take each other's tokens for none: no reason to hammer the login
-    const locked = now.token !== null && opened(deps.secrets, tracker.name, now.token) === undefined;
-    if ((refused !== undefined || locked) && age < RENEW_EVERY_MS)
-      return fail('notReady', 'its token was renewed a moment ago', { retryAfterMs: RENEW_EVERY_MS - age });
-    const ended = deps.metrics.request(tracker.name);
-    const token = await logIn(deps, tracker, login, signal, now.waits);
-    ended(token.ok ? 'ok' : token.failure.kind);
+    await sql`select from trackers where name = ${tracker.name} for update`;
+    const stored = await read(deps, tracker, runId, sql);
+    const secret = withoutLogin(deps, tracker, stored, login, refused);
+    if (secret) return { secret };
+    await sql`
+      update trackers set login_claim = ${claim}, login_until = clock_timestamp() + ${`${LOGIN_LEASE_MS} ms`}::interval
+      where name = ${tracker.name}`;
+    return { claim, stored };
+  });
+}
+
+/** @returns undefined when it is time for a login */
+function withoutLogin(
+  deps: TrackingDeps,
+  tracker: Tracker,
+  stored: Stored,
+  login: Login,
+  refused: string | undefined,
+): Result<string> | undefined {
+  const others = usable(deps, tracker, stored, login, refused);
+  if (others !== undefined) return ok(others);
+  if (stored.stopped) return fail('credentials', stored.stoppedReason ?? 'refused');
+  const waitMs = (stored.waitingUntil?.getTime() ?? 0) - deps.clock();
+  if (waitMs > 0) return fail('throttled', stored.waitingReason ?? 'waits', { retryAfterMs: waitMs });
+  if (stored.loggingIn)
+    return fail('notReady', 'another worker logs in', { retryAfterMs: ANOTHER_LOGS_IN_MS });
+  const age = stored.fetchedAt ? deps.clock() - stored.fetchedAt.getTime() : Number.POSITIVE_INFINITY;
+  // processes with different CREDENTIALS_KEYs take each other's tokens for none: no reason to hammer the login
+  const locked = stored.token !== null && opened(deps.secrets, tracker.name, stored.token) === undefined;
+  if ((refused !== undefined || locked) && age < RENEW_EVERY_MS)
+    return fail('notReady', 'its token was renewed a moment ago', { retryAfterMs: RENEW_EVERY_MS - age });
+  return undefined;
+}
+
+/** Writes what came of the login, and gives the lease back. @returns the token that is good now */
+async function settleLogin(
+  deps: TrackingDeps,
+  tracker: Tracker,
+  runId: string,
+  { claim, stored }: Claimed,
+  token: Result<Token>,
+  refused: string | undefined,
+): Promise<Result<string>> {
+  return await deps.db.$client.begin(async (sql) => {
+    const { count } = await sql`
+      update trackers set login_until = null where name = ${tracker.name} and login_claim = ${claim} and login_until is not null`;
+    // it took longer than its lease
+    if (count === 0) return fail('notReady', 'another worker logs in', { retryAfterMs: ANOTHER_LOGS_IN_MS });
     if (token.ok) {
       await keep(deps, tracker, token.value, sql);
-      return ok({ value: token.value.value, scheme });
+      return ok(token.value.value);
     }
     const { kind, message, retryAfterMs } = token.failure;
-    const still = stillGood(deps, tracker, now, refused);
+    const still = stillGood(deps, tracker, stored, refused);
     if (kind === 'credentials') await markStopped(sql, tracker, runId, message, deps.clock());
     else if (still !== undefined) {
       await sql`
         update trackers set token_renew_at = ${new Date(deps.clock() + RENEW_LATER_MS)} where name = ${tracker.name}`;
-      return ok({ value: still, scheme });
+      return ok(still);
     }
     // all of the tracker's batches would try the same: nobody does before that time
     else await noteWait(sql, deps, tracker, runId, retryAfterMs ?? LOGIN_AGAIN_MS, message);
@@ -121,6 +187,7 @@ async function read(
       token_renew_at as "renewAt", scheme,
       stopped_reason as "stoppedReason", waiting_until as "waitingUntil",
       waiting_reason as "waitingReason", waits,
+      coalesce(login_until > clock_timestamp(), false) as "loggingIn",
       coalesce(credentials, ${tracker.credentials}) = ${tracker.credentials} as same,
       exists (select from tracking_runs r where r.id = ${runId} and r.started_at < stopped_at) as stopped
     from trackers where name = ${tracker.name}`;
@@ -137,6 +204,7 @@ async function read(
       waitingUntil: null,
       waitingReason: null,
       waits: 0,
+      loggingIn: false,
     }
   );
 }

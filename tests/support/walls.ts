@@ -23,6 +23,7 @@ const LEVELS: Record<string, number> = {
   ...{ temu: 2, tracking: 2, alerts: 2 },
   ...{ queue: 1, quota: 1, http: 1, db: 1, client: 1, health: 1 },
   ...{ config: 0, log: 0, errors: 0, infrastructure: 0, metrics: 0, traces: 0, numbers: 0 },
+  'in-transaction': 0,
 };
 const TOOLS = 1;
 const NAMES_OF_LEVELS = ['ground', 'tools', 'domain', 'web', 'entry points'];

@@ -247,6 +247,67 @@ describe('a login that fails', () => {
   );
 });
 
+describe('a login under way', () => {
+  const api = 'shiprocket';
+  standOf();
+  beforeAll(async () => {
+    await parcels(api, 60);
+  });
+
+  test('is waited for outside of every transaction', async () => {
+    const sql = stand.deps.db.$client;
+    desk(api).faults.add({ on: 'login', times: 1, do: { kind: 'delay', ms: 1_000 } });
+    stand.work();
+    await stand.start(api);
+    await until(async () => (await trackerRow(api)).login_until !== null);
+    const open = await sql`
+      select query from pg_stat_activity
+      where datname = current_database() and application_name like 'orderfleet%' and state like 'idle in transaction%'`;
+    expect(open).toEqual([]);
+    expect(await stand.ended(api)).toMatchObject({ failed: 0, planned: 60 });
+    expect(logins(api)).toHaveLength(1);
+    expect((await trackerRow(api)).login_until).toBeNull();
+  });
+
+  test('of a worker that was killed: nobody else logs in before its lease has run out', async () => {
+    const sql = stand.deps.db.$client;
+    desk(api).ledger.reset();
+    await sql`
+      update trackers set token = null, login_claim = gen_random_uuid(), login_until = now() + interval '30 s'
+      where name = ${api}`;
+    stand.advance(60_000);
+    await stand.start(api);
+    await until(async () => {
+      const [row] = await sql`
+        select count(*)::int as later from tracking_batches where state = 'pending' and attempts = 0 and due_at > now()`;
+      return row?.later > 0;
+    });
+    expect(logins(api)).toHaveLength(0);
+    await sql`update trackers set login_until = now() where name = ${api}`;
+    expect(await stand.ended(api)).toMatchObject({ failed: 0, planned: 60 });
+    expect(logins(api)).toHaveLength(1);
+  });
+
+  test('that takes longer than its lease: what comes of it is not written over another worker’s', async () => {
+    const sql = stand.deps.db.$client;
+    desk(api).ledger.reset();
+    const other = stand.deps.secrets.encrypt('of another worker', `trackers.token of ${api}`);
+    await sql`update trackers set token = null where name = ${api}`;
+    stand.advance(60_000);
+    desk(api).faults.add({ on: 'login', times: 1, do: { kind: 'delay', ms: 500 } });
+    await stand.start(api);
+    await until(async () => (await trackerRow(api)).login_until !== null);
+    await sql`
+      update trackers set token = ${other}, token_fetched_at = ${new Date(stand.now() - 60_000)},
+        login_claim = gen_random_uuid(), login_until = null where name = ${api}`;
+    await until(() => logins(api).length === 1);
+    expect((await trackerRow(api)).token).toBe(other);
+    // that one is refused, and another login brings a good one
+    expect(await stand.ended(api)).toMatchObject({ failed: 0, planned: 60 });
+    expect(logins(api)).toHaveLength(2);
+  });
+});
+
 describe('Velocity', () => {
   const api = 'velocity';
   standOf({ velocity: { header: 'bearer' } });

@@ -76,6 +76,9 @@ export const trackers = pgTable('trackers', {
   tokenFetchedAt: time('token_fetched_at'),
   /** A renewal failed for the moment: it is tried again then. */
   tokenRenewAt: time('token_renew_at'),
+  /** C11: the fleet's one login under way: whose, and until when at most by the database's clock. Null: none. */
+  loginClaim: uuid('login_claim'),
+  loginUntil: time('login_until'),
   /** Which of the courier's ways to send the secret works. */
   scheme: integer('scheme').notNull().default(0),
 });

@@ -1,0 +1,216 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import postgres, { type Sql } from 'postgres';
+import { notInTransaction, refusalInTransaction } from '../in-transaction.ts';
+import { handlerOf, onSettled, type Session, type Statement, sending } from './statements.ts';
+import { inTransaction, type Work } from './transactions.ts';
+
+interface Waiter {
+  no: number;
+  transaction: boolean;
+  take(session: Session): void;
+  fail(error: unknown): void;
+}
+
+export interface SessionsOptions {
+  /** Connections at most. All but one of them may be transactions'; with 1 everything waits for it in turn. */
+  max: number;
+  /** An idle one is closed after this long, milliseconds. */
+  idleMs: number;
+  /** Longer than the driver's own time-out for a connection: who lets us in and closes at once would be tried for ever. */
+  openMs: number;
+}
+
+/** A connection is not kept longer than this, whatever its server leaks and wherever its name has moved. */
+const LIFE_MS = 3_600_000;
+/** After a connection that could not be made the next one waits, twice as long each time. */
+const PAUSE_MS = 50;
+const LONGEST_PAUSE_MS = 1_000;
+
+/**
+ * postgres.js on connections that have one holder at a time and are thrown away when they close. Its own pool (3.4.9) opens
+ * them again, and then
+ * - a transaction that lived there goes on inside the next one's (its issues 1204, 1215, 1216), or writes where no socket
+ *   is, which nobody can catch: the process ends;
+ * - a statement made between a socket's error and its close is never answered, and its connection never free again;
+ * - a BEGIN behind a hundred statements is lost (823, 1189).
+ *
+ * Who needs a connection waits in turn. Cursors, `file`, `reserve`, `subscribe` and large objects are not offered.
+ * @param driver a client that has the options and makes the statements; it connects for LISTEN alone
+ */
+export function createSessions(driver: Sql, { max, idleMs, openMs }: SessionsOptions): Sql {
+  /** With when they are to end. */
+  const sessions = new Map<Session, number>();
+  /** With since when; the one that was used last is last, and is used next. */
+  const idle = new Map<Session, number>();
+  const statements: Waiter[] = [];
+  const begins: Waiter[] = [];
+  const mostTransactions = Math.max(1, max - 1);
+  let transactions = 0;
+  let waiters = 0;
+  let failures = 0;
+  let pauseUntil = 0;
+  let sweeper: NodeJS.Timeout | undefined;
+  let closed: Promise<void> | undefined;
+  const closing = new AbortController();
+
+  function create(): Session {
+    const pending = new Set<Statement>();
+    const onclose = () => {
+      session.over ??= connectionError('CONNECTION_CLOSED');
+      for (const statement of pending) statement.reject(session.over);
+      forget(session);
+      serve();
+    };
+    const sql = postgres({ ...driver.options, max: 1, no_subscribe: true, onclose } as never);
+    const session: Session = {
+      sql,
+      send: handlerOf(sql),
+      over: undefined,
+      track(statement) {
+        pending.add(statement);
+        onSettled(statement, () => pending.delete(statement));
+      },
+    };
+    sessions.set(session, performance.now() + LIFE_MS * (0.5 + Math.random() / 2));
+    return session;
+  }
+
+  function forget(session: Session): void {
+    sessions.delete(session);
+    idle.delete(session);
+  }
+
+  /** Closes one that nobody holds, or that could not be opened. */
+  function drop(session: Session, why: Error): void {
+    session.over ??= why;
+    forget(session);
+    void session.sql.end({ timeout: 0 });
+  }
+
+  /** Of those in turn, the first who may have a connection now. */
+  function next(): Waiter | undefined {
+    const [statement] = statements;
+    const [begin] = transactions < mostTransactions ? begins : [];
+    if (!begin || (statement && statement.no < begin.no)) return statements.shift();
+    transactions++;
+    return begins.shift();
+  }
+
+  function serve(): void {
+    while (idle.size > 0 || sessions.size < max) {
+      const waiter = next();
+      if (!waiter) return;
+      const free = [...idle.keys()].at(-1);
+      if (free) {
+        idle.delete(free);
+        waiter.take(free);
+      } else void open(create(), waiter);
+    }
+  }
+
+  function wait(waiter: Omit<Waiter, 'no'>): void {
+    (waiter.transaction ? begins : statements).push({ ...waiter, no: waiters++ });
+    serve();
+  }
+
+  async function open(session: Session, waiter: Waiter): Promise<void> {
+    try {
+      const pauseMs = pauseUntil - performance.now();
+      if (pauseMs > 0) await sleep(pauseMs, undefined, { signal: closing.signal });
+      await connect(session);
+    } catch (cause) {
+      const error = closed ? connectionError('CONNECTION_ENDED') : (cause as Error);
+      pauseUntil = performance.now() + Math.min(LONGEST_PAUSE_MS, PAUSE_MS * 2 ** failures++);
+      if (waiter.transaction) transactions--;
+      drop(session, error);
+      waiter.fail(error);
+      // where nobody is connected the others would fare no better
+      if (sessions.size === 0) failAll(error);
+      return serve();
+    }
+    failures = 0;
+    sweeper ??= setInterval(sweep, idleMs / 4).unref();
+    waiter.take(session);
+  }
+
+  async function connect(session: Session): Promise<void> {
+    const timer = setTimeout(() => drop(session, connectionError('CONNECT_TIMEOUT')), openMs);
+    try {
+      await session.sql`select 1`;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  function release(session: Session): void {
+    const until = sessions.get(session);
+    if (until !== undefined && !closed) {
+      if (performance.now() > until) drop(session, connectionError('CONNECTION_ENDED'));
+      else idle.set(session, performance.now());
+    }
+    serve();
+  }
+
+  function sweep(): void {
+    for (const [session, since] of idle)
+      if (performance.now() - since >= idleMs) drop(session, connectionError('CONNECTION_ENDED'));
+  }
+
+  function failAll(error: Error): void {
+    for (const { fail } of [...statements.splice(0), ...begins.splice(0)]) fail(error);
+  }
+
+  function send(statement: Statement): void {
+    const refusal =
+      refusalInTransaction('a statement of the pool') ?? (closed && connectionError('CONNECTION_ENDED'));
+    if (refusal) {
+      statement.reject(refusal);
+      return;
+    }
+    wait({
+      transaction: false,
+      take(session) {
+        if (statement.cancelled) return release(session);
+        session.track(statement);
+        // a tick later: the driver settles it just before its connection is ready for the next one
+        onSettled(statement, () => queueMicrotask(() => release(session)));
+        session.send(statement);
+      },
+      fail: (error) => statement.reject(error),
+    });
+  }
+
+  async function begin(...args: [string, Work] | [Work]): Promise<unknown> {
+    const [options, work] = args.length === 1 ? ['', args[0]] : args;
+    notInTransaction('a transaction');
+    if (closed) throw connectionError('CONNECTION_ENDED');
+    const session = await new Promise<Session>((take, fail) => wait({ transaction: true, take, fail }));
+    try {
+      return await inTransaction(session, options, work);
+    } finally {
+      transactions--;
+      release(session);
+    }
+  }
+
+  /** @param options.timeout what is under way has so many seconds; undefined: as long as it takes */
+  function end(options?: { timeout?: number }): Promise<void> {
+    closed ??= (async () => {
+      clearInterval(sweeper);
+      closing.abort();
+      failAll(connectionError('CONNECTION_ENDED'));
+      await Promise.all(
+        [driver, ...[...sessions.keys()].map(({ sql }) => sql)].map((sql) => sql.end(options)),
+      );
+    })();
+    return closed;
+  }
+
+  const sql = sending(driver, send);
+  const notify = async (channel: string, payload: string) =>
+    await sql`select pg_notify(${channel}, ${payload})`;
+  return Object.assign(sql, { begin, notify, end, close: end }) as unknown as Sql;
+}
+
+/** As the driver's own; infrastructure by its code (errors.ts). */
+const connectionError = (code: string): Error => Object.assign(new Error(`Postgres: ${code}`), { code });

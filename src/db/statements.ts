@@ -1,0 +1,50 @@
+import type { Sql } from 'postgres';
+
+/**
+ * A statement of postgres.js (3.4.9) as it is made and sent: a promise with these on it, which its types leave out. Once it
+ * is awaited its `handler` is called, a tick later, and says where it goes.
+ */
+export interface Statement {
+  handler: (statement: Statement) => void;
+  resolve: (result: unknown) => void;
+  reject: (error: unknown) => void;
+  cancelled: unknown;
+}
+
+/** One connection: one holder at a time, and never opened again. */
+export interface Session {
+  sql: Sql;
+  /** Sends a statement there. */
+  send: Statement['handler'];
+  /** Why it is good for nothing any more: there from the very moment on when it was closed. */
+  over: Error | undefined;
+  /** A statement goes there: when the connection is lost it fails, whatever the driver remembers. */
+  track(statement: Statement): void;
+}
+
+/** Where a client's own statements go. */
+export const handlerOf = (sql: Sql): Statement['handler'] => (sql`` as unknown as Statement).handler;
+
+/** The driver's interface, with statements that go where `handler` sends them. What does not send is the driver's. */
+export function sending(driver: Sql, handler: Statement['handler']): Sql {
+  const made = <T>(value: T): T =>
+    typeof value === 'object' && value !== null && 'handler' in value
+      ? Object.assign(value, { handler })
+      : value;
+  const sql = (...args: Parameters<Sql>) => made(driver(...args));
+  const unsafe = (...args: Parameters<Sql['unsafe']>) => made(driver.unsafe(...args));
+  return Object.assign(sql, driver, { unsafe }) as unknown as Sql;
+}
+
+/** Calls `done` when a statement is settled, in the same turn. Its promise is left alone: who awaits it hears of failures. */
+export function onSettled(statement: Statement, done: () => void): void {
+  const { resolve, reject } = statement;
+  statement.resolve = (result) => {
+    resolve(result);
+    done();
+  };
+  statement.reject = (error) => {
+    reject(error);
+    done();
+  };
+}
