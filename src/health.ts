@@ -23,7 +23,7 @@ export interface Probes {
   drain(): void;
   /** Alive and consuming. Asks nobody: a database that is away is no reason to be killed. */
   healthz(): Health;
-  /** Postgres and the queues answer, and the process is not stopping. */
+  /** Postgres and the queues' store take what a job needs, and the process is not stopping. Answers in time whatever they do. */
   readyz(): Promise<Health>;
   close(): void;
 }
@@ -35,15 +35,18 @@ export interface ProbeTimes {
   starvingMs: number;
   /** Whoever does not answer within this time is away. */
   answerMs: number;
+  /** What has been said of a part that is not ready is said again after this. */
+  repeatMs: number;
 }
 
-const TIMES: ProbeTimes = { lookMs: 10_000, starvingMs: 60_000, answerMs: 2_000 };
+/** A probe waits for a few seconds: its answer is there within two. */
+const TIMES: ProbeTimes = { lookMs: 10_000, starvingMs: 60_000, answerMs: 1_500, repeatMs: 60_000 };
 
 interface ProbeDeps {
   queues: Queues;
   log: Log;
-  /** Rejects when Postgres does not answer. */
-  pingDatabase(): Promise<unknown>;
+  /** Rejects when Postgres takes no writes of ours. */
+  verifyDatabase(): Promise<unknown>;
 }
 
 /** What is known of one worker. */
@@ -55,7 +58,11 @@ interface Watched {
   unknown: boolean;
 }
 
-export function createProbes({ queues, log, pingDatabase }: ProbeDeps, times: ProbeTimes = TIMES): Probes {
+export function createProbes(
+  { queues, log, verifyDatabase }: ProbeDeps,
+  changed: Partial<ProbeTimes> = {},
+): Probes {
+  const times = { ...TIMES, ...changed };
   let watched: Watched[] = [];
   let draining = false;
   const closed = new AbortController();
@@ -99,15 +106,31 @@ export function createProbes({ queues, log, pingDatabase }: ProbeDeps, times: Pr
       : `work waits, and it has taken nothing for ${Math.round(ms / 1000)} s`;
   }
 
-  const answers = async (what: string, ping: () => Promise<unknown>) => {
-    try {
-      await within(times.answerMs, ping());
-      return 'ok';
-    } catch (error) {
-      log.warn({ what, err: messageOf(error) }, 'not ready');
-      return 'no answer';
-    }
-  };
+  const postgres = ready('postgres', verifyDatabase);
+  const store = ready('queues', () => queues.backend.verify());
+
+  /** @returns what tries one part and says how it is */
+  function ready(what: string, verify: () => Promise<unknown>): () => Promise<string> {
+    let trying: Promise<unknown> | undefined;
+    let said = { why: '', at: 0 };
+    return async () => {
+      // one try at a time: whoever asks while nobody answers must not take connection after connection
+      trying ??= verify().finally(() => {
+        trying = undefined;
+      });
+      try {
+        await within(times.answerMs, trying);
+        return 'ok';
+      } catch (error) {
+        const why = messageOf(error);
+        if (why !== said.why || Date.now() - said.at >= times.repeatMs) {
+          said = { why, at: Date.now() };
+          log.warn({ what, err: why }, 'not ready');
+        }
+        return 'not usable';
+      }
+    };
+  }
 
   return {
     watch(workers) {
@@ -122,11 +145,8 @@ export function createProbes({ queues, log, pingDatabase }: ProbeDeps, times: Pr
       return { ok: Object.values(checks).every((said) => said === 'ok' || said === 'unknown'), checks };
     },
     async readyz() {
-      const [postgres, store] = await Promise.all([
-        answers('postgres', pingDatabase),
-        answers('queues', () => queues.backend.ping()),
-      ]);
-      const checks = { postgres, queues: store, process: draining ? 'stopping' : 'ok' };
+      const [database, queue] = await Promise.all([postgres(), store()]);
+      const checks = { postgres: database, queues: queue, process: draining ? 'stopping' : 'ok' };
       return { ok: Object.values(checks).every((said) => said === 'ok'), checks };
     },
     close: () => closed.abort(),

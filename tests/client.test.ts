@@ -164,12 +164,18 @@ describe('A1: as an unrelated program', () => {
   }
 
   test('A1: the packed client imports bullmq and zod alone', async () => {
-    const text = await readFile(path.join(home, 'app/node_modules/orderfleet/dist/src/client.js'), 'utf8');
-    const imports = [...text.matchAll(/^import .*'([^']+)';$|\bimport\(|\brequire\(/gm)].map(
-      ([, name]) => name,
-    );
+    const src = path.join(home, 'app/node_modules/orderfleet/dist/src');
+    const importsOf = async (file: string): Promise<string[]> => {
+      const text = await readFile(path.join(src, file), 'utf8');
+      const names = [...text.matchAll(/^import .*'([^']+)';$|\bimport\(|\brequire\(/gm)].map(
+        ([whole, name]) => name ?? whole,
+      );
+      const ours = names.filter((name) => name.startsWith('./'));
+      return [...names, ...(await Promise.all(ours.map(importsOf))).flat()];
+    };
     // what comes with Node is nobody's dependency
-    expect(imports.filter((name) => !name?.startsWith('node:')).sort()).toEqual(['bullmq', 'zod']);
+    const foreign = (await importsOf('client.js')).filter((name) => !/^(node:|\.\/)/.test(name));
+    expect(foreign.sort()).toEqual(['bullmq', 'zod']);
   });
 
   test('A1: a small program enqueues an event and ends, on each backend', async () => {

@@ -1,9 +1,11 @@
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import postgres from 'postgres';
+import { endedByTheServer, WATCH, type Watch, watched } from './connections.ts';
+import { createListener, type Listener } from './listen.ts';
 import * as schema from './schema/index.ts';
 
 export type Sql = postgres.Sql;
-export type Db = PostgresJsDatabase<typeof schema> & { $client: Sql };
+export type Db = PostgresJsDatabase<typeof schema> & { $client: Sql } & Pick<Listener, 'listen'>;
 /** What runs inside `db.transaction`: everything but a further connection. */
 export type Tx = Parameters<Parameters<Db['transaction']>[0]>[0];
 
@@ -15,6 +17,8 @@ export interface DbOptions {
   max?: number;
   /** Shown in pg_stat_activity. */
   name?: string;
+  /** When its connections are given up; for tests, and for statements that take long. */
+  watch?: Partial<Watch>;
 }
 
 /**
@@ -23,33 +27,39 @@ export interface DbOptions {
  * fails, stays open, and what others write there is undone when the process ends. Where nothing but transactions run, a
  * BEGIN is always a connection's only statement.
  */
-export function createDb(url: string, { max = 10, name }: DbOptions = {}): Db {
-  const open = (connections: number) =>
-    postgres(url, {
+export function createDb(url: string, { max = 10, name, watch: changed }: DbOptions = {}): Db {
+  const watch = { ...WATCH, ...changed };
+  const open = (connections: number, more: object = {}): Sql => {
+    const sql: Sql = postgres(url, {
       max: connections,
       connect_timeout: 10, // seconds
-      idle_timeout: 300, // seconds; a quiet worker gives its connections back
       connection: { application_name: `orderfleet ${name ?? ''}`.trim(), options: LONG_STARTUP },
       onnotice: () => {},
+      ...watched(watch, () => sql.parameters),
+      ...more,
     });
-  if (max === 1) return typed(open(1));
+    return sql;
+  };
+  // nothing to do with idle_timeout: what listens is never idle, and what was lost is made anew
+  const listener = createListener((onnotify) => open(1, { onnotify, idle_timeout: null }), watch.heartbeatMs);
+  if (max === 1) return typed(open(1), listener);
   const forTransactions = Math.ceil(max / 2);
-  const db = typed(open(max - forTransactions));
-  const transactions = typed(open(forTransactions)).$client;
+  const db = typed(open(max - forTransactions), listener);
+  const transactions = typed(open(forTransactions), listener).$client;
   const statements = db.$client;
   const { end } = statements;
   Object.assign(statements, {
-    begin: transactions.begin,
+    begin: endedByTheServer(transactions.begin, watch),
     end: async (options?: { timeout?: number }) => {
-      await Promise.all([end(options), transactions.end(options)]);
+      await Promise.all([end(options), transactions.end(options), listener.end()]);
     },
   });
   return db;
 }
 
 /** Drizzle over a client. */
-function typed(client: Sql): Db {
-  const db = drizzle(client, { schema });
+function typed(client: Sql, { listen }: Listener): Db {
+  const db = Object.assign(drizzle(client, { schema }), { listen });
   // drizzle() switches the client's own handling of times and JSON off; our SQL through the same client wants it, and
   // Drizzle's columns accept both forms
   for (const type of TIME_TYPES) {
