@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createPostgresBackend, Queue, type QueueOptions } from 'bullmq';
 import { z } from 'zod';
-import { openPgPool } from './pg-pool.ts';
+import { lookingAgain, openPgPool } from './pg-pool.ts';
 
 /**
  * What the shipping app imports (A1): `import { createClient } from 'orderfleet/client'`. It depends on bullmq and zod
@@ -212,7 +212,7 @@ function openQueue({ redisUrl, databaseUrl }: ClientOptions): Opened {
     );
     // the types of a queue follow its backend; for producers they are alike
     const OnPostgres = Queue as unknown as new (...args: unknown[]) => Queue;
-    const queue = new OnPostgres(AWB_CREATED, { connection: pool }, createPostgresBackend);
+    const queue = new OnPostgres(AWB_CREATED, { connection: pool }, lookingAgain(createPostgresBackend));
     return {
       queue,
       async close() {

@@ -55,3 +55,32 @@ export function openPgPool(
 /** Not in the types: how the driver itself gives up on a connection. */
 const streamOf = (client: pg.PoolClient) =>
   (client as unknown as { connection: { stream: WatchedSocket } }).connection.stream;
+
+/** What BullMQ makes of a pool, as far as it is mended here. */
+interface OnPool {
+  connection: { readyPromise: Promise<void> | undefined; waitUntilReady(): Promise<void> };
+}
+
+/**
+ * BullMQ's `createPostgresBackend`, mended: 6.7 looks at its schema once, and keeps the answer for ever also where that is an
+ * error. A queue that is first used while Postgres is away or cuts it off would be of no use until the process is started
+ * again, and a worker would ask without a pause. Here the next use looks again.
+ */
+export function lookingAgain<Make extends (...args: never[]) => unknown>(make: Make): Make {
+  return ((...args) => {
+    const backend = make(...args);
+    const { connection } = backend as OnPool;
+    const look = connection.waitUntilReady.bind(connection);
+    connection.waitUntilReady = async () => {
+      const looking = look();
+      const mine = connection.readyPromise;
+      try {
+        await looking;
+      } catch (error) {
+        if (connection.readyPromise === mine) connection.readyPromise = undefined;
+        throw error;
+      }
+    };
+    return backend;
+  }) as Make;
+}

@@ -10,8 +10,8 @@ import {
 import { Redis } from 'ioredis';
 import pg from 'pg';
 import type { Log } from '../log.ts';
-import { openPgPool } from '../pg-pool.ts';
-import { reconnectOn, verifyRedis } from './redis.ts';
+import { lookingAgain, openPgPool } from '../pg-pool.ts';
+import { PREFIX, reconnectOn, verifyRedis } from './redis.ts';
 
 /** Where the queues live: Redis when there is one, else Postgres, schema `bullmq` (DESIGN). */
 export interface QueueBackend {
@@ -30,8 +30,6 @@ export interface QueueBackend {
   close(): Promise<void>;
 }
 
-/** A hash tag from the first day, so that Redis Cluster keeps a queue's keys together. */
-export const PREFIX = '{orderfleet}';
 const SCHEMA = 'bullmq';
 
 /** When a connection is given up that says nothing (R2), in milliseconds; tests shorten it. */
@@ -156,7 +154,7 @@ async function verifyPostgres(pool: pg.Pool): Promise<void> {
  * Postgres is given the type of one on Redis, so that nobody else needs to know which it is.
  */
 function onPostgres<T>(Class: unknown, ...args: unknown[]): T {
-  return new (Class as new (...args: unknown[]) => T)(...args, createPostgresBackend);
+  return new (Class as new (...args: unknown[]) => T)(...args, lookingAgain(createPostgresBackend));
 }
 
 /** Creates or updates BullMQ's own tables in schema `bullmq`; several processes may do it at once. */

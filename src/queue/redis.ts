@@ -1,5 +1,7 @@
 import { Redis } from 'ioredis';
-import { PREFIX } from './backend.ts';
+
+/** A hash tag from the first day, so that Redis Cluster keeps a queue's keys together. */
+export const PREFIX = '{orderfleet}';
 
 /** It can only be read: a primary that has become a replica behind the same address. In scripts the word stands inside. */
 const READ_ONLY = /\bREADONLY\b|^MASTERDOWN|^UNBLOCKED/;
