@@ -56,31 +56,36 @@ export function openPgPool(
 const streamOf = (client: pg.PoolClient) =>
   (client as unknown as { connection: { stream: WatchedSocket } }).connection.stream;
 
-/** What BullMQ makes of a pool, as far as it is mended here. */
-interface OnPool {
-  connection: { readyPromise: Promise<void> | undefined; waitUntilReady(): Promise<void> };
+interface Starting {
+  readyPromise: Promise<void> | undefined;
+  waitUntilReady(): Promise<void>;
 }
 
 /**
- * BullMQ's `createPostgresBackend`, mended: 6.7 looks at its schema once, and keeps the answer for ever also where that is an
- * error. A queue that is first used while Postgres is away or cuts it off would be of no use until the process is started
- * again, and a worker would ask without a pause. Here the next use looks again.
+ * BullMQ's `createPostgresBackend`, mended: 6.7 looks at its schema once and keeps the answer for ever, also where that is an
+ * error, in two places. What first met a Postgres that was away or cut it off would stay useless until the process is
+ * started again: a queue that adds nothing, a worker that asks without a pause and, where only its look was cut, runs
+ * jobs that it can never complete, until their attempts are spent. Here the next use looks again.
  */
 export function lookingAgain<Make extends (...args: never[]) => unknown>(make: Make): Make {
   return ((...args) => {
-    const backend = make(...args);
-    const { connection } = backend as OnPool;
-    const look = connection.waitUntilReady.bind(connection);
-    connection.waitUntilReady = async () => {
-      const looking = look();
-      const mine = connection.readyPromise;
-      try {
-        await looking;
-      } catch (error) {
-        if (connection.readyPromise === mine) connection.readyPromise = undefined;
-        throw error;
-      }
-    };
+    const backend = make(...args) as Starting & { connection: Starting };
+    forgetFailure(backend.connection);
+    forgetFailure(backend);
     return backend;
   }) as Make;
+}
+
+function forgetFailure(one: Starting): void {
+  const look = one.waitUntilReady.bind(one);
+  one.waitUntilReady = async () => {
+    const looking = look();
+    const mine = one.readyPromise;
+    try {
+      await looking;
+    } catch (error) {
+      if (one.readyPromise === mine) one.readyPromise = undefined;
+      throw error;
+    }
+  };
 }

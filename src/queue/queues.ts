@@ -1,6 +1,6 @@
 import type { Job, Queue, QueueOptions } from 'bullmq';
 import type { Log } from '../log.ts';
-import { createQueueBackend, type QueueBackend } from './backend.ts';
+import { type BackendWatch, createQueueBackend, type QueueBackend } from './backend.ts';
 import type { QueueDefinition } from './define.ts';
 
 export interface NewJob<P> {
@@ -82,6 +82,7 @@ export function createQueues(options: {
   databaseUrl: string;
   log: Log;
   telemetry?: QueueOptions['telemetry'];
+  watch?: Partial<BackendWatch>;
 }): Queues {
   const backend = createQueueBackend(options);
   const open = new Map<string, Queue>();
