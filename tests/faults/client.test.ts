@@ -20,7 +20,7 @@ const FOR_MS = Number(process.env.ORDERFLEET_LONG ?? 6_000);
 test('I3: the shipping app lives while every connection is ended each 10 ms, also those being opened', async () => {
   const admin = postgres(database.url, { max: 1 });
   let on = true;
-  const app = startProcess('tests/support/client-host.ts', {
+  const app = startProcess('tests/support/client-worker.ts', {
     args: [JSON.stringify({ databaseUrl: database.url }), String(FOR_MS)],
   });
   await app.waitForLine(/^started$/);
