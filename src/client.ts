@@ -1,11 +1,15 @@
 import { createHash } from 'node:crypto';
+import { createRequire } from 'node:module';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createPostgresBackend, Queue, type QueueOptions } from 'bullmq';
 import { z } from 'zod';
 import { cleanNumber, type NumberKind, numberFault } from './numbers.ts';
+import { lookingAgain, openPgPool } from './pg-pool.ts';
 
 /**
  * What the shipping app imports (A1): `import { createClient } from 'orderfleet/client'`. It depends on bullmq and zod
- * alone (numbers.ts beside it imports nothing), and talks to the queue, not to the fleet: the fleet may be down.
+ * alone (what it imports beside these imports Node at most), and talks to the queue, not to the fleet: the fleet may be
+ * down. Whatever the queue's store does, the program that imports it lives on (I3).
  */
 
 /**
@@ -95,6 +99,10 @@ export const eventJobId = (event: AwbCreatedEvent): string =>
 export const AWB_CREATED = 'awb-created';
 const PREFIX = '{orderfleet}';
 const FAIL_AFTER_MS = 2_000;
+/** A connection that says nothing for so long is given up: another has the rest of the time. */
+const SILENCE_MS = 1_200;
+/** Before another try by a new connection. */
+const PAUSE_MS = 100;
 
 export interface ClientOptions {
   /** The Redis of the fleet's queues, or … */
@@ -114,7 +122,7 @@ export interface OrderfleetClient {
 }
 
 export function createClient(options: ClientOptions): OrderfleetClient {
-  const queue = openQueue(options);
+  const { queue, close } = openQueue(options);
   let lastError = '';
   // without a listener a lost connection would end the host program
   queue.on('error', (error) => {
@@ -127,12 +135,18 @@ export function createClient(options: ClientOptions): OrderfleetClient {
     const event = parsed.data;
     const jobId = eventJobId(event);
     const giveUpAt = performance.now() + FAIL_AFTER_MS;
-    const add = (): Promise<unknown> =>
-      queue.add(AWB_CREATED, event, { jobId, ...TRIES, ...KEEP }).catch((error) => {
-        if (!isMomentary(error) || performance.now() > giveUpAt) throw error;
-        return add();
-      });
-    const added = add();
+    // the same id: what an earlier try has added after all is not added twice
+    const add = async (cut: boolean): Promise<unknown> => {
+      try {
+        return await queue.add(AWB_CREATED, event, { jobId, ...TRIES, ...KEEP });
+      } catch (error) {
+        const again = cut || isCut(error);
+        if (!(again || isMomentary(error)) || performance.now() + PAUSE_MS > giveUpAt) throw error;
+        if (again) await sleep(PAUSE_MS);
+        return await add(again);
+      }
+    };
+    const added = add(false);
     added.catch(() => {}); // it may fail after the time is up, when nobody waits for it any more
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
@@ -154,12 +168,22 @@ export function createClient(options: ClientOptions): OrderfleetClient {
     }
   }
 
-  return { awbCreated, close: () => queue.close() };
+  return { awbCreated, close };
 }
 
 /** Postgres has chosen this request to give way to another one (deadlock, serialisation): it is to be repeated. */
 const isMomentary = (error: unknown) =>
   error instanceof Error && 'code' in error && /^40(001|P01)$/.test(String(error.code));
+
+/**
+ * A connection that was there is no more, or leads to a server that can only be read: a new one may do. A store that was
+ * away from the first is told at once.
+ */
+const isCut = (error: unknown) =>
+  error instanceof Error &&
+  /\bREADONLY\b|read-only|in recovery|Connection terminated|Connection is closed|Socket timeout|ECONNRESET|57P0\d/.test(
+    `${'code' in error ? error.code : ''} ${error.message}`,
+  );
 
 /** As for the fleet's own jobs; the worker knows the delays. */
 const TRIES = { attempts: 5, backoff: { type: 'custom' } };
@@ -168,26 +192,53 @@ const KEEP = {
   removeOnFail: { age: 14 * 24 * 3600, count: 2000 },
 };
 
-function openQueue({ redisUrl, databaseUrl }: ClientOptions): Queue {
+interface Opened {
+  queue: Queue;
+  close(): Promise<void>;
+}
+
+function openQueue({ redisUrl, databaseUrl }: ClientOptions): Opened {
   if (redisUrl) {
     const connection = {
       url: redisUrl,
       enableOfflineQueue: false,
       maxRetriesPerRequest: 1,
       connectTimeout: FAIL_AFTER_MS,
+      socketTimeout: SILENCE_MS,
+      retryStrategy: (times: number) => Math.min(50 * 2 ** times, FAIL_AFTER_MS),
+      // a primary that was demoted behind the same address: this try fails, the next one has another connection
+      reconnectOnError: (error: Error) => /\bREADONLY\b/.test(error.message),
     } as QueueOptions['connection'];
-    return new Queue(AWB_CREATED, { connection, prefix: PREFIX });
+    const queue = new Queue(AWB_CREATED, { connection, prefix: PREFIX });
+    return { queue, close: () => queue.close() };
   }
   if (databaseUrl) {
-    const connection = {
-      connectionString: databaseUrl,
-      max: 2,
-      connectionTimeoutMillis: FAIL_AFTER_MS,
-      schema: 'bullmq',
-    };
+    const pool = openPgPool(
+      bullmqsPg(),
+      {
+        connectionString: databaseUrl,
+        max: 2,
+        connectionTimeoutMillis: SILENCE_MS,
+        options: '-c search_path=bullmq',
+      },
+      { silenceMs: SILENCE_MS, heartbeatMs: SILENCE_MS },
+    );
     // the types of a queue follow its backend; for producers they are alike
     const OnPostgres = Queue as unknown as new (...args: unknown[]) => Queue;
-    return new OnPostgres(AWB_CREATED, { connection }, createPostgresBackend);
+    const queue = new OnPostgres(AWB_CREATED, { connection: pool }, lookingAgain(createPostgresBackend));
+    return {
+      queue,
+      async close() {
+        await queue.close();
+        await pool.end();
+      },
+    };
   }
   throw new Error('createClient wants redisUrl, or databaseUrl where the fleet’s queues live in Postgres');
+}
+
+/** The driver that BullMQ itself would take for queues in Postgres; who has them in Redis need not have it. */
+function bullmqsPg(): Parameters<typeof openPgPool>[0] {
+  const load = createRequire(createRequire(import.meta.url).resolve('bullmq'));
+  return load('pg');
 }

@@ -1,6 +1,7 @@
 import { type Config, loadConfig } from './config.ts';
 import { closeDb, createDb, type Db } from './db/client.ts';
 import { createSecrets, type Secrets } from './db/secrets.ts';
+import { verifyDb } from './db/verify.ts';
 import { messageOf, UserError } from './errors.ts';
 import { createProbes, type Probes, serveHealth } from './health.ts';
 import { createHttp, type Http } from './http.ts';
@@ -57,9 +58,7 @@ export function openFleet(
     telemetry: traces?.telemetry,
   });
   const metrics = createMetrics();
-  // a transaction, too: it has connections of its own
-  const pingDatabase = () => Promise.all([db.$client`select 1`, db.$client.begin((sql) => sql`select 1`)]);
-  const probes = createProbes({ queues, pingDatabase });
+  const probes = createProbes({ queues, verifyDatabase: () => verifyDb(db) });
   metrics.observeHealth(() => probes.healthz().ok);
   const http = createHttp({ traces });
   const ledger = openLedger(config.DATABASE_URL);

@@ -26,7 +26,7 @@ export interface Probes {
   drain(): void;
   /** Alive and consuming. Asks nobody: a database that is away is no reason to be killed. */
   healthz(): Health;
-  /** Postgres and the queues answer, the clock agrees with theirs, and the process is not stopping. */
+  /** Postgres and the queues’ store take what a job needs, the clock agrees with theirs, and the process is not stopping. Answers in time whatever they do. */
   readyz(): Promise<Health>;
   close(): void;
 }
@@ -40,12 +40,13 @@ export interface ProbeTimes {
   answerMs: number;
 }
 
-const TIMES: ProbeTimes = { lookMs: 10_000, starvingMs: 60_000, answerMs: 2_000 };
+/** A probe waits for a few seconds: its answer is there within two. */
+const TIMES: ProbeTimes = { lookMs: 10_000, starvingMs: 60_000, answerMs: 1_500 };
 
 interface ProbeDeps {
   queues: Queues;
-  /** Rejects when Postgres does not answer. */
-  pingDatabase(): Promise<unknown>;
+  /** Rejects when Postgres takes no writes of ours. */
+  verifyDatabase(): Promise<unknown>;
 }
 
 /** What is known of one worker. */
@@ -57,7 +58,11 @@ interface Watched {
   unknown: boolean;
 }
 
-export function createProbes({ queues, pingDatabase }: ProbeDeps, times: ProbeTimes = TIMES): Probes {
+export function createProbes(
+  { queues, verifyDatabase }: ProbeDeps,
+  changed: Partial<ProbeTimes> = {},
+): Probes {
+  const times = { ...TIMES, ...changed };
   let watched: Watched[] = [];
   let clockTrouble: () => string | undefined = () => undefined;
   let draining = false;
@@ -102,15 +107,26 @@ export function createProbes({ queues, pingDatabase }: ProbeDeps, times: ProbeTi
       : `work waits, and it has taken nothing for ${Math.round(ms / 1000)} s`;
   }
 
-  const answers = async (what: string, ping: () => Promise<unknown>) => {
-    try {
-      await within(times.answerMs, ping());
-      return 'ok';
-    } catch (error) {
-      queues.outages.note(`readiness of ${what}`, error);
-      return 'no answer';
-    }
-  };
+  const postgres = ready('postgres', verifyDatabase);
+  const store = ready('queues', () => queues.backend.verify());
+
+  /** @returns what tries one part and says how it is */
+  function ready(what: string, verify: () => Promise<unknown>): () => Promise<string> {
+    let trying: Promise<unknown> | undefined;
+    return async () => {
+      // one try at a time: whoever asks while nobody answers must not take connection after connection
+      trying ??= verify().finally(() => {
+        trying = undefined;
+      });
+      try {
+        await within(times.answerMs, trying);
+        return 'ok';
+      } catch (error) {
+        queues.outages.note(`readiness of ${what}`, error);
+        return 'not usable';
+      }
+    };
+  }
 
   return {
     watch(workers, clock) {
@@ -126,13 +142,10 @@ export function createProbes({ queues, pingDatabase }: ProbeDeps, times: ProbeTi
       return { ok: Object.values(checks).every((said) => said === 'ok' || said === 'unknown'), checks };
     },
     async readyz() {
-      const [postgres, store] = await Promise.all([
-        answers('postgres', pingDatabase),
-        answers('queues', () => queues.backend.ping()),
-      ]);
+      const [database, queue] = await Promise.all([postgres(), store()]);
       const clock = clockTrouble();
       const checks = {
-        ...{ postgres, queues: store, process: draining ? 'stopping' : 'ok' },
+        ...{ postgres: database, queues: queue, process: draining ? 'stopping' : 'ok' },
         ...(clock === undefined ? {} : { clock }),
       };
       return { ok: Object.values(checks).every((said) => said === 'ok'), checks };

@@ -32,7 +32,7 @@ describe.each(backends())('O4: /healthz, queues on %s', (backend) => {
   afterAll(() => test?.close());
 
   function probe(workers: readonly WorkerState[], times = SOON): Probes {
-    const probes = createProbes({ queues: test.queues, pingDatabase: up }, times);
+    const probes = createProbes({ queues: test.queues, verifyDatabase: up }, times);
     onTestFinished(() => probes.close());
     probes.watch(workers);
     return probes;
@@ -145,8 +145,8 @@ describe('O4: the store of the queues, or Postgres, away', () => {
     log.warn = ((_: unknown, text: string) => void lines.push(text)) as typeof log.warn;
     const queues = createQueues({ databaseUrl: 'postgres://127.0.0.1:9/none', log });
     onTestFinished(() => queues.close().catch(() => {})); // what never was connected may fail to part
-    const pingDatabase = () => Promise.reject(new Error('connect ECONNREFUSED 10.1.2.3'));
-    const probes = createProbes({ queues, pingDatabase }, SOON);
+    const verifyDatabase = () => Promise.reject(new Error('connect ECONNREFUSED 10.1.2.3'));
+    const probes = createProbes({ queues, verifyDatabase }, SOON);
     onTestFinished(() => probes.close());
     probes.watch([idle('temu-orders')]);
     const unknown = { ok: true, checks: { 'temu-orders': 'unknown' } };
@@ -156,16 +156,16 @@ describe('O4: the store of the queues, or Postgres, away', () => {
     // which part is away, and no address
     expect(await probes.readyz()).toEqual({
       ok: false,
-      checks: { postgres: 'no answer', queues: 'no answer', process: 'ok' },
+      checks: { postgres: 'not usable', queues: 'not usable', process: 'ok' },
     });
   });
 
   it('that does not answer at all is waited for a moment only', async () => {
     const test = await startTestQueues('postgres');
     onTestFinished(() => test.close());
-    const pingDatabase = () => new Promise(() => {});
-    const probes = createProbes({ queues: test.queues, pingDatabase }, { ...SOON, answerMs: 50 });
-    expect(await probes.readyz()).toMatchObject({ ok: false, checks: { postgres: 'no answer' } });
+    const verifyDatabase = () => new Promise(() => {});
+    const probes = createProbes({ queues: test.queues, verifyDatabase }, { ...SOON, answerMs: 50 });
+    expect(await probes.readyz()).toMatchObject({ ok: false, checks: { postgres: 'not usable' } });
   });
 });
 
@@ -173,7 +173,7 @@ describe('O4: the small port', () => {
   it('answers three addresses, tells a draining process from a dead one, and wants the token', async () => {
     const test = await startTestQueues('postgres');
     onTestFinished(() => test.close());
-    const probes = createProbes({ queues: test.queues, pingDatabase: up });
+    const probes = createProbes({ queues: test.queues, verifyDatabase: up });
     const metrics = createMetrics();
     metrics.job('notices')('done');
     const source = { probes, metrics: metrics.text, token: 'a-token-of-length' };

@@ -38,7 +38,7 @@ Looks at Postgres, Redis, queues and their workers, schedules, clocks, stores an
 for each active store), sealed secrets, trackers, Slack, mail, webhooks and the dashboard. Changes nothing, and logs in to
 no courier.
 
-Exit codes: 0 nothing to be mended · 1 something is to be mended · 2 wrong environment
+Exit codes: 0 nothing to be mended · 1 something is to be mended, or could not be looked at · 2 wrong environment
 
 Examples:
   orderfleet doctor
@@ -49,6 +49,6 @@ Examples:
         console.warn = () => {}; // BullMQ says of each queue's connection what is said here once, with its remedy
         const examination = await runDoctor(fleet);
         print(options, examination, () => report(examination));
-        if (examination.verdict === 'fault') process.exitCode = 1;
+        if (['fault', 'unknown'].includes(examination.verdict)) process.exitCode = 1;
       }),
     );

@@ -1,11 +1,13 @@
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import postgres from 'postgres';
 import { knowArrays } from './arrays.ts';
+import { endedByTheServer, WATCH, type Watch, watched } from './connections.ts';
+import { createListener, type Listener } from './listen.ts';
 import * as schema from './schema/index.ts';
 import { createSessions } from './sessions.ts';
 
 export type Sql = postgres.Sql;
-export type Db = PostgresJsDatabase<typeof schema> & { $client: Sql };
+export type Db = PostgresJsDatabase<typeof schema> & { $client: Sql } & Pick<Listener, 'listen'>;
 /** What runs inside `db.transaction`: everything but a further connection. */
 export type Tx = Parameters<Parameters<Db['transaction']>[0]>[0];
 
@@ -17,25 +19,39 @@ export interface DbOptions {
   max?: number;
   /** Shown in pg_stat_activity. */
   name?: string;
+  /** When its connections are given up; for tests, and for statements that take long. */
+  watch?: Partial<Watch>;
 }
 
-/** A pool of connections (sessions.ts). */
-export function createDb(url: string, { max = 10, name }: DbOptions = {}): Db {
-  const driver = postgres(url, {
-    max: 1,
-    connect_timeout: 10, // seconds
-    idle_timeout: 0, // the pool closes what is idle, between two holders
-    max_lifetime: null,
-    fetch_types: false, // arrays.ts
-    connection: { application_name: `orderfleet ${name ?? ''}`.trim(), options: LONG_STARTUP },
-    onnotice: () => {},
+/** A pool of connections (sessions.ts), which are given up when they are good for nothing (connections.ts). */
+export function createDb(url: string, { max = 10, name, watch: changed }: DbOptions = {}): Db {
+  const watch = { ...WATCH, ...changed };
+  const open = (more: object = {}): Sql =>
+    postgres(url, {
+      max: 1,
+      connect_timeout: 10, // seconds
+      max_lifetime: null,
+      fetch_types: false, // arrays.ts
+      connection: { application_name: `orderfleet ${name ?? ''}`.trim(), options: LONG_STARTUP },
+      onnotice: () => {},
+      ...watched(watch, () => ({})),
+      ...more,
+    });
+  const listener = createListener((onnotify) => open({ onnotify, idle_timeout: null }), watch.heartbeatMs);
+  const sessions = createSessions(open(), { max, idleMs: watch.idleMs, openMs: 15_000 });
+  const { begin, end } = sessions;
+  Object.assign(sessions, {
+    begin: endedByTheServer(begin, watch),
+    end: async (options?: { timeout?: number }) => {
+      await Promise.all([end(options), listener.end()]);
+    },
   });
-  return typed(createSessions(driver, { max, idleMs: 300_000, openMs: 15_000 }));
+  return typed(sessions, listener);
 }
 
 /** Drizzle over a client. */
-function typed(client: Sql): Db {
-  const db = drizzle(client, { schema });
+function typed(client: Sql, { listen }: Listener): Db {
+  const db = Object.assign(drizzle(client, { schema }), { listen });
   // drizzle() switches the client's own handling of times and JSON off; our SQL through the same client wants it, and
   // Drizzle's columns accept both forms
   for (const type of TIME_TYPES) {

@@ -4,6 +4,7 @@ import { readMigrationFiles } from 'drizzle-orm/migrator';
 import { UserError } from '../errors.ts';
 import { packageRoot } from '../package-root.ts';
 import { closeDb, createDb, type Sql } from './client.ts';
+import { PATIENT } from './connections.ts';
 
 /** Postgres 15 is the floor: `NULLS NOT DISTINCT` came with it. */
 const MINIMUM_SERVER_VERSION = 150000;
@@ -36,7 +37,7 @@ const LOOK_MS = 100;
  */
 export async function migrate(databaseUrl: string, options: Partial<MigrateOptions> = {}): Promise<void> {
   const { folder = join(packageRoot(), 'drizzle'), ...patience } = { ...PATIENCE, ...options };
-  const db = createDb(databaseUrl, { max: 1, name: 'migrate' });
+  const db = createDb(databaseUrl, { max: 1, name: 'migrate', watch: PATIENT });
   const sql = db.$client;
   try {
     const [server] = await sql`select current_setting('server_version_num')::int as number, version()`;

@@ -55,8 +55,8 @@ const CHECKS: readonly Check[] = [
 /** The longest that one check may take: a call to Temu may take a quarter of a minute. */
 const TIME_LIMIT_MS = 20_000;
 
-/** From well to ill. */
-const SEVERITY: readonly Verdict[] = ['ok', 'unknown', 'warning', 'fault'];
+/** From well to ill. What could not be looked at may be anything. */
+const SEVERITY: readonly Verdict[] = ['ok', 'warning', 'unknown', 'fault'];
 const worst = (verdicts: readonly Verdict[]): Verdict =>
   SEVERITY[Math.max(0, ...verdicts.map((one) => SEVERITY.indexOf(one)))] ?? 'ok';
 

@@ -1,11 +1,20 @@
 import { join } from 'node:path';
 import { readMigrationFiles } from 'drizzle-orm/migrator';
 import type { Sql } from 'postgres';
+import { verifyDb } from '../db/verify.ts';
 import { messageOf } from '../errors.ts';
 import type { Fleet } from '../fleet.ts';
 import { packageRoot } from '../package-root.ts';
 import { MOST_SKEW_MS } from '../queue/clock-guard.ts';
-import { type Check, type Finding, fault, type GroundCheck, orWell, warning } from './check.ts';
+import {
+  type Check,
+  type Finding,
+  fault,
+  type GroundCheck,
+  type GroundFound,
+  orWell,
+  warning,
+} from './check.ts';
 import { clockFinding } from './skew.ts';
 
 const MINIMUM_MAJOR = 15;
@@ -22,8 +31,9 @@ interface Server {
   most: number;
   reserved: number;
   used: number;
-  /** The queues' schema is there. */
+  /** The queues' schema is there, and our tables are. */
   queues: boolean;
+  tables: boolean;
 }
 
 /** Postgres itself: whether it answers, its version, clock and connections. */
@@ -51,7 +61,7 @@ export const postgres: GroundCheck = {
       select current_setting('server_version') as version, current_setting('server_version_num')::int / 10000 as major,
         current_setting('max_connections')::int as most, current_setting('superuser_reserved_connections')::int as reserved,
         (select count(*)::int from pg_stat_activity where backend_type = 'client backend') as used,
-        to_regclass('bullmq.migration') is not null as queues`;
+        to_regclass('bullmq.migration') is not null as queues, to_regclass('samples') is not null as tables`;
     const findings = server
       ? [
           ...versionFindings(server),
@@ -59,17 +69,58 @@ export const postgres: GroundCheck = {
           ...(await clockFindings(sql, fleet)),
         ]
       : [];
+    const writes = server?.tables ? await tryWrite(fleet) : [];
+    const jobs = await tryJobs(fleet, server);
     return {
       findings: orWell(
-        findings,
+        [...writes, ...jobs.findings, ...findings],
         `PostgreSQL ${server?.version}, ${server?.used} of ${server?.most} connections used`,
       ),
-      ...(fleet.queues.backend.kind === 'postgres' && !server?.queues
-        ? { away: { queues: 'the queues’ schema is missing' } }
-        : {}),
+      ...(jobs.away ? { away: jobs.away } : {}),
     };
   },
 };
+
+/** `select 1` is answered by many a server that takes no order. */
+async function tryWrite({ db }: Fleet): Promise<Finding[]> {
+  try {
+    await verifyDb(db);
+    return [];
+  } catch (error) {
+    return [fault(`takes no writes: ${messageOf(error)}`, remedyOf(error))];
+  }
+}
+
+/** By Postgres' codes: read-only, permission, full disk or memory, what is missing. */
+const REMEDIES: readonly [RegExp, string][] = [
+  [
+    /^25006/,
+    'point DATABASE_URL at the primary; or end the read-only mode: is its disk full, is default_transaction_read_only on?',
+  ],
+  [/^42501/, 'give the user of DATABASE_URL its rights: deploy/postgres has the statements'],
+  [/^53/, 'make room: its disk, its memory or its connections are used up'],
+  [/^42/, 'orderfleet migrate'],
+];
+
+const remedyOf = (error: unknown): string => {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  return REMEDIES.find(([codes]) => codes.test(code))?.[1] ?? 'see what its log says';
+};
+
+/** Where the queues live here: whether BullMQ's functions and tables serve us. */
+async function tryJobs({ queues: { backend } }: Fleet, server: Server | undefined): Promise<GroundFound> {
+  if (backend.kind !== 'postgres') return { findings: [] };
+  if (!server?.queues) return { findings: [], away: { queues: 'the queues’ schema is missing' } };
+  try {
+    await backend.verify();
+    return { findings: [] };
+  } catch (error) {
+    return {
+      findings: [fault(`takes no jobs: ${messageOf(error)}`, remedyOf(error))],
+      away: { queues: 'Postgres takes no jobs' },
+    };
+  }
+}
 
 const versionFindings = ({ version, major }: Server): Finding[] =>
   major < MINIMUM_MAJOR

@@ -1,10 +1,12 @@
 import { messageOf } from '../errors.ts';
+import type { Fleet } from '../fleet.ts';
 import { type RedisFacts, readRedis } from '../queue/redis.ts';
 import {
   compareVersions,
   type Finding,
   fault,
   type GroundCheck,
+  type GroundFound,
   ok,
   orWell,
   unknown,
@@ -23,7 +25,7 @@ const PERSIST =
 /** The Redis of the queues, when there is one. */
 export const redis: GroundCheck = {
   name: 'Redis',
-  async look({ config }) {
+  async look({ config, queues }) {
     if (!config.REDIS_URL)
       return { findings: [ok('none: the queues live in Postgres (REDIS_URL is not set)')] };
     let facts: RedisFacts;
@@ -31,24 +33,24 @@ export const redis: GroundCheck = {
       facts = await readRedis(config.REDIS_URL);
     } catch (error) {
       const says = messageOf(error);
+      // it has answered
+      if (/^[A-Z]+ /.test(says)) return refused(says);
       return {
         findings: [
-          /NOPERM/.test(says)
-            ? unknown(
-                `could not be looked at: ${says}`,
-                'allow the command INFO to the user of REDIS_URL (ACL SETUSER … +info)',
-              )
-            : fault(
-                `does not answer: ${says}`,
-                'start it, or correct REDIS_URL (address, user, password, rediss:// for TLS)',
-              ),
+          fault(
+            `does not answer: ${says}`,
+            'start it, or correct REDIS_URL (address, user, password, rediss:// for TLS)',
+          ),
         ],
-        ...(/NOPERM/.test(says) ? {} : { away: { queues: 'Redis does not answer' } }),
+        away: { queues: 'Redis does not answer' },
       };
     }
+    const usable = await tryWhatJobsNeed(queues);
     return {
+      ...usable,
       findings: orWell(
         [
+          ...usable.findings,
           ...versionFindings(facts),
           ...placeFindings(facts),
           ...evictionFindings(facts),
@@ -60,6 +62,42 @@ export const redis: GroundCheck = {
   },
 };
 
+async function tryWhatJobsNeed({ backend }: Fleet['queues']): Promise<GroundFound> {
+  try {
+    await backend.verify();
+    return { findings: [] };
+  } catch (error) {
+    return refused(messageOf(error));
+  }
+}
+
+/** What Redis says when it refuses, and what is to be done. */
+const REMEDIES: readonly [RegExp, string][] = [
+  [
+    /NOPERM/,
+    'allow the user of REDIS_URL what the queues need, INFO included: ACL SETUSER … +@all -@admin ~*',
+  ],
+  [/NOAUTH|WRONGPASS/, 'correct user and password in REDIS_URL'],
+  [/READONLY|MASTERDOWN/, 'point REDIS_URL at the primary'],
+  [/\bOOM\b/, 'raise maxmemory, and look at which queue grows: orderfleet status'],
+  [/MISCONF/, 'its disk is full or cannot be written: make room there (Redis’ log says why)'],
+  [/NOREPLICAS/, 'start its replicas, or lower min-replicas-to-write'],
+  [/MOVED|CLUSTERDOWN/, 'point REDIS_URL at the node that has the queues, and see that the cluster is whole'],
+  [/LOADING|BUSY/, 'wait until it is done; a script that never ends: SCRIPT KILL'],
+  [
+    /unknown command/i,
+    'point REDIS_URL at Redis itself: this is a Sentinel’s port, or a proxy that knows no scripts',
+  ],
+];
+
+function refused(says: string): GroundFound {
+  const remedy = REMEDIES.find(([words]) => words.test(says))?.[1] ?? 'see what its log says';
+  return {
+    findings: [fault(`takes no jobs: ${says}`, remedy)],
+    away: { queues: 'Redis takes no jobs' },
+  };
+}
+
 function versionFindings({ version }: RedisFacts): Finding[] {
   if (version === undefined) return [unknown('It does not say its version')];
   const remedy = 'upgrade it to 7 or newer';
@@ -70,9 +108,8 @@ function versionFindings({ version }: RedisFacts): Finding[] {
     : [];
 }
 
-function placeFindings({ replica, queuesLiveAt }: RedisFacts): Finding[] {
+function placeFindings({ queuesLiveAt }: RedisFacts): Finding[] {
   return [
-    ...(replica ? [fault('It is a read-only replica', 'point REDIS_URL at the primary')] : []),
     ...(queuesLiveAt
       ? [
           fault(

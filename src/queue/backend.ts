@@ -1,9 +1,19 @@
-import { type Processor, Queue, type QueueOptions, Worker, type WorkerOptions } from 'bullmq';
+import {
+  createPostgresBackend,
+  type Processor,
+  Queue,
+  type QueueOptions,
+  runMigrations,
+  Worker,
+  type WorkerOptions,
+} from 'bullmq';
 import { Redis } from 'ioredis';
 import pg from 'pg';
 import type { Outages } from '../outages.ts';
-import { keepCounted, patientBackend } from './patient-backend.ts';
+import { lookingAgain, openPgPool } from '../pg-pool.ts';
+import { keepCounted } from './counted.ts';
 import { forQueues } from './pool.ts';
+import { PREFIX, reconnectOn, verifyRedis } from './redis.ts';
 
 /** Where the queues live: Redis when there is one, else Postgres, schema `bullmq` (DESIGN). */
 export interface QueueBackend {
@@ -12,22 +22,47 @@ export interface QueueBackend {
   database?: string;
   queue(name: string, options?: Partial<QueueOptions>): Queue;
   worker(name: string, processor: Processor, options: Partial<WorkerOptions>): Worker;
-  /** @throws the driver's error when the store does not answer. */
-  ping(): Promise<void>;
+  /**
+   * Tries what a job needs, and leaves nothing behind: that the store can be written to, that BullMQ's scripts or functions
+   * run, and that we may use the commands that its workers use.
+   * @throws the store's error when a job could be neither added nor taken; messages that need one name a remedy
+   */
+  verify(): Promise<void>;
   /** Where locks are counted by the workers' clocks: the time by the store's own, epoch milliseconds. */
   time?(): Promise<number>;
   /** Closes the connections themselves: BullMQ closes none that it was handed. */
   close(): Promise<void>;
 }
 
-/** A hash tag from the first day, so that Redis Cluster keeps a queue's keys together. */
-export const PREFIX = '{orderfleet}';
 const SCHEMA = 'bullmq';
+
+/** When a connection is given up that says nothing (R2), in milliseconds; tests shorten it. */
+export interface BackendWatch {
+  /** For an answer of Redis to a producer. */
+  answerMs: number;
+  /** The same to a worker, whose blocking commands take 10 s at most. */
+  blockedMs: number;
+  /** For an answer of Postgres. */
+  silenceMs: number;
+  /** Between two signs of life on connections that may have nothing to ask. */
+  heartbeatMs: number;
+  /** A Redis that can only be read is left for whatever is at its address by then, at most this often. */
+  readOnlyMs: number;
+}
+
+const WATCH: BackendWatch = {
+  answerMs: 8_000,
+  blockedMs: 15_000,
+  silenceMs: 18_000,
+  heartbeatMs: 8_000,
+  readOnlyMs: 1_000,
+};
 
 interface BackendOptions {
   redisUrl?: string | undefined;
   databaseUrl: string;
   outages: Outages;
+  watch?: Partial<BackendWatch> | undefined;
   /** With it every job carries the trace it was made in, and is worked in it (O4). */
   telemetry?: QueueOptions['telemetry'];
 }
@@ -38,41 +73,61 @@ export function createQueueBackend(options: BackendOptions): QueueBackend {
     : postgresBackend(options.databaseUrl, options);
 }
 
-function redisBackend(url: string, { outages, telemetry }: BackendOptions): QueueBackend {
+function redisBackend(url: string, { outages, telemetry, watch: changed }: BackendOptions): QueueBackend {
+  const watch = { ...WATCH, ...changed };
   const common = { prefix: PREFIX, ...(telemetry ? { telemetry } : {}) };
-  // A producer must learn at once that Redis is away; a worker waits for it (anchors 2.2).
-  const producer = new Redis(url, { maxRetriesPerRequest: 2, commandTimeout: 5_000 });
-  const consumer = new Redis(url, { maxRetriesPerRequest: null });
+  const reconnectOnError = reconnectOn(watch.readOnlyMs);
+  // A producer must learn at once that Redis is away; a worker waits for it (anchors 2.2). BullMQ makes each worker's
+  // blocking connection with the options of its other one.
+  const producer = new Redis(url, {
+    ...{ maxRetriesPerRequest: 2, commandTimeout: 5_000 },
+    ...{ socketTimeout: watch.answerMs, reconnectOnError },
+  });
+  const consumer = new Redis(url, {
+    ...{ maxRetriesPerRequest: null, socketTimeout: watch.blockedMs, reconnectOnError },
+  });
   for (const [role, client] of Object.entries({ producer, consumer }))
     client.on('error', (error) => outages.note(`redis ${role}`, error));
+  // a write: a primary that was demoted goes on to answer all else, and what BullMQ adds in a transaction fails unheard
+  const heartbeat = setInterval(() => {
+    for (const client of [producer, consumer])
+      if (client.status === 'ready') client.set(`${PREFIX}:alive`, '1', 'PX', 60_000).catch(() => {});
+  }, watch.heartbeatMs).unref();
   return {
     kind: 'redis',
     database: String(producer.options.db ?? 0),
     queue: (name, more = {}) => new Queue(name, { connection: producer, ...common, ...more }),
     worker: (name, processor, more) =>
       new Worker(name, processor, { connection: consumer, ...common, ...more }),
-    async ping() {
-      await producer.ping();
-    },
+    verify: () => verifyRedis(producer),
     async close() {
+      clearInterval(heartbeat);
       producer.disconnect();
       consumer.disconnect();
     },
   };
 }
 
-function postgresBackend(url: string, { outages, telemetry }: BackendOptions): QueueBackend {
-  // Each worker keeps one connection for LISTEN; 12 leaves half a dozen for queries. What a crash of Postgres takes from
-  // the queues, half a second at most, the sweep brings back from the tables: no job waits for the disk.
+/**
+ * What each session of the queues begins with. What a crash of Postgres takes from the queues, half a second at most, the
+ * sweep brings back from the tables: no job waits for the disk.
+ */
+const SESSION = `-c search_path=${SCHEMA} -c synchronous_commit=off`;
+
+function postgresBackend(url: string, { outages, telemetry, watch: changed }: BackendOptions): QueueBackend {
+  // each worker keeps one connection for LISTEN; 12 leaves half a dozen for queries
   const pool = forQueues(
-    new pg.Pool({
-      connectionString: url,
-      options: `-c search_path=${SCHEMA} -c synchronous_commit=off`,
-      application_name: 'orderfleet queues',
-      max: 12,
-      keepAlive: true,
-      connectionTimeoutMillis: 10_000,
-    }),
+    openPgPool(
+      pg,
+      {
+        connectionString: url,
+        options: SESSION,
+        application_name: 'orderfleet queues',
+        max: 12,
+        connectionTimeoutMillis: 10_000,
+      },
+      { ...WATCH, ...changed },
+    ),
   );
   pool.setMaxListeners(0); // BullMQ adds one for each queue and worker
   pool.on('error', (error) => outages.note('queue database', error));
@@ -85,9 +140,7 @@ function postgresBackend(url: string, { outages, telemetry }: BackendOptions): Q
       keepCounted(worker);
       return worker;
     },
-    async ping() {
-      await pool.query('select 1');
-    },
+    verify: () => verifyPostgres(pool),
     async time() {
       const { rows } = await pool.query('select extract(epoch from clock_timestamp()) * 1000 as now');
       return Number(rows[0].now);
@@ -97,21 +150,41 @@ function postgresBackend(url: string, { outages, telemetry }: BackendOptions): Q
 }
 
 /**
+ * A worker's own function by its name alone, as BullMQ calls it: found by the session's search_path, and ours to call. A write
+ * that meets no row: what Postgres refuses for a reason of the whole (read-only, standby, permission) it refuses
+ * before it looks for rows.
+ */
+const VERIFY = `
+  select 'move_to_active'::regproc, has_function_privilege('move_to_active'::regproc, 'execute') as allowed;
+  update job set id = id where false`;
+
+async function verifyPostgres(pool: pg.Pool): Promise<void> {
+  const results = (await pool.query(VERIFY)) as unknown as pg.QueryResult<{ allowed: boolean }>[];
+  if (!results[0]?.rows[0]?.allowed) throw new Error('permission denied for function move_to_active');
+}
+
+/**
  * BullMQ types a queue by its backend, though the classes behave alike; this is the one place where a queue on
  * Postgres is given the type of one on Redis, so that nobody else needs to know which it is.
  */
 function onPostgres<T>(Class: unknown, ...args: unknown[]): T {
-  return new (Class as new (...args: unknown[]) => T)(...args, patientBackend);
+  return new (Class as new (...args: unknown[]) => T)(...args, lookingAgain(createPostgresBackend));
 }
 
 /** Creates or updates BullMQ's own tables in schema `bullmq`; several processes may do it at once. */
 export async function migrateQueues(databaseUrl: string): Promise<void> {
-  const connection = { connectionString: databaseUrl, schema: SCHEMA, migrate: true, max: 2 };
-  const queue = onPostgres<Queue>(Queue, 'maintenance', { connection });
-  queue.on('error', () => {}); // waitUntilReady throws it
+  const hours = 24 * 3_600_000; // an index takes what it takes
+  const config = { connectionString: databaseUrl, application_name: 'orderfleet migrate', max: 1 };
+  const pool = openPgPool(pg, config, { silenceMs: hours, heartbeatMs: hours });
+  pool.on('error', () => {}); // its commands say so
   try {
-    await queue.waitUntilReady();
+    const client = await pool.connect();
+    try {
+      await runMigrations(client, SCHEMA);
+    } finally {
+      client.release(true);
+    }
   } finally {
-    await queue.close();
+    await pool.end();
   }
 }

@@ -4,7 +4,7 @@ import { isInfrastructureFault } from '../infrastructure.ts';
 import type { Log } from '../log.ts';
 import { createOutages, type Outages } from '../outages.ts';
 import { storableValue } from '../storable.ts';
-import { createQueueBackend, type QueueBackend } from './backend.ts';
+import { type BackendWatch, createQueueBackend, type QueueBackend } from './backend.ts';
 import { backoffMs, minutes, type QueueDefinition, seconds } from './define.ts';
 
 export interface NewJob<P> {
@@ -114,6 +114,7 @@ export function createQueues(options: {
   databaseUrl: string;
   log: Log;
   telemetry?: QueueOptions['telemetry'];
+  watch?: Partial<BackendWatch>;
 }): Queues {
   const outages = createOutages(options.log);
   const backend = createQueueBackend({ ...options, outages });

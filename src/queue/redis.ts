@@ -1,5 +1,45 @@
 import { Redis } from 'ioredis';
-import { PREFIX } from './backend.ts';
+
+/** A hash tag from the first day, so that Redis Cluster keeps a queue's keys together. */
+export const PREFIX = '{orderfleet}';
+
+/** It can only be read: a primary that has become a replica behind the same address. In scripts the word stands inside. */
+const READ_ONLY = /\bREADONLY\b|^MASTERDOWN|^UNBLOCKED/;
+
+/** What was under way on a connection when it is left fails together with its first command, in milliseconds. */
+const TOGETHER_MS = 50;
+
+/**
+ * `reconnectOnError` of ioredis: a Redis that can only be read is left at once, and the command is sent again to what is at
+ * the address then. Where that can only be read, too, the command fails, and the next try comes with a later one: a
+ * replica takes new connections as quickly as one makes them.
+ * @param pauseMs for each connection, which ioredis tells by its options
+ */
+export function reconnectOn(pauseMs: number): (this: unknown, error: Error) => false | 2 {
+  const leftAt = new WeakMap<object, number>();
+  return function (this: unknown, error) {
+    if (!READ_ONLY.test(error.message)) return false;
+    const connection = Object(this) as object;
+    const ago = performance.now() - (leftAt.get(connection) ?? Number.NEGATIVE_INFINITY);
+    if (ago >= pauseMs) leftAt.set(connection, performance.now());
+    return ago >= pauseMs || ago < TOGETHER_MS ? 2 : false; // 2: and send it again, it has changed nothing
+  };
+}
+
+/** Writes and deletes, as BullMQ's scripts do: refused with their words by a full Redis, a replica, one that cannot save. */
+const TRY = `redis.call('set', KEYS[1], '1', 'PX', 60000) return redis.call('del', KEYS[1])`;
+
+/**
+ * What producers and workers need of a Redis, done once.
+ * @throws the server's error
+ */
+export async function verifyRedis(redis: Redis): Promise<void> {
+  const key = `${PREFIX}:verify`;
+  await redis.eval(TRY, 1, key);
+  // BullMQ's workers ask for INFO when they connect, and wait like this; nobody adds to that key
+  await redis.info('server');
+  await redis.bzpopmin(key, 0.01);
+}
 
 /** What a Redis says of itself; undefined where it does not (managed ones leave things out). */
 export interface RedisFacts {

@@ -79,7 +79,7 @@ export function createWaits({ db, log }: { db: TrackingDeps['db']; log: Log }): 
   };
   return {
     async join(name) {
-      listening ??= db.$client.listen(CHANNEL, heard).catch((error) => {
+      listening ??= db.listen(CHANNEL, heard).catch((error) => {
         listening = undefined;
         log.warn({ err: messageOf(error) }, 'cannot listen for waits of trackers');
       });

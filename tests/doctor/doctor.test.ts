@@ -228,6 +228,22 @@ describe.each(oneBackend())('a whole fleet, with queues on %s', (backend) => {
       expect(found.join('\n')).not.toContain(secret);
   });
 
+  test('O6: a Postgres that takes no writes is a fault, though it answers', async () => {
+    const name = new URL(stack.env.DATABASE_URL ?? '').pathname.slice(1);
+    await sql().unsafe(`alter database ${name} set default_transaction_read_only = on`);
+    const own = openFleet(parseConfig(stack.env), 'test', {
+      log: createLog({ level: 'silent', name: 'test' }),
+    });
+    expect(await findings(own)).toContainEqual(
+      expect.stringMatching(
+        /^fault · Postgres · takes no writes: .*read-only transaction → point DATABASE_URL/,
+      ),
+    );
+    expect((await own.probes.readyz()).checks).toMatchObject({ postgres: 'not usable' });
+    await own.close();
+    await sql().unsafe(`alter database ${name} reset default_transaction_read_only`);
+  });
+
   test('O6: a courier whose clock differs is named', async () => {
     const courier = createServer((_, response) => {
       response.setHeader('date', new Date(Date.now() + 5 * MINUTE).toUTCString());
@@ -249,7 +265,7 @@ describe.each(oneBackend())('a whole fleet, with queues on %s', (backend) => {
     await new Promise((resolve) => courier.close(resolve));
   });
 
-  test('a Redis that does not let us ask is no fault, and its memory is watched', async () => {
+  test('O6: a Redis whose user may not do what BullMQ does is a fault, and its memory is watched', async () => {
     if (!redis) return expect(backend).toBe('postgres');
     const client = new Redis(redis.url);
     await client.call('ACL', 'SETUSER', 'watcher', 'on', '>pass', '~*', '&*', '+@all', '-info');
@@ -258,13 +274,21 @@ describe.each(oneBackend())('a whole fleet, with queues on %s', (backend) => {
     const url = new URL(redis.url);
     url.username = 'watcher';
     url.password = 'pass';
-    const closed = await runDoctor({ ...fleet, config: { ...fleet.config, REDIS_URL: url.href } });
-    expect(closed.checks.find(({ name }) => name === 'Redis')).toMatchObject({
-      verdict: 'unknown',
-      findings: [{ says: expect.stringContaining('NOPERM'), remedy: expect.stringContaining('+info') }],
+    const closed = openFleet(parseConfig({ ...stack.env, REDIS_URL: url.href }), 'test', {
+      log: createLog({ level: 'silent', name: 'test' }),
     });
+    expect(await findings(closed)).toContainEqual(
+      expect.stringMatching(
+        /^fault · Redis · takes no jobs: NOPERM.*info.* → allow the user of REDIS_URL .*INFO/,
+      ),
+    );
+    await closed.close();
     expect(await findings(fleet)).toContainEqual(
       expect.stringMatching(/^fault · Redis · \d MB of maxmemory 2 MB are used.* → raise maxmemory/),
+    );
+    await redisSetting('maxmemory', '1');
+    expect(await findings(fleet)).toContainEqual(
+      expect.stringMatching(/^fault · Redis · takes no jobs: .*OOM.* → raise maxmemory/),
     );
     await redisSetting('maxmemory', '0');
   });

@@ -41,7 +41,7 @@ describe('queues on Postgres: a worker whose clock is off', () => {
       }),
     );
     onTestFinished(() => running.stop(0));
-    const probes = createProbes({ queues: test.queues, pingDatabase: async () => {} });
+    const probes = createProbes({ queues: test.queues, verifyDatabase: async () => {} });
     onTestFinished(() => probes.close());
     probes.watch(running.states, running.clock);
     const says = `the clock is 60 s ${words} the database’s: no jobs are taken`;

@@ -13,6 +13,8 @@ export interface RedisServer {
   kill(): Promise<void>;
   /** Starts it again, empty, on the same port, after `kill`. */
   restart(): Promise<void>;
+  /** What a failover makes of the former primary; its connections stay. */
+  becomeReplicaOf(other: { port: number }): Promise<void>;
   /** Ends it and removes its directory. */
   stop(): Promise<void>;
 }
@@ -45,6 +47,10 @@ export async function startRedisServer(binary: string, dir?: string): Promise<Re
     restart: async () => {
       await kill();
       child = await launch(binary, home, port);
+    },
+    becomeReplicaOf: async (other) => {
+      const answer = await ask(port, `REPLICAOF 127.0.0.1 ${other.port}`);
+      if (!answer?.startsWith('+OK')) throw new Error(`REPLICAOF: ${answer}`);
     },
     stop: async () => {
       await kill();
@@ -84,13 +90,17 @@ async function launch(binary: string, home: string, port: number): Promise<Child
   return child;
 }
 
-async function answersPing(port: number): Promise<boolean> {
+const answersPing = async (port: number): Promise<boolean> =>
+  (await ask(port, 'PING'))?.startsWith('+PONG') === true;
+
+/** Undefined: no answer. */
+async function ask(port: number, command: string): Promise<string | undefined> {
   return await new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => socket.write('PING\r\n'));
-    socket.once('error', () => resolve(false));
-    socket.once('close', () => resolve(false));
+    const socket = connect(port, '127.0.0.1', () => socket.write(`${command}\r\n`));
+    socket.once('error', () => resolve(undefined));
+    socket.once('close', () => resolve(undefined));
     socket.once('data', (answer) => {
-      resolve(answer.toString().startsWith('+PONG'));
+      resolve(answer.toString());
       socket.destroy();
     });
   });

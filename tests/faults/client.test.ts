@@ -1,0 +1,84 @@
+import postgres from 'postgres';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { createClient, type OrderfleetClient } from '../../src/client.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { startProcess } from '../support/process.ts';
+import { startProxy, type TcpProxy } from '../support/proxy.ts';
+import { backends, ownRedisServer } from '../support/redis.ts';
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createTestDatabase();
+});
+afterAll(() => database?.drop());
+
+const event = (awbNumber: string) => ({ source: 'temu', marketplaceOrderId: 'PO-1', awbNumber });
+
+/** By hand: ORDERFLEET_LONG=60000. */
+const FOR_MS = Number(process.env.ORDERFLEET_LONG ?? 6_000);
+
+test('I3: the shipping app lives while every connection is ended each 10 ms, also those being opened', async () => {
+  const admin = postgres(database.url, { max: 1 });
+  let on = true;
+  const app = startProcess('tests/support/client-worker.ts', {
+    args: [JSON.stringify({ databaseUrl: database.url }), String(FOR_MS)],
+  });
+  await app.waitForLine(/^started$/);
+  const killing = (async () => {
+    while (on) {
+      await admin`select pg_terminate_backend(pid) from pg_stat_activity
+        where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'`;
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  })();
+  const [line] = await app.waitForLine(/^\{.*\}$/, { timeoutMs: FOR_MS + 30_000 });
+  on = false;
+  await killing;
+  await admin.end();
+  const seen = JSON.parse(line);
+  expect(seen.uncaught).toEqual([]);
+  expect(seen.added + seen.rejected).toBeGreaterThan(10);
+  expect(seen.slowestMs).toBeLessThan(2_600); // two seconds, on a machine that is busy
+  expect(await app.exited).toMatchObject({ code: 0 });
+});
+
+describe.each(backends())('R2, A1: a client whose connections fall silent, queues on %s', (backend) => {
+  let proxy: TcpProxy;
+  let client: OrderfleetClient;
+  beforeAll(async () => {
+    const redis = backend === 'redis' ? await ownRedisServer() : undefined;
+    const url = redis?.url ?? database.url;
+    proxy = await startProxy(url);
+    client = createClient(redis ? { redisUrl: proxy.through(url) } : { databaseUrl: proxy.through(url) });
+    return async () => {
+      await client.close();
+      await proxy.close();
+      await redis?.stop();
+    };
+  });
+
+  test('enqueues within its two seconds by a new one', async () => {
+    await client.awbCreated(event('BEFORE'));
+    proxy.silence();
+    const startedAt = performance.now();
+    await client.awbCreated(event('AFTER'));
+    expect(performance.now() - startedAt).toBeLessThan(2_600);
+  });
+});
+
+test('R2, A1: a Redis that has become a replica is left for the primary at its address, within the same call', async () => {
+  if (!backends().includes('redis')) return expect(backends()).toEqual(['postgres']);
+  const [old, promoted] = await Promise.all([ownRedisServer(), ownRedisServer()]);
+  if (!old || !promoted) throw new Error('there is no redis-server in PATH');
+  const proxy = await startProxy(old.url);
+  const client = createClient({ redisUrl: proxy.through(old.url) });
+  onTestFinished(async () => {
+    await client.close();
+    await proxy.close();
+    await Promise.all([old.stop(), promoted.stop()]);
+  });
+  await client.awbCreated(event('BEFORE'));
+  proxy.pointTo(promoted.port);
+  await old.becomeReplicaOf(promoted);
+  await client.awbCreated(event('AFTER'));
+});
