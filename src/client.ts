@@ -1,10 +1,14 @@
 import { createHash } from 'node:crypto';
+import { createRequire } from 'node:module';
 import { createPostgresBackend, Queue, type QueueOptions } from 'bullmq';
+import type pg from 'pg';
 import { z } from 'zod';
+import { queuePoolConfig } from './db/pool.ts';
+import { openRedis } from './queue/redis-open.ts';
 
 /**
- * What the shipping app imports (A1): `import { createClient } from 'orderfleet/client'`. It depends on bullmq and zod
- * alone, and talks to the queue, not to the fleet: the fleet may be down.
+ * What the shipping app imports (A1): `import { createClient } from 'orderfleet/client'`. It depends on bullmq, the driver
+ * that bullmq itself needs for its store, and zod alone, and talks to the queue, not to the fleet: the fleet may be down.
  */
 
 /**
@@ -101,7 +105,7 @@ export interface OrderfleetClient {
 }
 
 export function createClient(options: ClientOptions): OrderfleetClient {
-  const queue = openQueue(options);
+  const { queue, end } = openQueue(options);
   let lastError = '';
   // without a listener a lost connection would end the host program
   queue.on('error', (error) => {
@@ -141,7 +145,13 @@ export function createClient(options: ClientOptions): OrderfleetClient {
     }
   }
 
-  return { awbCreated, close: () => queue.close() };
+  return {
+    awbCreated,
+    async close() {
+      await queue.close();
+      await end();
+    },
+  };
 }
 
 /** Postgres has chosen this request to give way to another one (deadlock, serialisation): it is to be repeated. */
@@ -155,26 +165,32 @@ const KEEP = {
   removeOnFail: { age: 14 * 24 * 3600, count: 2000 },
 };
 
-function openQueue({ redisUrl, databaseUrl }: ClientOptions): Queue {
+/** BullMQ reads addresses otherwise than the fleet, and not all of them: it is handed connections, which it does not close. */
+function openQueue({ redisUrl, databaseUrl }: ClientOptions): { queue: Queue; end(): Promise<void> } {
   if (redisUrl) {
-    const connection = {
-      url: redisUrl,
+    const connection = openRedis(redisUrl, {
       enableOfflineQueue: false,
       maxRetriesPerRequest: 1,
       connectTimeout: FAIL_AFTER_MS,
-    } as QueueOptions['connection'];
-    return new Queue(AWB_CREATED, { connection, prefix: PREFIX });
+    });
+    return {
+      queue: new Queue(AWB_CREATED, { connection: connection as QueueOptions['connection'], prefix: PREFIX }),
+      end: async () => connection.disconnect(),
+    };
   }
   if (databaseUrl) {
-    const connection = {
-      connectionString: databaseUrl,
+    const { Pool } = createRequire(import.meta.url)('pg') as typeof pg;
+    const connection = new Pool({
+      ...queuePoolConfig(databaseUrl, 'client'),
       max: 2,
       connectionTimeoutMillis: FAIL_AFTER_MS,
-      schema: 'bullmq',
-    };
+    });
     // the types of a queue follow its backend; for producers they are alike
     const OnPostgres = Queue as unknown as new (...args: unknown[]) => Queue;
-    return new OnPostgres(AWB_CREATED, { connection }, createPostgresBackend);
+    return {
+      queue: new OnPostgres(AWB_CREATED, { connection }, createPostgresBackend),
+      end: () => connection.end(),
+    };
   }
   throw new Error('createClient wants redisUrl, or databaseUrl where the fleet’s queues live in Postgres');
 }

@@ -28,6 +28,13 @@ describe('the walls between the rooms', () => {
       'bullmq and zod in the client',
       { 'src/client.ts': `import 'node:crypto'; import { Queue } from 'bullmq'; import { z } from 'zod'` },
     ],
+    [
+      'how connections are opened in the client',
+      {
+        'src/client.ts': `import './queue/redis-open.ts'`,
+        'src/queue/redis-open.ts': `import '../addresses/redis.ts'`,
+      },
+    ],
     ['the environment in config', { 'src/config.ts': 'export const read = (env = process.env) => env' }],
     [
       'the environment handed to config by the command line',
@@ -90,8 +97,20 @@ describe('the walls between the rooms', () => {
     ['a path into bullmq', 'src/web/a.ts', `import 'bullmq/dist/esm/x.js'`, 'only src/queue/'],
     ['ioredis outside', 'workers/temu.ts', `await import('ioredis')`, 'only src/queue/'],
     ['ioredis by require', 'src/quota.ts', `require('ioredis')`, 'only src/queue/'],
-    ['a client that needs more', 'src/client.ts', `import pino from 'pino'`, 'bullmq and zod alone'],
-    ['a client that needs us', 'src/client.ts', `import './queue/a.ts'`, 'bullmq and zod alone'],
+    ['a client that needs more', 'src/client.ts', `import pino from 'pino'`, 'bullmq, zod and the driver'],
+    ['a client that needs us', 'src/client.ts', `import './queue/a.ts'`, 'what producers outside load'],
+    [
+      'what a client loads that needs more',
+      'src/db/wire.ts',
+      `import postgres from 'postgres'`,
+      'bullmq, zod and',
+    ],
+    [
+      'what a client loads that needs us',
+      'src/addresses/redis.ts',
+      `import '../log.ts'`,
+      'what producers outside',
+    ],
     ['process.env', 'src/http.ts', '\nconst a = process.env.PORT', 'src/http.ts:2 reads the environment'],
     ['process.env in brackets', 'src/http.ts', `process['env'].PORT`, 'reads the environment'],
     ['process.env the long way', 'src/http.ts', 'globalThis.process.env', 'reads the environment'],

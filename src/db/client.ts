@@ -1,6 +1,9 @@
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import postgres from 'postgres';
+import { parseDatabaseUrl } from '../addresses/database.ts';
+import { hostFitting } from './pool.ts';
 import * as schema from './schema/index.ts';
+import { Wire } from './wire.ts';
 
 export type Sql = postgres.Sql;
 export type Db = PostgresJsDatabase<typeof schema> & { $client: Sql };
@@ -24,12 +27,26 @@ export interface DbOptions {
  * BEGIN is always a connection's only statement.
  */
 export function createDb(url: string, { max = 10, name }: DbOptions = {}): Db {
+  const address = parseDatabaseUrl(url);
+  const fits = hostFitting(address);
+  const [first = { host: 'localhost', port: 5432 }] = address.hosts;
+  // not in its types; for its messages it has the first host
+  const wire = { socket: () => new Wire(address, { fits }), ssl: false };
   const open = (connections: number) =>
-    postgres(url, {
+    postgres({
+      ...wire,
+      ...first,
+      ...{ user: address.user, database: address.database },
+      ...(address.password === undefined ? {} : { password: address.password }),
       max: connections,
-      connect_timeout: 10, // seconds
+      // seconds, from when the driver has its wire: all hosts, TLS and the log-in
+      connect_timeout: (address.hosts.length * address.connectTimeoutMs) / 1000,
       idle_timeout: 300, // seconds; a quiet worker gives its connections back
-      connection: { application_name: `orderfleet ${name ?? ''}`.trim(), options: LONG_STARTUP },
+      connection: {
+        application_name: `${address.applicationName} ${name ?? ''}`.trim(),
+        ...address.startup,
+        DateStyle: LONG_STARTUP,
+      },
       onnotice: () => {},
     });
   if (max === 1) return typed(open(1));
@@ -73,9 +90,10 @@ function typed(client: Sql): Db {
  * postgres.js (3.4.9) puts small messages off by a tick and forgets to take the timer back when a connection is cut: the
  * next start-up message then never leaves, and that connection fails with CONNECT_TIMEOUT for ever. Messages above its
  * buffer of 1,024 bytes are written at once, so the start-up message is made longer than that, by a setting that says
- * what is the default anyway and by blanks.
+ * what is the default anyway and by blanks. It is this one because poolers take it: PgBouncer knows DateStyle and refuses
+ * `options` and extra_float_digits. Without the order of day and month it leaves that as it is.
  */
-const LONG_STARTUP = `-c extra_float_digits=1${' '.repeat(1100)}`;
+const LONG_STARTUP = `ISO${' '.repeat(1100)}`;
 
 /** Type numbers of Postgres: timestamptz and timestamp; json and jsonb. */
 const TIME_TYPES = [1184, 1114];

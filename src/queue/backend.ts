@@ -3,12 +3,15 @@ import {
   type Processor,
   Queue,
   type QueueOptions,
+  runMigrations,
   Worker,
   type WorkerOptions,
 } from 'bullmq';
-import { Redis } from 'ioredis';
 import pg from 'pg';
+import { parseRedisUrl } from '../addresses/redis.ts';
+import { QUEUE_SCHEMA, queuePoolConfig } from '../db/pool.ts';
 import type { Log } from '../log.ts';
+import { openRedis } from './redis-open.ts';
 
 /** Where the queues live: Redis when there is one, else Postgres, schema `bullmq` (DESIGN). */
 export interface QueueBackend {
@@ -25,7 +28,6 @@ export interface QueueBackend {
 
 /** A hash tag from the first day, so that Redis Cluster keeps a queue's keys together. */
 export const PREFIX = '{orderfleet}';
-const SCHEMA = 'bullmq';
 
 interface BackendOptions {
   redisUrl?: string | undefined;
@@ -44,13 +46,13 @@ export function createQueueBackend(options: BackendOptions): QueueBackend {
 function redisBackend(url: string, { log, telemetry }: BackendOptions): QueueBackend {
   const common = { prefix: PREFIX, ...(telemetry ? { telemetry } : {}) };
   // A producer must learn at once that Redis is away; a worker waits for it (anchors 2.2).
-  const producer = new Redis(url, { maxRetriesPerRequest: 2, commandTimeout: 5_000 });
-  const consumer = new Redis(url, { maxRetriesPerRequest: null });
+  const producer = openRedis(url, { maxRetriesPerRequest: 2, commandTimeout: 5_000 });
+  const consumer = openRedis(url, { maxRetriesPerRequest: null });
   for (const [role, client] of Object.entries({ producer, consumer }))
     client.on('error', (error) => log.warn({ role, err: error.message }, 'redis connection'));
   return {
     kind: 'redis',
-    database: String(producer.options.db ?? 0),
+    database: String(parseRedisUrl(url).database),
     queue: (name, more = {}) => new Queue(name, { connection: producer, ...common, ...more }),
     worker: (name, processor, more) =>
       new Worker(name, processor, { connection: consumer, ...common, ...more }),
@@ -65,15 +67,13 @@ function redisBackend(url: string, { log, telemetry }: BackendOptions): QueueBac
 }
 
 function postgresBackend(url: string, { log, telemetry }: BackendOptions): QueueBackend {
-  // Each worker keeps one connection for LISTEN; 12 leaves half a dozen for queries. What a crash of Postgres takes from
-  // the queues, half a second at most, the sweep brings back from the tables: no job waits for the disk.
+  // Each worker keeps one connection for LISTEN; 12 leaves half a dozen for queries.
   const pool = new pg.Pool({
-    connectionString: url,
-    options: `-c search_path=${SCHEMA} -c synchronous_commit=off`,
-    application_name: 'orderfleet queues',
+    ...queuePoolConfig(url, 'queues'),
     max: 12,
     keepAlive: true,
-    connectionTimeoutMillis: 10_000,
+    // all hosts, TLS and the log-in; each host has its own limit
+    connectionTimeoutMillis: 30_000,
   });
   pool.setMaxListeners(0); // BullMQ adds one for each queue and worker
   pool.on('error', (error) => log.warn({ err: error.message }, 'queue database connection'));
@@ -99,12 +99,16 @@ function onPostgres<T>(Class: unknown, ...args: unknown[]): T {
 
 /** Creates or updates BullMQ's own tables in schema `bullmq`; several processes may do it at once. */
 export async function migrateQueues(databaseUrl: string): Promise<void> {
-  const connection = { connectionString: databaseUrl, schema: SCHEMA, migrate: true, max: 2 };
-  const queue = onPostgres<Queue>(Queue, 'maintenance', { connection });
-  queue.on('error', () => {}); // waitUntilReady throws it
+  const pool = new pg.Pool({ ...queuePoolConfig(databaseUrl, 'migrate'), max: 1 });
+  pool.on('error', () => {}); // its commands say so
   try {
-    await queue.waitUntilReady();
+    const client = await pool.connect();
+    try {
+      await runMigrations(client, QUEUE_SCHEMA);
+    } finally {
+      client.release();
+    }
   } finally {
-    await queue.close();
+    await pool.end();
   }
 }

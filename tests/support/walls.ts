@@ -22,10 +22,23 @@ const LEVELS: Record<string, number> = {
   ...{ workers: 4, cli: 4, fleet: 3, web: 3, doctor: 3, overview: 3, stories: 3, figures: 3, sampler: 3 },
   ...{ temu: 2, tracking: 2, alerts: 2 },
   ...{ queue: 1, quota: 1, http: 1, db: 1, client: 1, health: 1 },
-  ...{ config: 0, log: 0, errors: 0, metrics: 0, traces: 0 },
+  ...{ addresses: 0, config: 0, log: 0, errors: 0, metrics: 0, traces: 0 },
 };
 const TOOLS = 1;
 const NAMES_OF_LEVELS = ['ground', 'tools', 'domain', 'web', 'entry points'];
+
+/**
+ * What `orderfleet/client` loads: itself, and how addresses are read and connections opened, which must be as in the fleet.
+ * Nothing else of ours, since the shipping app starts with it.
+ */
+const PRODUCERS = new Set([
+  'src/client.ts',
+  ...['parts', 'database', 'redis'].map((name) => `src/addresses/${name}.ts`),
+  ...['wire', 'pool'].map((name) => `src/db/${name}.ts`),
+  'src/queue/redis-open.ts',
+]);
+/** BullMQ wants one of them; loaded when it is needed, by createRequire, and else named for its types alone. */
+const DRIVERS = ['pg', 'ioredis'];
 
 const WORKER_LINES = 40;
 
@@ -61,8 +74,8 @@ function forbidden(file: string, name: string): string[] {
       ? [`imports ${target}: the product knows nothing of what tries it out`]
       : [];
   }
-  if (file === 'src/client.ts')
-    return [`imports ${target}: producers outside install it with bullmq and zod alone`];
+  if (PRODUCERS.has(file) && !PRODUCERS.has(target))
+    return [`imports ${target}: what producers outside load is ${[...PRODUCERS].join(', ')} alone`];
   const [from, to] = [roomOf(file), roomOf(target)];
   if (from === to) return [];
   const [high, low] = [levelOf(from), levelOf(to)];
@@ -76,11 +89,11 @@ function forbidden(file: string, name: string): string[] {
 }
 
 function forbiddenPackage(file: string, name: string): string[] {
-  if (file === 'src/client.ts') {
+  if (PRODUCERS.has(file)) {
     // what comes with Node need not be installed
-    return ['bullmq', 'zod'].includes(name) || name.startsWith('node:')
+    return ['bullmq', 'zod', ...DRIVERS].includes(name) || name.startsWith('node:')
       ? []
-      : [`imports ${name}: producers outside have bullmq and zod alone`];
+      : [`imports ${name}: producers outside have bullmq, zod and the driver of their store alone`];
   }
   if (['bullmq', 'ioredis'].includes(name) && roomOf(file) !== 'queue') {
     return [`imports ${name}: only src/queue/ and src/client.ts talk to the queues' library`];
