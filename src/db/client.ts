@@ -31,7 +31,7 @@ export function createDb(url: string, { max = 10, name }: DbOptions = {}): Db {
   const fits = hostFitting(address);
   const [first = { host: 'localhost', port: 5432 }] = address.hosts;
   // not in its types; for its messages it has the first host
-  const wire = { socket: () => new Wire(address, { fits }), ssl: false };
+  const wire = { socket: () => new Wire(address, { fits }).connect(), ssl: false };
   const open = (connections: number) =>
     postgres({
       ...wire,

@@ -37,11 +37,17 @@ export function queuePoolConfig(url: string, name: string, makeSocket?: () => So
   };
 }
 
+/** A look takes no longer. */
+const LOOK_MS = 10_000;
+
 /** One connection, for a look; the caller connects and ends it. */
 export function openClient(address: DatabaseAddress, name: string): pg.Client {
   const { Client } = createRequire(import.meta.url)('pg') as typeof pg;
   const stream = () => new Wire(address, { fits: hostFitting(address) });
-  const client = new Client({ ...configOf(address, name), stream });
+  const client = new Client({
+    ...configOf(address, name),
+    ...{ stream, connectionTimeoutMillis: 2 * LOOK_MS, query_timeout: LOOK_MS },
+  });
   client.on('error', () => {}); // its commands say so
   return client;
 }

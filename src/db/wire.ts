@@ -33,14 +33,14 @@ export class Wire extends Duplex {
     super({ allowHalfOpen: false, emitClose: false });
     this.#address = address;
     this.#how = how;
+  }
+
+  /** pg calls it, with a place that is the address' first. */
+  connect(): this {
     this.#dial().then(
       (socket) => this.#adopt(socket),
       (error) => this.destroy(error),
     );
-  }
-
-  /** pg calls it; the dialling has begun. */
-  connect(): this {
     return this;
   }
 

@@ -1,5 +1,6 @@
-import { Redis } from 'ioredis';
+import { parseRedisUrl } from '../addresses/redis.ts';
 import { PREFIX } from './backend.ts';
+import { openRedis, type RedisClient } from './redis-open.ts';
 
 /** What a Redis says of itself; undefined where it does not (managed ones leave things out). */
 export interface RedisFacts {
@@ -10,7 +11,11 @@ export interface RedisFacts {
   /** Undefined: no bound of its own. */
   maxBytes: number | undefined;
   replica: boolean;
-  /** In a cluster: the node that has the queues, when it is another one. */
+  /** As it names it: standalone, sentinel, cluster. */
+  mode: string | undefined;
+  /** REDIS_URL takes it for what it is: a cluster for a cluster. */
+  asCluster: boolean;
+  /** In a cluster that REDIS_URL takes for one server: the node that has the queues, when it is another one. */
   queuesLiveAt: string | undefined;
 }
 
@@ -22,7 +27,7 @@ const PATIENCE_MS = 4_000;
  * @throws the client's error when it does not answer, or does not let us in
  */
 export async function readRedis(url: string): Promise<RedisFacts> {
-  const redis = new Redis(url, {
+  const redis = openRedis(url, {
     lazyConnect: true,
     enableReadyCheck: false, // it would ask for INFO, too, and print when it may not
     maxRetriesPerRequest: 0,
@@ -36,7 +41,7 @@ export async function readRedis(url: string): Promise<RedisFacts> {
   });
   try {
     await redis.connect();
-    const info = fieldsOf(await redis.info());
+    const info = fieldsOf(await (await serverOfQueues(redis)).info());
     const moved = await redis.exists(`${PREFIX}:doctor`).then(
       () => undefined,
       (error: Error) => /^MOVED \d+ (\S+)/.exec(error.message)?.[1],
@@ -49,6 +54,8 @@ export async function readRedis(url: string): Promise<RedisFacts> {
       usedBytes: number('used_memory'),
       maxBytes: number('maxmemory') || undefined,
       replica: info.get('role') === 'slave',
+      mode: info.get('redis_mode'),
+      asCluster: parseRedisUrl(url).kind === 'cluster',
       queuesLiveAt: moved,
     };
   } catch (error) {
@@ -56,6 +63,35 @@ export async function readRedis(url: string): Promise<RedisFacts> {
   } finally {
     redis.disconnect();
   }
+}
+
+/** Of a cluster the node that has the queues: they share a hash tag, so one has all. */
+async function serverOfQueues(client: RedisClient) {
+  if (!('slots' in client)) return client;
+  const slot = await client.cluster('KEYSLOT', `${PREFIX}:doctor`);
+  const place = client.slots[Number(slot)]?.[0];
+  const node = client.nodes('master').find(({ options }) => `${options.host}:${options.port}` === place);
+  if (!node) throw new Error('none of its nodes has the queues’ slot');
+  return node;
+}
+
+/**
+ * R12: what can never work, however long one waits: a line for the start, and a finding for doctor. A replica is not among
+ * them: it may be promoted in the next moment.
+ */
+export function misnamed({ mode, asCluster, queuesLiveAt }: RedisFacts): { says: string; remedy: string } | undefined {
+  if (mode === 'sentinel')
+    return {
+      says: 'REDIS_URL names a Sentinel, which holds no queues itself',
+      remedy:
+        'REDIS_URL=redis+sentinel://host1:26379,host2:26379/mymaster, with the name that "redis-cli -p 26379 sentinel masters" shows',
+    };
+  if (mode === 'cluster' && !asCluster && queuesLiveAt)
+    return {
+      says: `REDIS_URL names one node of a cluster, and the queues live on another, ${queuesLiveAt}`,
+      remedy: 'REDIS_URL=redis+cluster://host1:6379,host2:6379 (with two or three of its nodes)',
+    };
+  return undefined;
 }
 
 const fieldsOf = (info: string) =>
