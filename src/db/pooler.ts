@@ -47,7 +47,8 @@ export async function poolingOf(databaseUrl: string): Promise<Pooling> {
     return 'session';
   } catch (error) {
     // PgBouncer's pool_mode = statement
-    if (/transaction.* not allowed in statement pooling/i.test((error as Error).message)) return 'transaction';
+    if (/transaction.* not allowed in statement pooling/i.test((error as Error).message))
+      return 'transaction';
     throw error;
   } finally {
     await Promise.all([first, second].map((client) => client.end().catch(() => {})));

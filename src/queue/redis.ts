@@ -79,7 +79,11 @@ async function serverOfQueues(client: RedisClient) {
  * R12: what can never work, however long one waits: a line for the start, and a finding for doctor. A replica is not among
  * them: it may be promoted in the next moment.
  */
-export function misnamed({ mode, asCluster, queuesLiveAt }: RedisFacts): { says: string; remedy: string } | undefined {
+export function misnamed({
+  mode,
+  asCluster,
+  queuesLiveAt,
+}: RedisFacts): { says: string; remedy: string } | undefined {
   if (mode === 'sentinel')
     return {
       says: 'REDIS_URL names a Sentinel, which holds no queues itself',

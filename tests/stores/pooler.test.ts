@@ -79,7 +79,8 @@ describe.skipIf(!program)('R12: PgBouncer', () => {
     try {
       for (let turn = 0; turn < 10; turn++) expect(await poolingOf(bounced.url)).toBe('transaction');
       const env = fleetEnv({ DATABASE_URL: bounced.url });
-      const line = /DATABASE_URL leads through a pooler that hands sessions out by transaction.*pool_mode = session/;
+      const line =
+        /DATABASE_URL leads through a pooler that hands sessions out by transaction.*pool_mode = session/;
       for (const args of [['migrate'], ['doctor']]) {
         const { code, output } = await command(args, env);
         if (args[0] === 'migrate') expect(output.trim()).toMatch(new RegExp(`^${line.source}.*$`));
@@ -97,7 +98,10 @@ describe.skipIf(!program)('R12: PgBouncer', () => {
   test('an option of the address that it refuses is named', async () => {
     const bounced = await bounce('session');
     try {
-      const { code, output } = await command(['migrate'], fleetEnv({ DATABASE_URL: `${bounced.url}?options=-cwork_mem%3D8MB` }));
+      const { code, output } = await command(
+        ['migrate'],
+        fleetEnv({ DATABASE_URL: `${bounced.url}?options=-cwork_mem%3D8MB` }),
+      );
       expect(code).toBe(2);
       expect(output).toMatch(/DATABASE_URL.*options/);
       expect(output).not.toMatch(/\n\s+at /);

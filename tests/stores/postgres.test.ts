@@ -4,7 +4,16 @@ import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/db/embedded.ts';
 import { freePort, until } from '../support/until.ts';
-import { type Certificates, directory, findProgram, makeCertificates, NOBODY, run, type Server, serve } from './support/programs.ts';
+import {
+  type Certificates,
+  directory,
+  findProgram,
+  makeCertificates,
+  NOBODY,
+  run,
+  type Server,
+  serve,
+} from './support/programs.ts';
 import { command, fleetEnv, type Stores, startTrial } from './support/trial.ts';
 
 const openssl = findProgram('openssl', 'Postgres with TLS');
@@ -61,7 +70,8 @@ describe.skipIf(!openssl)('R12: the embedded Postgres with TLS by a private CA, 
       'alter system set ssl = on',
       'select pg_reload_conf()',
     );
-    for (const name of ['full', 'required', 'environment', 'preferred']) await ask(server.url('postgres'), `create database ${name}`);
+    for (const name of ['full', 'required', 'environment', 'preferred'])
+      await ask(server.url('postgres'), `create database ${name}`);
   });
   afterAll(async () => {
     await server?.stop();
@@ -69,7 +79,10 @@ describe.skipIf(!openssl)('R12: the embedded Postgres with TLS by a private CA, 
 
   test('sslmode=verify-full&sslrootcert, with channel_binding, schema and pgbouncer in the address', async () => {
     console.log(await ask(server.url('postgres'), 'show server_version'));
-    const url = at('full', `sslmode=verify-full&sslrootcert=${files.ca}&channel_binding=require&schema=public&pgbouncer=true`);
+    const url = at(
+      'full',
+      `sslmode=verify-full&sslrootcert=${files.ca}&channel_binding=require&schema=public&pgbouncer=true`,
+    );
     await passes({ DATABASE_URL: url }, 'FULL1');
     const { plain } = await ask(
       server.url('full'),
@@ -88,7 +101,10 @@ describe.skipIf(!openssl)('R12: the embedded Postgres with TLS by a private CA, 
   });
 
   test('a certificate that is not trusted is said in a line that names what to set', async () => {
-    const { code, output } = await command(['migrate'], fleetEnv({ DATABASE_URL: at('full', 'sslmode=verify-full') }));
+    const { code, output } = await command(
+      ['migrate'],
+      fleetEnv({ DATABASE_URL: at('full', 'sslmode=verify-full') }),
+    );
     expect(code).toBe(2);
     expect(output).toMatch(/certificate is not trusted.*sslrootcert in DATABASE_URL, or with PGSSLROOTCERT/);
     expect(output).not.toMatch(/\n\s+at /);
@@ -103,8 +119,25 @@ describe.skipIf(!initdb || !postgres)('R12: the Postgres of the machine', () => 
   const launch = (dir: string, at: number) =>
     serve(
       postgres ?? '',
-      ['-D', dir, '-p', `${at}`, '-k', sockets, '-c', 'listen_addresses=127.0.0.1', '-c', 'fsync=off', '-c', 'max_connections=200'],
-      () => ask(`postgres://fleet@127.0.0.1:${at}/postgres`, 'select 1').then(() => true, () => false),
+      [
+        '-D',
+        dir,
+        '-p',
+        `${at}`,
+        '-k',
+        sockets,
+        '-c',
+        'listen_addresses=127.0.0.1',
+        '-c',
+        'fsync=off',
+        '-c',
+        'max_connections=200',
+      ],
+      () =>
+        ask(`postgres://fleet@127.0.0.1:${at}/postgres`, 'select 1').then(
+          () => true,
+          () => false,
+        ),
       NOBODY,
     );
 
@@ -130,36 +163,43 @@ describe.skipIf(!initdb || !postgres)('R12: the Postgres of the machine', () => 
     await passes({ DATABASE_URL: `postgres://fleet@/socket?host=${sockets}&port=${port}` }, 'SOCKET2');
   });
 
-  test.skipIf(!basebackup)('of several hosts the one that can be written to is taken, through a failover', async () => {
-    const copy = path.join(path.dirname(data), 'standby');
-    await mkdir(copy, { mode: 0o700 });
-    if (NOBODY.uid) await chown(copy, NOBODY.uid, NOBODY.gid);
-    await ask(`postgres://fleet@127.0.0.1:${port}/postgres`, 'create database hosts');
-    await run(basebackup ?? '', ['-D', copy, '-R', '-d', `postgres://fleet@127.0.0.1:${port}/postgres`, '-c', 'fast'], {
-      ...NOBODY,
-      cwd: '/',
-    });
-    const other = await freePort();
-    const standby = await launch(copy, other);
-    const trial = await startTrial({
-      DATABASE_URL: `postgres://fleet@127.0.0.1:${other},127.0.0.1:${port}/hosts?sslmode=disable`,
-    });
-    try {
-      await trial.goesThrough('HOSTS1');
-      await until(async () => {
-        const { left } = await ask(
-          `postgres://fleet@127.0.0.1:${port}/postgres`,
-          `select (pg_current_wal_lsn() - replay_lsn)::int as left from pg_stat_replication`,
-        );
-        return left === 0;
+  test.skipIf(!basebackup)(
+    'of several hosts the one that can be written to is taken, through a failover',
+    async () => {
+      const copy = path.join(path.dirname(data), 'standby');
+      await mkdir(copy, { mode: 0o700 });
+      if (NOBODY.uid) await chown(copy, NOBODY.uid, NOBODY.gid);
+      await ask(`postgres://fleet@127.0.0.1:${port}/postgres`, 'create database hosts');
+      await run(
+        basebackup ?? '',
+        ['-D', copy, '-R', '-d', `postgres://fleet@127.0.0.1:${port}/postgres`, '-c', 'fast'],
+        {
+          ...NOBODY,
+          cwd: '/',
+        },
+      );
+      const other = await freePort();
+      const standby = await launch(copy, other);
+      const trial = await startTrial({
+        DATABASE_URL: `postgres://fleet@127.0.0.1:${other},127.0.0.1:${port}/hosts?sslmode=disable`,
       });
-      await primary.stop('SIGINT');
-      await ask(`postgres://fleet@127.0.0.1:${other}/postgres`, 'select pg_promote()');
-      await trial.goesThrough('HOSTS2');
-      await trial.doctor();
-    } finally {
-      await trial.close();
-      await standby.stop('SIGINT');
-    }
-  });
+      try {
+        await trial.goesThrough('HOSTS1');
+        await until(async () => {
+          const { left } = await ask(
+            `postgres://fleet@127.0.0.1:${port}/postgres`,
+            `select (pg_current_wal_lsn() - replay_lsn)::int as left from pg_stat_replication`,
+          );
+          return left === 0;
+        });
+        await primary.stop('SIGINT');
+        await ask(`postgres://fleet@127.0.0.1:${other}/postgres`, 'select pg_promote()');
+        await trial.goesThrough('HOSTS2');
+        await trial.doctor();
+      } finally {
+        await trial.close();
+        await standby.stop('SIGINT');
+      }
+    },
+  );
 });

@@ -17,7 +17,12 @@ const openssl = findProgram('openssl', 'TLS');
 const DURABLE = ['--appendonly', 'yes', '--maxmemory-policy', 'noeviction', '--save', ''];
 
 async function answers(options: { port: number }): Promise<boolean> {
-  const client = new Redis({ ...options, lazyConnect: true, maxRetriesPerRequest: 0, retryStrategy: () => null });
+  const client = new Redis({
+    ...options,
+    lazyConnect: true,
+    maxRetriesPerRequest: 0,
+    retryStrategy: () => null,
+  });
   client.on('error', () => {});
   try {
     await client.connect();
@@ -60,27 +65,50 @@ afterEach(async () => {
 });
 
 describe.skipIf(!redis)('R12: Redis', () => {
-  test.skipIf(!openssl)('TLS by a private CA, a user of its own with signs in the password, a database', async () => {
-    console.log((await run(redis ?? '', ['--version'])).stdout.trim());
-    const { ca, cert, key } = await makeCertificates(await directory());
-    const port = await freePort();
-    const tls = ['--tls-port', `${port}`, '--tls-cert-file', cert, '--tls-key-file', key, '--tls-ca-cert-file', ca];
-    const server = await start(
-      redis ?? '',
-      [...tls, '--tls-auth-clients', 'no', '--user', 'fleet', 'on', '>p@s/s#1', '~{orderfleet}:*', '&*', '+@all'],
-    );
-    const url = `rediss://fleet:p@s/s#1@localhost:${port}/2?ssl_ca_certs=${ca}`;
-    await (await begin(url)).goesThrough('TLS1');
-    expect(await trial?.doctor()).toMatch(/Redis: Redis \d/);
+  test.skipIf(!openssl)(
+    'TLS by a private CA, a user of its own with signs in the password, a database',
+    async () => {
+      console.log((await run(redis ?? '', ['--version'])).stdout.trim());
+      const { ca, cert, key } = await makeCertificates(await directory());
+      const port = await freePort();
+      const tls = [
+        '--tls-port',
+        `${port}`,
+        '--tls-cert-file',
+        cert,
+        '--tls-key-file',
+        key,
+        '--tls-ca-cert-file',
+        ca,
+      ];
+      const server = await start(redis ?? '', [
+        ...tls,
+        '--tls-auth-clients',
+        'no',
+        '--user',
+        'fleet',
+        'on',
+        '>p@s/s#1',
+        '~{orderfleet}:*',
+        '&*',
+        '+@all',
+      ]);
+      const url = `rediss://fleet:p@s/s#1@localhost:${port}/2?ssl_ca_certs=${ca}`;
+      await (await begin(url)).goesThrough('TLS1');
+      expect(await trial?.doctor()).toMatch(/Redis: Redis \d/);
 
-    const other = fleetEnv({ DATABASE_URL: database.url, REDIS_URL: `rediss://fleet:p@s/s#1@localhost:${port}` });
-    const { code, output } = await command(['doctor'], other);
-    expect(code).toBe(1);
-    expect(output).toMatch(/Redis: does not answer: .*certificate/);
-    await trial?.close();
-    trial = undefined;
-    await server.stop();
-  });
+      const other = fleetEnv({
+        DATABASE_URL: database.url,
+        REDIS_URL: `rediss://fleet:p@s/s#1@localhost:${port}`,
+      });
+      const { code, output } = await command(['doctor'], other);
+      expect(code).toBe(1);
+      expect(output).toMatch(/Redis: does not answer: .*certificate/);
+      await trial?.close();
+      trial = undefined;
+      await server.stop();
+    },
+  );
 
   test('a Unix socket', async () => {
     const socket = path.join(await directory(), 'redis.sock');
@@ -112,7 +140,9 @@ describe.skipIf(!redis)('R12: Redis', () => {
     );
     const sentinel = await serve(redis ?? '', [file, '--sentinel'], () => answers({ port }));
     const look = new Redis({ port });
-    await until(async () => /,slaves=1/.test(String(await look.info('sentinel'))), { what: 'the replica to be known' });
+    await until(async () => /,slaves=1/.test(String(await look.info('sentinel'))), {
+      what: 'the replica to be known',
+    });
     try {
       await (await begin(`redis+sentinel://127.0.0.1:${port}/mymaster`)).goesThrough('BEFORE1');
       await trial?.doctor();
@@ -138,38 +168,57 @@ describe.skipIf(!redis)('R12: Redis', () => {
     }
   });
 
-  test.skipIf(!cli)('a cluster of six, through a failover; and one node that is taken for a Redis is named', async () => {
-    const args = ['--cluster-enabled', 'yes', '--cluster-node-timeout', '1500', '--cluster-config-file', 'nodes.conf'];
-    const nodes: Node[] = [];
-    for (let index = 0; index < 6; index++) nodes.push(await start(redis ?? '', args));
-    const places = nodes.map(({ port }) => `127.0.0.1:${port}`);
-    await run(cli ?? '', ['--cluster', 'create', ...places, '--cluster-replicas', '1', '--cluster-yes']);
-    const [first, second] = nodes as [Node, Node];
-    const look = new Redis({ port: first.port });
-    await until(async () => /cluster_state:ok/.test(String(await look.cluster('INFO'))), { what: 'the cluster' });
-    const slot = Number(await look.cluster('KEYSLOT', '{orderfleet}:doctor'));
-    const ranges = await look.cluster('SLOTS');
-    const owner = ranges.find(([from, to]) => from <= slot && slot <= to)?.[2]?.[1];
-    try {
-      await (await begin(`redis://127.0.0.1:${first.port},127.0.0.1:${second.port}`)).goesThrough('BEFORE2');
-      await trial?.doctor();
+  test.skipIf(!cli)(
+    'a cluster of six, through a failover; and one node that is taken for a Redis is named',
+    async () => {
+      const args = [
+        '--cluster-enabled',
+        'yes',
+        '--cluster-node-timeout',
+        '1500',
+        '--cluster-config-file',
+        'nodes.conf',
+      ];
+      const nodes: Node[] = [];
+      for (let index = 0; index < 6; index++) nodes.push(await start(redis ?? '', args));
+      const places = nodes.map(({ port }) => `127.0.0.1:${port}`);
+      await run(cli ?? '', ['--cluster', 'create', ...places, '--cluster-replicas', '1', '--cluster-yes']);
+      const [first, second] = nodes as [Node, Node];
+      const look = new Redis({ port: first.port });
+      await until(async () => /cluster_state:ok/.test(String(await look.cluster('INFO'))), {
+        what: 'the cluster',
+      });
+      const slot = Number(await look.cluster('KEYSLOT', '{orderfleet}:doctor'));
+      const ranges = await look.cluster('SLOTS');
+      const owner = ranges.find(([from, to]) => from <= slot && slot <= to)?.[2]?.[1];
+      try {
+        await (await begin(`redis://127.0.0.1:${first.port},127.0.0.1:${second.port}`)).goesThrough(
+          'BEFORE2',
+        );
+        await trial?.doctor();
 
-      const stranger = nodes.find(({ port }) => port !== owner && ranges.some(([, , main]) => main?.[1] === port));
-      const wrong = fleetEnv({ DATABASE_URL: database.url, REDIS_URL: `redis://127.0.0.1:${stranger?.port}` });
-      const looked = await command(['doctor'], wrong);
-      expect(looked.output).toMatch(/REDIS_URL names one node of a cluster.*\n.*redis\+cluster:\/\//);
-      expect(looked.code).toBe(1);
+        const stranger = nodes.find(
+          ({ port }) => port !== owner && ranges.some(([, , main]) => main?.[1] === port),
+        );
+        const wrong = fleetEnv({
+          DATABASE_URL: database.url,
+          REDIS_URL: `redis://127.0.0.1:${stranger?.port}`,
+        });
+        const looked = await command(['doctor'], wrong);
+        expect(looked.output).toMatch(/REDIS_URL names one node of a cluster.*\n.*redis\+cluster:\/\//);
+        expect(looked.code).toBe(1);
 
-      await nodes.find(({ port }) => port === owner)?.stop();
-      await trial?.goesThrough('AFTER2');
-      await until(() => trial?.doctor());
-    } finally {
-      await trial?.close();
-      trial = undefined;
-      look.disconnect();
-      for (const node of nodes) await node.stop();
-    }
-  });
+        await nodes.find(({ port }) => port === owner)?.stop();
+        await trial?.goesThrough('AFTER2');
+        await until(() => trial?.doctor());
+      } finally {
+        await trial?.close();
+        trial = undefined;
+        look.disconnect();
+        for (const node of nodes) await node.stop();
+      }
+    },
+  );
 });
 
 describe.skipIf(!valkey)('R12: Valkey', () => {

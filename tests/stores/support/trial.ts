@@ -13,8 +13,8 @@ import { runWorkers } from '../../../src/queue/run.ts';
 import { reconcileSchedules } from '../../../src/queue/schedules.ts';
 import { awbHandlers } from '../../../src/temu/awb/index.ts';
 import { parseExact } from '../../../src/temu/json.ts';
-import { orderHandlers } from '../../../src/temu/orders/index.ts';
 import { storeInInbox, toInboxRow } from '../../../src/temu/orders/inbox.ts';
+import { orderHandlers } from '../../../src/temu/orders/index.ts';
 import { addStore } from '../../../src/temu/stores.ts';
 import { reconcileTrackers, trackingHandlers } from '../../../src/tracking/index.ts';
 import { startProcess } from '../../support/process.ts';
@@ -57,7 +57,14 @@ export async function startTrial(stores: Stores): Promise<Trial> {
   const config = parseConfig(env);
   const fleet = openFleet(config, 'trial', { log: createLog({ level: 'silent', name: 'trial' }) });
   const shop = sandbox.world.addShop({
-    ...{ name: 'shop', appKey: 'key', appSecret: 'secret', accessToken: 'token', region: 'EU', country: 'RO' },
+    ...{
+      name: 'shop',
+      appKey: 'key',
+      appSecret: 'secret',
+      accessToken: 'token',
+      region: 'EU',
+      country: 'RO',
+    },
   });
   const storeId = await addStore(fleet.db, fleet.secrets, { ...shop, apiVersion: 'v1' });
   const orders = generateOrders({
@@ -85,7 +92,12 @@ export async function startTrial(stores: Stores): Promise<Trial> {
     select marketplace_order_id as sn from made`;
   const workers = runWorkers(
     [
-      ...[...orderHandlers(fleet), ...awbHandlers(fleet), ...alertHandlers(fleet), ...trackingHandlers(fleet)],
+      ...[
+        ...orderHandlers(fleet),
+        ...awbHandlers(fleet),
+        ...alertHandlers(fleet),
+        ...trackingHandlers(fleet),
+      ],
       maintenanceHandler(tasks),
     ],
     fleet,
