@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { createRequire } from 'node:module';
 import { createPostgresBackend, Queue, type QueueOptions } from 'bullmq';
 import type pg from 'pg';
 import { z } from 'zod';
+import { driver } from './db/driver.ts';
 import { queuePoolConfig } from './db/pool.ts';
 import { openRedis } from './queue/redis-open.ts';
 
@@ -179,7 +179,7 @@ function openQueue({ redisUrl, databaseUrl }: ClientOptions): { queue: Queue; en
     };
   }
   if (databaseUrl) {
-    const { Pool } = createRequire(import.meta.url)('pg') as typeof pg;
+    const { Pool } = driver<typeof pg>('pg');
     const connection = new Pool({
       ...queuePoolConfig(databaseUrl, 'client'),
       max: 2,

@@ -1,7 +1,7 @@
-import { createRequire } from 'node:module';
 import type { Socket } from 'node:net';
 import type pg from 'pg';
 import { type DatabaseAddress, type DatabaseHost, parseDatabaseUrl } from '../addresses/database.ts';
+import { driver } from './driver.ts';
 import { Wire } from './wire.ts';
 
 /**
@@ -42,7 +42,7 @@ const LOOK_MS = 10_000;
 
 /** One connection, for a look; the caller connects and ends it. */
 export function openClient(address: DatabaseAddress, name: string): pg.Client {
-  const { Client } = createRequire(import.meta.url)('pg') as typeof pg;
+  const { Client } = driver<typeof pg>('pg');
   const stream = () => new Wire(address, { fits: hostFitting(address) });
   const client = new Client({
     ...configOf(address, name),

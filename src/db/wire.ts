@@ -94,13 +94,17 @@ export class Wire extends Duplex {
   #adopt(socket: Socket) {
     if (this.destroyed) return void socket.destroy();
     this.#inner = socket;
+    let heard = false;
     socket.on('data', (chunk) => {
+      heard = true;
       if (!this.push(chunk)) socket.pause();
     });
-    socket.on('end', () => this.push(null));
     socket.on('timeout', () => this.emit('timeout'));
     socket.on('error', (error) => this.destroy(error));
-    socket.on('close', () => this.destroy());
+    // postgres.js takes an end before the log-in for no failure, and connects again and again for ever
+    const ended = () => void this.destroy(heard ? undefined : closedAtOnce());
+    socket.on('end', () => (heard ? this.push(null) : ended()));
+    socket.on('close', ended);
     this.emit('connect');
     this.#begin?.();
   }
@@ -220,6 +224,11 @@ function tlsOptions(socket: Socket, host: string, tls: DatabaseTls): ConnectionO
     ...(tls.verify === 'signer' ? { checkServerIdentity: () => undefined } : {}),
   };
 }
+
+const closedAtOnce = () =>
+  Object.assign(new Error('Postgres, or what stands before it, closes connections at once'), {
+    code: 'ECONNRESET',
+  });
 
 /** What Node and OpenSSL call a certificate that is not believed. */
 const UNTRUSTED = /CERT|UNABLE_TO_|SELF_SIGNED/;

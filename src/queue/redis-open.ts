@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import type { ConnectionOptions } from 'node:tls';
 import type { Cluster, Redis, RedisOptions } from 'ioredis';
 import { parseRedisUrl, type RedisAddress, type RedisTls } from '../addresses/redis.ts';
+import { driver } from '../db/driver.ts';
 
 export type RedisClient = Redis | Cluster;
 /** ioredis' own, but for one that its types of clusters do not take. */
@@ -15,7 +15,7 @@ export type RedisChoices = Omit<RedisOptions, 'replyMapping'>;
  * @throws AddressError; Error when a file of the address cannot be read
  */
 export function openRedis(url: string, options: RedisChoices = {}): RedisClient {
-  const { Redis, Cluster } = createRequire(import.meta.url)('ioredis') as typeof import('ioredis');
+  const { Redis, Cluster } = driver<typeof import('ioredis')>('ioredis');
   const address = parseRedisUrl(url);
   const tls = address.tls && tlsOptions(address.tls);
   const redisOptions: RedisChoices = {

@@ -70,7 +70,7 @@ describe.skipIf(!openssl)('R12: the embedded Postgres with TLS by a private CA, 
       'alter system set ssl = on',
       'select pg_reload_conf()',
     );
-    for (const name of ['full', 'required', 'environment', 'preferred'])
+    for (const name of ['verified', 'required', 'environment', 'preferred'])
       await ask(server.url('postgres'), `create database ${name}`);
   });
   afterAll(async () => {
@@ -80,12 +80,12 @@ describe.skipIf(!openssl)('R12: the embedded Postgres with TLS by a private CA, 
   test('sslmode=verify-full&sslrootcert, with channel_binding, schema and pgbouncer in the address', async () => {
     console.log(await ask(server.url('postgres'), 'show server_version'));
     const url = at(
-      'full',
+      'verified',
       `sslmode=verify-full&sslrootcert=${files.ca}&channel_binding=require&schema=public&pgbouncer=true`,
     );
     await passes({ DATABASE_URL: url }, 'FULL1');
     const { plain } = await ask(
-      server.url('full'),
+      server.url('verified'),
       `select count(*)::int as plain from pg_stat_ssl s join pg_stat_activity a using (pid)
        where not ssl and application_name like 'orderfleet%'`,
     );
@@ -103,7 +103,7 @@ describe.skipIf(!openssl)('R12: the embedded Postgres with TLS by a private CA, 
   test('a certificate that is not trusted is said in a line that names what to set', async () => {
     const { code, output } = await command(
       ['migrate'],
-      fleetEnv({ DATABASE_URL: at('full', 'sslmode=verify-full') }),
+      fleetEnv({ DATABASE_URL: at('verified', 'sslmode=verify-full') }),
     );
     expect(code).toBe(2);
     expect(output).toMatch(/certificate is not trusted.*sslrootcert in DATABASE_URL, or with PGSSLROOTCERT/);

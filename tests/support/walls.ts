@@ -34,10 +34,10 @@ const NAMES_OF_LEVELS = ['ground', 'tools', 'domain', 'web', 'entry points'];
 const PRODUCERS = new Set([
   'src/client.ts',
   ...['parts', 'database', 'redis'].map((name) => `src/addresses/${name}.ts`),
-  ...['wire', 'pool'].map((name) => `src/db/${name}.ts`),
+  ...['wire', 'pool', 'driver'].map((name) => `src/db/${name}.ts`),
   'src/queue/redis-open.ts',
 ]);
-/** BullMQ wants one of them; loaded when it is needed, by createRequire, and else named for its types alone. */
+/** BullMQ wants one of them; loaded when it is needed (db/driver.ts), and else named for its types alone. */
 const DRIVERS = ['pg', 'ioredis'];
 
 const WORKER_LINES = 40;

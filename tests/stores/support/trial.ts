@@ -4,7 +4,7 @@ import { expect } from 'vitest';
 import { startSandbox } from '../../../sandbox/server.ts';
 import { generateOrders, renderListItem } from '../../../sandbox/temu/generator.ts';
 import { alertHandlers, alertTasks } from '../../../src/alerts/index.ts';
-import { createClient } from '../../../src/client.ts';
+import { type AwbCreated, createClient } from '../../../src/client.ts';
 import { parseConfig } from '../../../src/config.ts';
 import { openFleet } from '../../../src/fleet.ts';
 import { createLog } from '../../../src/log.ts';
@@ -102,9 +102,15 @@ export async function startTrial(stores: Stores): Promise<Trial> {
     ],
     fleet,
   );
-  const client = createClient(
-    config.REDIS_URL ? { redisUrl: config.REDIS_URL } : { databaseUrl: config.DATABASE_URL },
-  );
+  const address = config.REDIS_URL ? { redisUrl: config.REDIS_URL } : { databaseUrl: config.DATABASE_URL };
+  const send = async (event: AwbCreated) => {
+    const client = createClient(address);
+    try {
+      return await client.awbCreated(event);
+    } finally {
+      await client.close();
+    }
+  };
   let next = 0;
 
   return {
@@ -112,10 +118,7 @@ export async function startTrial(stores: Stores): Promise<Trial> {
       const { sn } = places[next++] ?? { sn: '' };
       await until(
         // a store that fails over refuses for a moment, and the shipping app is told so: it tries again
-        () =>
-          client
-            .awbCreated({ source: 'temu', marketplaceOrderId: sn, awbNumber, carrier: 'sameday' })
-            .then(() => true),
+        () => send({ source: 'temu', marketplaceOrderId: sn, awbNumber, carrier: 'sameday' }),
         { timeoutMs: 60_000, what: `${awbNumber} to be enqueued` },
       );
       await until(() => sandbox.effects.summary({ trackingNumber: awbNumber }).accepted === 1, {
@@ -134,7 +137,6 @@ export async function startTrial(stores: Stores): Promise<Trial> {
       return output;
     },
     async close() {
-      await client.close();
       await workers.stop(500);
       await fleet.close();
       await sandbox.close();
