@@ -186,7 +186,7 @@ describe.skipIf(!redis)('R12: Redis', () => {
       await run(cli ?? '', ['--cluster', 'create', ...places, '--cluster-replicas', '1', '--cluster-yes']);
       const [first, second] = nodes as [Node, Node];
       const look = new Redis({ port: first.port });
-    look.on('error', () => {}); // it may be the node that is killed
+      look.on('error', () => {}); // it may be the node that is killed
       await until(async () => /cluster_state:ok/.test(String(await look.cluster('INFO'))), {
         what: 'the cluster',
       });
