@@ -10,7 +10,7 @@ export const SETTINGS_PAGE = join(import.meta.dirname, 'settings.md');
 
 /** Headings with the names below them, in the order of the page. A name is in the first group that it fits. */
 const GROUPS: readonly (readonly [heading: string, names: RegExp])[] = [
-  ['Databases and keys', /^(DATABASE_URL|REDIS_URL|CREDENTIALS_)/],
+  ['Databases and keys', /^(DATABASE_URL|PGSSL|REDIS_URL|CREDENTIALS_)/],
   ['Processes', /^(LOG_LEVEL|SHUTDOWN_GRACE|OTEL_)/],
   ['Web, metrics and events', /^(HOST|PORT|PUBLIC_|METRICS_|DASHBOARD_|TRUSTED_|EVENTS_)/],
   ['Temu', /^TEMU_/],

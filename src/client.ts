@@ -1,15 +1,17 @@
 import { createHash } from 'node:crypto';
-import { createRequire } from 'node:module';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createPostgresBackend, Queue, type QueueOptions } from 'bullmq';
+import type pg from 'pg';
 import { z } from 'zod';
+import { driver } from './db/driver.ts';
 import { cleanNumber, type NumberKind, numberFault } from './numbers.ts';
 import { lookingAgain, openPgPool } from './pg-pool.ts';
+import { openRedis } from './queue/redis-open.ts';
 
 /**
- * What the shipping app imports (A1): `import { createClient } from 'orderfleet/client'`. It depends on bullmq and zod
- * alone (what it imports beside these imports Node at most), and talks to the queue, not to the fleet: the fleet may be
- * down. Whatever the queue's store does, the program that imports it lives on (I3).
+ * What the shipping app imports (A1): `import { createClient } from 'orderfleet/client'`. It depends on bullmq, the driver
+ * that bullmq itself needs for its store, and zod alone, and talks to the queue, not to the fleet: the fleet may be down.
+ * Whatever the queue's store does, the program that imports it lives on (I3).
  */
 
 /**
@@ -197,10 +199,10 @@ interface Opened {
   close(): Promise<void>;
 }
 
+/** BullMQ reads addresses otherwise than the fleet, and not all of them: it is handed connections, which it does not close. */
 function openQueue({ redisUrl, databaseUrl }: ClientOptions): Opened {
   if (redisUrl) {
-    const connection = {
-      url: redisUrl,
+    const connection = openRedis(redisUrl, {
       enableOfflineQueue: false,
       maxRetriesPerRequest: 1,
       connectTimeout: FAIL_AFTER_MS,
@@ -208,21 +210,24 @@ function openQueue({ redisUrl, databaseUrl }: ClientOptions): Opened {
       retryStrategy: (times: number) => Math.min(50 * 2 ** times, FAIL_AFTER_MS),
       // a primary that was demoted behind the same address: this try fails, the next one has another connection
       reconnectOnError: (error: Error) => /\bREADONLY\b/.test(error.message),
-    } as QueueOptions['connection'];
-    const queue = new Queue(AWB_CREATED, { connection, prefix: PREFIX });
-    return { queue, close: () => queue.close() };
+    });
+    const queue = new Queue(AWB_CREATED, {
+      connection: connection as QueueOptions['connection'],
+      prefix: PREFIX,
+    });
+    connection.on('error', () => {}); // the queue says so
+    return {
+      queue,
+      async close() {
+        await queue.close();
+        connection.disconnect();
+      },
+    };
   }
   if (databaseUrl) {
-    const pool = openPgPool(
-      bullmqsPg(),
-      {
-        connectionString: databaseUrl,
-        max: 2,
-        connectionTimeoutMillis: SILENCE_MS,
-        options: '-c search_path=bullmq',
-      },
-      { silenceMs: SILENCE_MS, heartbeatMs: SILENCE_MS },
-    );
+    const watch = { silenceMs: SILENCE_MS, heartbeatMs: SILENCE_MS };
+    const limits = { max: 2, connectionTimeoutMillis: SILENCE_MS };
+    const pool = openPgPool(driver<typeof pg>('pg'), databaseUrl, 'client', limits, watch);
     // the types of a queue follow its backend; for producers they are alike
     const OnPostgres = Queue as unknown as new (...args: unknown[]) => Queue;
     const queue = new OnPostgres(AWB_CREATED, { connection: pool }, lookingAgain(createPostgresBackend));
@@ -235,10 +240,4 @@ function openQueue({ redisUrl, databaseUrl }: ClientOptions): Opened {
     };
   }
   throw new Error('createClient wants redisUrl, or databaseUrl where the fleet’s queues live in Postgres');
-}
-
-/** The driver that BullMQ itself would take for queues in Postgres; who has them in Redis need not have it. */
-function bullmqsPg(): Parameters<typeof openPgPool>[0] {
-  const load = createRequire(createRequire(import.meta.url).resolve('bullmq'));
-  return load('pg');
 }

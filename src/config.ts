@@ -3,6 +3,8 @@ import { isIP } from 'node:net';
 import { join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { z } from 'zod';
+import { parseDatabaseUrl, withRootCert } from './addresses/database.ts';
+import { parseRedisUrl } from './addresses/redis.ts';
 import { UserError } from './errors.ts';
 
 /**
@@ -13,6 +15,23 @@ export const url = (protocols: string[]) =>
   z.string().refine((value) => URL.canParse(value) && protocols.includes(new URL(value).protocol), {
     error: `an address starting with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`,
   });
+/** An address of a store: read once here, so that what it wants is said at the start and not by a driver (R12). */
+const address = (filesOf: (text: string) => Record<string, string>) =>
+  z.string().superRefine((text, context) => {
+    try {
+      for (const [what, file] of Object.entries(filesOf(text))) mustBeReadable(file, what);
+    } catch (error) {
+      context.addIssue({ code: 'custom', message: (error as Error).message });
+    }
+  });
+function mustBeReadable(file: string, what: string): void {
+  try {
+    readFileSync(file);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new Error(`${what} to be a file that can be read, not ${JSON.stringify(file)} (${code})`);
+  }
+}
 export const count = (min: number, max: number) =>
   z
     .string()
@@ -88,8 +107,17 @@ const networks = z.string().transform((text, context) => {
 });
 
 export const settings = z.object({
-  DATABASE_URL: url(['postgres:', 'postgresql:']).describe('Postgres (15 or newer) that holds everything'),
-  REDIS_URL: url(['redis:', 'rediss:'])
+  DATABASE_URL: address((text) => parseDatabaseUrl(text).tls.files).describe(
+    'Postgres (15 or newer) that holds everything; sslmode and the other parameters as in libpq',
+  ),
+  PGSSLROOTCERT: z
+    .string()
+    .refine((file) => file === 'system' || existsSync(file), { error: 'a file that is there, or system' })
+    .optional()
+    .describe(
+      'certificates that sign that of Postgres, in PEM, where DATABASE_URL has no sslrootcert; system: what Node trusts',
+    ),
+  REDIS_URL: address((text) => parseRedisUrl(text).tls?.files ?? {})
     .optional()
     .describe('Redis for the queues (noeviction, AOF); without it they live in Postgres, schema bullmq'),
   CREDENTIALS_KEY: key.describe('encrypts the secrets of stores and couriers: 32 bytes, base64'),
@@ -203,7 +231,7 @@ export type Config = z.output<typeof settings> & {
 
 /** Values that are never shown, not even in an error about them: secrets, and addresses with a password in them. */
 const isSecret = (name: string, value: string) =>
-  /KEY|SECRET|TOKEN|PASSWORD/.test(name) || value.includes('@');
+  /KEY|SECRET|TOKEN|PASSWORD/.test(name) || /@|password=/i.test(value);
 
 const holds = (name: string, value: string | undefined) => {
   if (value === undefined) return 'is not set';
@@ -229,7 +257,12 @@ export function parseConfig(env: Record<string, string | undefined>, more: z.Zod
     Object.entries(env).filter(([, value]) => value !== undefined && value !== ''),
   );
   parse(given, { ...settings.shape, ...more });
-  return { ...settings.parse(given), read: (shape) => parse(given, shape) };
+  const config = settings.parse(given);
+  return {
+    ...config,
+    DATABASE_URL: withRootCert(config.DATABASE_URL, config.PGSSLROOTCERT),
+    read: (shape) => parse(given, shape),
+  };
 }
 
 /** @throws UserError */

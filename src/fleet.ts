@@ -12,6 +12,7 @@ import type { Handler } from './queue/handle.ts';
 import { createQueues, type Queues } from './queue/queues.ts';
 import { runWorkers } from './queue/run.ts';
 import { createQuota, openLedger, type Quota } from './quota.ts';
+import { lookAtStores } from './suitable.ts';
 import { createTemuClient, type TemuClient, temuLaw } from './temu/client.ts';
 import { createHostMemory } from './temu/stores.ts';
 import { startTraces, type Traces } from './traces.ts';
@@ -123,6 +124,10 @@ export async function runProcess(name: string, work: (fleet: Fleet) => Work): Pr
   const fleet = await openOrExit(name);
   const { config } = fleet;
   const { log } = fleet;
+  await lookAtStores(config, (line) => {
+    console.error(line);
+    process.exit(2);
+  });
   const { handlers, also, server } = work(fleet);
   fleet.metrics.observeProcess();
   const running = runWorkers(handlers, fleet);

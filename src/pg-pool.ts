@@ -1,4 +1,6 @@
+import type { Duplex } from 'node:stream';
 import type pg from 'pg';
+import { queuePoolConfig } from './db/pool.ts';
 import { WatchedSocket } from './sockets.ts';
 
 /** How long a connection may say nothing, and how often one that is held and idle is asked, in milliseconds. */
@@ -19,17 +21,24 @@ const HEARTBEAT = 'select pg_is_in_recovery() as recovering';
  *
  * What answered with an error, "read-only" for instance, the pool itself closes.
  * @param driver the module `pg`, of which this file has the types alone: the shipping app may have no pg (client.ts)
+ * @param url DATABASE_URL
+ * @param name what pg_stat_activity shows
+ * @throws AddressError
  */
 export function openPgPool(
   driver: { Pool: typeof pg.Pool },
-  config: pg.PoolConfig,
+  url: string,
+  name: string,
+  limits: Pick<pg.PoolConfig, 'max' | 'connectionTimeoutMillis'>,
   { silenceMs, heartbeatMs }: Watch,
 ): pg.Pool {
   const pool = new driver.Pool({
-    ...config,
+    ...queuePoolConfig(url, name, () => new WatchedSocket(silenceMs)),
+    // all hosts, TLS and the log-in; each host has its own limit
+    connectionTimeoutMillis: 30_000,
     keepAlive: true,
     idleTimeoutMillis: Math.min(10_000, silenceMs / 2),
-    stream: () => new WatchedSocket(silenceMs),
+    ...limits,
   });
   const held = new WeakMap<pg.PoolClient, NodeJS.Timeout>();
   pool.on('connect', (client) => {
@@ -44,7 +53,7 @@ export function openPgPool(
     if (!(client as { readyForQuery?: boolean }).readyForQuery) return; // it is asked something already
     try {
       const { rows } = await client.query<{ recovering: boolean }>(HEARTBEAT);
-      if (rows[0]?.recovering) streamOf(client).retire();
+      if (rows[0]?.recovering) streamOf(client).destroy(new Error('the server takes no writes any more'));
     } catch {
       // its end, which its holder hears of; in a transaction that has failed, nothing
     }
@@ -54,7 +63,7 @@ export function openPgPool(
 
 /** Not in the types: how the driver itself gives up on a connection. */
 const streamOf = (client: pg.PoolClient) =>
-  (client as unknown as { connection: { stream: WatchedSocket } }).connection.stream;
+  (client as unknown as { connection: { stream: Duplex } }).connection.stream;
 
 interface Starting {
   readyPromise: Promise<void> | undefined;

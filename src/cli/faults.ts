@@ -20,6 +20,9 @@ export function remedyOf(error: unknown): string | undefined {
   while (cause instanceof Error && cause.cause instanceof Error) cause = cause.cause;
   const remedy = cause instanceof Error && REMEDIES['code' in cause ? String(cause.code) : cause.name];
   if (remedy) return `${remedy}\n${messageOf(cause)}`;
+  const refused = /unsupported startup parameter: (\S+)/.exec(messageOf(cause))?.[1];
+  if (refused)
+    return `The pooler that DATABASE_URL leads through takes no ${refused}: leave it out of the address and give it to the role (ALTER ROLE … SET …), or connect to Postgres itself`;
   if (!isInfrastructureFault(cause)) return undefined;
   return `Postgres or Redis does not answer: ${messageOf(cause)}\nIs the fleet running (orderfleet up), and are DATABASE_URL and REDIS_URL right?`;
 }

@@ -1,12 +1,17 @@
 import { Command } from 'commander';
 import { loadConfig } from '../config.ts';
 import { migrate } from '../db/migrate.ts';
+import { NO_SESSIONS, poolingOf } from '../db/pooler.ts';
+import { UserError } from '../errors.ts';
 import { migrateQueues } from '../queue/backend.ts';
 import type { JsonOption } from './context.ts';
 import { print } from './output.ts';
 
 /** Tables first, then the queues' own schema: also on Redis, so that one may change over without another step. */
 export async function migrateAll(databaseUrl: string): Promise<void> {
+  // its lock would be another session's
+  if ((await poolingOf(databaseUrl)) === 'transaction')
+    throw new UserError(`${NO_SESSIONS.says}: ${NO_SESSIONS.remedy}`);
   await migrate(databaseUrl);
   await migrateQueues(databaseUrl);
 }

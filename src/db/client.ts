@@ -1,10 +1,14 @@
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import postgres from 'postgres';
+import { parseDatabaseUrl } from '../addresses/database.ts';
+import { WatchedSocket } from '../sockets.ts';
 import { knowArrays } from './arrays.ts';
-import { endedByTheServer, WATCH, type Watch, watched } from './connections.ts';
+import { endedByTheServer, WATCH, type Watch } from './connections.ts';
 import { createListener, type Listener } from './listen.ts';
+import { hostFitting } from './pool.ts';
 import * as schema from './schema/index.ts';
 import { createSessions } from './sessions.ts';
+import { Wire } from './wire.ts';
 
 export type Sql = postgres.Sql;
 export type Db = PostgresJsDatabase<typeof schema> & { $client: Sql } & Pick<Listener, 'listen'>;
@@ -23,22 +27,45 @@ export interface DbOptions {
   watch?: Partial<Watch>;
 }
 
-/** A pool of connections (sessions.ts), which are given up when they are good for nothing (connections.ts). */
+/**
+ * A pool of connections (sessions.ts), made as DATABASE_URL says (wire.ts) and given up when they are good for nothing
+ * (sockets.ts).
+ * @throws AddressError
+ */
 export function createDb(url: string, { max = 10, name, watch: changed }: DbOptions = {}): Db {
   const watch = { ...WATCH, ...changed };
+  const address = parseDatabaseUrl(url);
+  const [first = { host: 'localhost', port: 5432 }] = address.hosts;
+  const openMs = address.hosts.length * address.connectTimeoutMs;
+  const makeSocket = () => new WatchedSocket(watch.silenceMs);
+  // not in its types; for its messages it has the first host
+  const wire = {
+    socket: () => new Wire(address, { fits: hostFitting(address), makeSocket }).connect(),
+    ssl: false,
+  };
   const open = (more: object = {}): Sql =>
-    postgres(url, {
+    postgres({
+      ...wire,
+      ...first,
+      ...{ user: address.user, database: address.database },
+      ...(address.password === undefined ? {} : { password: address.password }),
       max: 1,
-      connect_timeout: 10, // seconds
+      // seconds, from when the driver has its wire: all hosts, TLS and the log-in
+      connect_timeout: openMs / 1000,
+      idle_timeout: 0, // the pool closes what is idle, between two holders
       max_lifetime: null,
       fetch_types: false, // arrays.ts
-      connection: { application_name: `orderfleet ${name ?? ''}`.trim(), options: LONG_STARTUP },
+      connection: {
+        application_name: `${address.applicationName} ${name ?? ''}`.trim(),
+        ...address.startup,
+        DateStyle: LONG_STARTUP,
+      },
       onnotice: () => {},
-      ...watched(watch, () => ({})),
       ...more,
     });
-  const listener = createListener((onnotify) => open({ onnotify, idle_timeout: null }), watch.heartbeatMs);
-  const sessions = createSessions(open(), { max, idleMs: watch.idleMs, openMs: 15_000 });
+  const listener = createListener((onnotify) => open({ onnotify }), watch.heartbeatMs);
+  const { idleMs, readOnlyMs } = watch;
+  const sessions = createSessions(open(), { max, idleMs, readOnlyMs, openMs: openMs + 5_000 });
   const { begin, end } = sessions;
   Object.assign(sessions, {
     begin: endedByTheServer(begin, watch),
@@ -72,9 +99,10 @@ function typed(client: Sql, { listen }: Listener): Db {
  * postgres.js (3.4.9) puts small messages off by a tick and forgets to take the timer back when a connection is cut: the
  * next start-up message then never leaves, and that connection fails with CONNECT_TIMEOUT for ever. Messages above its
  * buffer of 1,024 bytes are written at once, so the start-up message is made longer than that, by a setting that says
- * what is the default anyway and by blanks.
+ * what is the default anyway and by blanks. It is this one because poolers take it: PgBouncer knows DateStyle and refuses
+ * `options` and extra_float_digits. Without the order of day and month it leaves that as it is.
  */
-const LONG_STARTUP = `-c extra_float_digits=1${' '.repeat(1100)}`;
+const LONG_STARTUP = `ISO${' '.repeat(1100)}`;
 
 /** Type numbers of Postgres: timestamptz and timestamp; json and jsonb. */
 const TIME_TYPES = [1184, 1114];

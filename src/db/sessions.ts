@@ -16,9 +16,18 @@ export interface SessionsOptions {
   max: number;
   /** An idle one is closed after this long, milliseconds. */
   idleMs: number;
+  /** A connection to a server that takes no writes is replaced after this long, and again, until it is well. */
+  readOnlyMs: number;
   /** Longer than the driver's own time-out for a connection: who lets us in and closes at once would be tried for ever. */
   openMs: number;
 }
+
+/**
+ * Postgres tells every session of these, at its start and when they change; "on" means that nothing can be written: a
+ * primary that was demoted behind the same address, or a database that was made read-only for a while, which its sessions
+ * stay when it no longer is (25006).
+ */
+const READ_ONLY = ['in_hot_standby', 'default_transaction_read_only'];
 
 /** A connection is not kept longer than this, whatever its server leaks and wherever its name has moved. */
 const LIFE_MS = 3_600_000;
@@ -37,7 +46,7 @@ const LONGEST_PAUSE_MS = 1_000;
  * Who needs a connection waits in turn. Cursors, `file`, `reserve`, `subscribe` and large objects are not offered.
  * @param driver a client that has the options and makes the statements; it connects for LISTEN alone
  */
-export function createSessions(driver: Sql, { max, idleMs, openMs }: SessionsOptions): Sql {
+export function createSessions(driver: Sql, { max, idleMs, readOnlyMs, openMs }: SessionsOptions): Sql {
   /** With when they are to end. */
   const sessions = new Map<Session, number>();
   /** With since when; the one that was used last is last, and is used next. */
@@ -61,7 +70,12 @@ export function createSessions(driver: Sql, { max, idleMs, openMs }: SessionsOpt
       forget(session);
       serve();
     };
-    const sql = postgres({ ...driver.options, max: 1, no_subscribe: true, onclose } as never);
+    const onparameter = (name: string, value: unknown) => {
+      const until = sessions.get(session);
+      if (READ_ONLY.includes(name) && value === 'on' && until !== undefined)
+        sessions.set(session, Math.min(until, performance.now() + readOnlyMs));
+    };
+    const sql = postgres({ ...driver.options, max: 1, no_subscribe: true, onclose, onparameter } as never);
     const session: Session = {
       sql,
       send: handlerOf(sql),
@@ -129,7 +143,7 @@ export function createSessions(driver: Sql, { max, idleMs, openMs }: SessionsOpt
       return serve();
     }
     failures = 0;
-    sweeper ??= setInterval(sweep, idleMs / 4).unref();
+    sweeper ??= setInterval(sweep, Math.min(idleMs / 4, readOnlyMs)).unref();
     waiter.take(session);
   }
 
@@ -152,8 +166,10 @@ export function createSessions(driver: Sql, { max, idleMs, openMs }: SessionsOpt
   }
 
   function sweep(): void {
+    const now = performance.now();
     for (const [session, since] of idle)
-      if (performance.now() - since >= idleMs) drop(session, connectionError('CONNECTION_ENDED'));
+      if (now - since >= idleMs || now > (sessions.get(session) ?? 0))
+        drop(session, connectionError('CONNECTION_ENDED'));
   }
 
   function failAll(error: Error): void {

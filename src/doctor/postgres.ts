@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { readMigrationFiles } from 'drizzle-orm/migrator';
 import type { Sql } from 'postgres';
+import { NO_SESSIONS, poolingOf } from '../db/pooler.ts';
 import { verifyDb } from '../db/verify.ts';
 import { messageOf } from '../errors.ts';
 import type { Fleet } from '../fleet.ts';
@@ -67,6 +68,7 @@ export const postgres: GroundCheck = {
           ...versionFindings(server),
           ...connectionFindings(server, fleet),
           ...(await clockFindings(sql, fleet)),
+          ...(await poolerFindings(fleet)),
         ]
       : [];
     const writes = server?.tables ? await tryWrite(fleet) : [];
@@ -135,6 +137,12 @@ function connectionFindings({ most, reserved, used }: Server, { queues }: Fleet)
     return [warning(`${used} of ${room} connections are used`, `${remedy}; or run fewer processes`)];
   return room < needed
     ? [warning(`There is room for ${room} connections; one process of each kind may open ${needed}`, remedy)]
+    : [];
+}
+
+async function poolerFindings({ config }: Fleet): Promise<Finding[]> {
+  return (await poolingOf(config.DATABASE_URL)) === 'transaction'
+    ? [fault(NO_SESSIONS.says, NO_SESSIONS.remedy)]
     : [];
 }
 

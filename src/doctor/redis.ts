@@ -1,6 +1,6 @@
 import { messageOf } from '../errors.ts';
 import type { Fleet } from '../fleet.ts';
-import { type RedisFacts, readRedis } from '../queue/redis.ts';
+import { misnamed, type RedisFacts, readRedis } from '../queue/redis.ts';
 import {
   compareVersions,
   type Finding,
@@ -45,9 +45,14 @@ export const redis: GroundCheck = {
         away: { queues: 'Redis does not answer' },
       };
     }
+    const wrong = misnamed(facts);
+    // a Sentinel has none of a Redis' settings
+    if (wrong && facts.mode === 'sentinel')
+      return { findings: [fault(wrong.says, wrong.remedy)], away: { queues: wrong.says } };
     const usable = await tryWhatJobsNeed(queues);
     return {
       ...usable,
+      ...(wrong ? { away: { queues: wrong.says } } : {}),
       findings: orWell(
         [
           ...usable.findings,
@@ -108,13 +113,15 @@ function versionFindings({ version }: RedisFacts): Finding[] {
     : [];
 }
 
-function placeFindings({ queuesLiveAt }: RedisFacts): Finding[] {
+function placeFindings(facts: RedisFacts): Finding[] {
+  const wrong = misnamed(facts);
   return [
-    ...(queuesLiveAt
+    ...(wrong ? [fault(wrong.says, wrong.remedy)] : []),
+    ...(!wrong && facts.mode === 'cluster' && !facts.asCluster
       ? [
-          fault(
-            `In this cluster the queues live on another node, ${queuesLiveAt}`,
-            `point REDIS_URL at ${queuesLiveAt}; all their keys are there, since they share the hash tag {orderfleet}`,
+          warning(
+            'REDIS_URL names one node of a cluster: it has the queues now, after a failover another has them',
+            'REDIS_URL=redis+cluster://host1:6379,host2:6379 (with two or three of its nodes)',
           ),
         ]
       : []),

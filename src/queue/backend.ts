@@ -7,13 +7,15 @@ import {
   Worker,
   type WorkerOptions,
 } from 'bullmq';
-import { Redis } from 'ioredis';
 import pg from 'pg';
+import { parseRedisUrl } from '../addresses/redis.ts';
+import { QUEUE_SCHEMA } from '../db/pool.ts';
 import type { Outages } from '../outages.ts';
 import { lookingAgain, openPgPool } from '../pg-pool.ts';
 import { keepCounted } from './counted.ts';
 import { forQueues } from './pool.ts';
 import { PREFIX, reconnectOn, verifyRedis } from './redis.ts';
+import { openRedis } from './redis-open.ts';
 
 /** Where the queues live: Redis when there is one, else Postgres, schema `bullmq` (DESIGN). */
 export interface QueueBackend {
@@ -33,8 +35,6 @@ export interface QueueBackend {
   /** Closes the connections themselves: BullMQ closes none that it was handed. */
   close(): Promise<void>;
 }
-
-const SCHEMA = 'bullmq';
 
 /** When a connection is given up that says nothing (R2), in milliseconds; tests shorten it. */
 export interface BackendWatch {
@@ -79,11 +79,11 @@ function redisBackend(url: string, { outages, telemetry, watch: changed }: Backe
   const reconnectOnError = reconnectOn(watch.readOnlyMs);
   // A producer must learn at once that Redis is away; a worker waits for it (anchors 2.2). BullMQ makes each worker's
   // blocking connection with the options of its other one.
-  const producer = new Redis(url, {
+  const producer = openRedis(url, {
     ...{ maxRetriesPerRequest: 2, commandTimeout: 5_000 },
     ...{ socketTimeout: watch.answerMs, reconnectOnError },
   });
-  const consumer = new Redis(url, {
+  const consumer = openRedis(url, {
     ...{ maxRetriesPerRequest: null, socketTimeout: watch.blockedMs, reconnectOnError },
   });
   for (const [role, client] of Object.entries({ producer, consumer }))
@@ -95,7 +95,7 @@ function redisBackend(url: string, { outages, telemetry, watch: changed }: Backe
   }, watch.heartbeatMs).unref();
   return {
     kind: 'redis',
-    database: String(producer.options.db ?? 0),
+    database: String(parseRedisUrl(url).database),
     queue: (name, more = {}) => new Queue(name, { connection: producer, ...common, ...more }),
     worker: (name, processor, more) =>
       new Worker(name, processor, { connection: consumer, ...common, ...more }),
@@ -108,27 +108,9 @@ function redisBackend(url: string, { outages, telemetry, watch: changed }: Backe
   };
 }
 
-/**
- * What each session of the queues begins with. What a crash of Postgres takes from the queues, half a second at most, the
- * sweep brings back from the tables: no job waits for the disk.
- */
-const SESSION = `-c search_path=${SCHEMA} -c synchronous_commit=off`;
-
 function postgresBackend(url: string, { outages, telemetry, watch: changed }: BackendOptions): QueueBackend {
   // each worker keeps one connection for LISTEN; 12 leaves half a dozen for queries
-  const pool = forQueues(
-    openPgPool(
-      pg,
-      {
-        connectionString: url,
-        options: SESSION,
-        application_name: 'orderfleet queues',
-        max: 12,
-        connectionTimeoutMillis: 10_000,
-      },
-      { ...WATCH, ...changed },
-    ),
-  );
+  const pool = forQueues(openPgPool(pg, url, 'queues', { max: 12 }, { ...WATCH, ...changed }));
   pool.setMaxListeners(0); // BullMQ adds one for each queue and worker
   pool.on('error', (error) => outages.note('queue database', error));
   const common = { connection: pool, ...(telemetry ? { telemetry } : {}) };
@@ -174,13 +156,12 @@ function onPostgres<T>(Class: unknown, ...args: unknown[]): T {
 /** Creates or updates BullMQ's own tables in schema `bullmq`; several processes may do it at once. */
 export async function migrateQueues(databaseUrl: string): Promise<void> {
   const hours = 24 * 3_600_000; // an index takes what it takes
-  const config = { connectionString: databaseUrl, application_name: 'orderfleet migrate', max: 1 };
-  const pool = openPgPool(pg, config, { silenceMs: hours, heartbeatMs: hours });
+  const pool = openPgPool(pg, databaseUrl, 'migrate', { max: 1 }, { silenceMs: hours, heartbeatMs: hours });
   pool.on('error', () => {}); // its commands say so
   try {
     const client = await pool.connect();
     try {
-      await runMigrations(client, SCHEMA);
+      await runMigrations(client, QUEUE_SCHEMA);
     } finally {
       client.release(true);
     }

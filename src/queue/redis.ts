@@ -1,4 +1,5 @@
-import { Redis } from 'ioredis';
+import { parseRedisUrl } from '../addresses/redis.ts';
+import { openRedis, type RedisClient } from './redis-open.ts';
 
 /** A hash tag from the first day, so that Redis Cluster keeps a queue's keys together. */
 export const PREFIX = '{orderfleet}';
@@ -33,7 +34,7 @@ const TRY = `redis.call('set', KEYS[1], '1', 'PX', 60000) return redis.call('del
  * What producers and workers need of a Redis, done once.
  * @throws the server's error
  */
-export async function verifyRedis(redis: Redis): Promise<void> {
+export async function verifyRedis(redis: RedisClient): Promise<void> {
   const key = `${PREFIX}:verify`;
   await redis.eval(TRY, 1, key);
   // BullMQ's workers ask for INFO when they connect, and wait like this; nobody adds to that key
@@ -50,7 +51,11 @@ export interface RedisFacts {
   /** Undefined: no bound of its own. */
   maxBytes: number | undefined;
   replica: boolean;
-  /** In a cluster: the node that has the queues, when it is another one. */
+  /** As it names it: standalone, sentinel, cluster. */
+  mode: string | undefined;
+  /** REDIS_URL takes it for what it is: a cluster for a cluster. */
+  asCluster: boolean;
+  /** In a cluster that REDIS_URL takes for one server: the node that has the queues, when it is another one. */
   queuesLiveAt: string | undefined;
 }
 
@@ -62,7 +67,7 @@ const PATIENCE_MS = 4_000;
  * @throws the client's error when it does not answer, or does not let us in
  */
 export async function readRedis(url: string): Promise<RedisFacts> {
-  const redis = new Redis(url, {
+  const redis = openRedis(url, {
     lazyConnect: true,
     enableReadyCheck: false, // it would ask for INFO, too, and print when it may not
     maxRetriesPerRequest: 0,
@@ -76,7 +81,7 @@ export async function readRedis(url: string): Promise<RedisFacts> {
   });
   try {
     await redis.connect();
-    const info = fieldsOf(await redis.info());
+    const info = fieldsOf(await (await serverOfQueues(redis)).info());
     const moved = await redis.exists(`${PREFIX}:doctor`).then(
       () => undefined,
       (error: Error) => /^MOVED \d+ (\S+)/.exec(error.message)?.[1],
@@ -89,6 +94,8 @@ export async function readRedis(url: string): Promise<RedisFacts> {
       usedBytes: number('used_memory'),
       maxBytes: number('maxmemory') || undefined,
       replica: info.get('role') === 'slave',
+      mode: info.get('redis_mode'),
+      asCluster: parseRedisUrl(url).kind === 'cluster',
       queuesLiveAt: moved,
     };
   } catch (error) {
@@ -96,6 +103,39 @@ export async function readRedis(url: string): Promise<RedisFacts> {
   } finally {
     redis.disconnect();
   }
+}
+
+/** Of a cluster the node that has the queues: they share a hash tag, so one has all. */
+async function serverOfQueues(client: RedisClient) {
+  if (!('slots' in client)) return client;
+  const slot = await client.cluster('KEYSLOT', `${PREFIX}:doctor`);
+  const place = client.slots[Number(slot)]?.[0];
+  const node = client.nodes('master').find(({ options }) => `${options.host}:${options.port}` === place);
+  if (!node) throw new Error('none of its nodes has the queues’ slot');
+  return node;
+}
+
+/**
+ * R12: what can never work, however long one waits: a line for the start, and a finding for doctor. A replica is not among
+ * them: it may be promoted in the next moment.
+ */
+export function misnamed({
+  mode,
+  asCluster,
+  queuesLiveAt,
+}: RedisFacts): { says: string; remedy: string } | undefined {
+  if (mode === 'sentinel')
+    return {
+      says: 'REDIS_URL names a Sentinel, which holds no queues itself',
+      remedy:
+        'REDIS_URL=redis+sentinel://host1:26379,host2:26379/mymaster, with the name that "redis-cli -p 26379 sentinel masters" shows',
+    };
+  if (mode === 'cluster' && !asCluster && queuesLiveAt)
+    return {
+      says: `REDIS_URL names one node of a cluster, and the queues live on another, ${queuesLiveAt}`,
+      remedy: 'REDIS_URL=redis+cluster://host1:6379,host2:6379 (with two or three of its nodes)',
+    };
+  return undefined;
 }
 
 const fieldsOf = (info: string) =>

@@ -80,7 +80,7 @@ test('what is away is named in a line, without a stack', async () => {
   const wrongName = new URL(database.url);
   wrongName.pathname = '/nowhere';
   const away =
-    /^Postgres or Redis does not answer: connect ECONNREFUSED 127\.0\.0\.1:\d+\n.*DATABASE_URL.*\n$/;
+    /^Postgres or Redis does not answer: Postgres at 127\.0\.0\.1:\d+: connect ECONNREFUSED 127\.0\.0\.1:\d+\n.*DATABASE_URL.*\n$/;
   const cases: [string[], Record<string, string>, RegExp][] = [
     [['status'], env, away],
     [['store', 'add', ...STORE, '--access-token', 't'], env, away],

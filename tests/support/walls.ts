@@ -16,20 +16,31 @@ interface Facts {
   lines: number;
 }
 
-/** What the shipping app gets: the client, and what it needs of ours. */
-const OF_THE_CLIENT = ['src/client.ts', 'src/pg-pool.ts', 'src/sockets.ts'];
-
 /** Higher rooms import lower ones. A new file right under src/ is a tool: level 1. */
 const LEVELS: Record<string, number> = {
   // fleet.ts makes what every room gets and runs a process: the seam between the workers and the rooms
   ...{ workers: 4, cli: 4, fleet: 3, web: 3, doctor: 3, overview: 3, stories: 3, figures: 3, sampler: 3 },
   ...{ temu: 2, tracking: 2, alerts: 2 },
   ...{ queue: 1, quota: 1, http: 1, db: 1, client: 1, health: 1 },
-  ...{ config: 0, log: 0, errors: 0, infrastructure: 0, metrics: 0, traces: 0, numbers: 0 },
+  ...{ addresses: 0, config: 0, log: 0, errors: 0, infrastructure: 0, metrics: 0, traces: 0, numbers: 0 },
   'in-transaction': 0,
 };
 const TOOLS = 1;
 const NAMES_OF_LEVELS = ['ground', 'tools', 'domain', 'web', 'entry points'];
+
+/**
+ * What `orderfleet/client` loads: itself, and how addresses are read and connections opened, which must be as in the fleet.
+ * Nothing else of ours, since the shipping app starts with it.
+ */
+const PRODUCERS = new Set([
+  'src/client.ts',
+  ...['parts', 'database', 'redis'].map((name) => `src/addresses/${name}.ts`),
+  ...['wire', 'pool', 'driver'].map((name) => `src/db/${name}.ts`),
+  'src/queue/redis-open.ts',
+  ...['numbers', 'pg-pool', 'sockets'].map((name) => `src/${name}.ts`),
+]);
+/** BullMQ wants one of them; loaded when it is needed (db/driver.ts), and else named for its types alone. */
+const DRIVERS = ['pg', 'ioredis'];
 
 const WORKER_LINES = 40;
 
@@ -56,16 +67,8 @@ export function breaches(files: Map<string, string>): string[] {
   return [...found, ...cycles(facts)].sort();
 }
 
-/**
- * The one file that goes with the client to producers outside, which have bullmq and zod alone: the rule of what can be a
- * number (A1) is to be one for all ways in. So it imports nothing at all.
- */
-const WITH_THE_CLIENT = 'src/numbers.ts';
-
 /** Why `file` may not import `name`; empty if it may. */
 function forbidden(file: string, name: string): string[] {
-  if (file === WITH_THE_CLIENT)
-    return [`imports ${name}: the client ships it, and it must bring nothing along`];
   if (!name.startsWith('.')) return forbiddenPackage(file, name.split('/')[0] ?? '');
   const target = resolve(file, name);
   if (!/^(src|workers)\//.test(target)) {
@@ -73,8 +76,8 @@ function forbidden(file: string, name: string): string[] {
       ? [`imports ${target}: the product knows nothing of what tries it out`]
       : [];
   }
-  if (OF_THE_CLIENT.includes(file) && !OF_THE_CLIENT.includes(target))
-    return [`imports ${target}: producers outside install it with bullmq and zod alone`];
+  if (PRODUCERS.has(file) && !PRODUCERS.has(target))
+    return [`imports ${target}: what producers outside load is ${[...PRODUCERS].join(', ')} alone`];
   const [from, to] = [roomOf(file), roomOf(target)];
   if (from === to) return [];
   const [high, low] = [levelOf(from), levelOf(to)];
@@ -88,11 +91,11 @@ function forbidden(file: string, name: string): string[] {
 }
 
 function forbiddenPackage(file: string, name: string): string[] {
-  if (OF_THE_CLIENT.includes(file)) {
-    // what comes with Node need not be installed; of pg the types alone (tests/client.test.ts looks at what is packed)
-    return (file === 'src/client.ts' ? ['bullmq', 'zod'] : ['pg']).includes(name) || name.startsWith('node:')
+  if (PRODUCERS.has(file)) {
+    // what comes with Node need not be installed
+    return ['bullmq', 'zod', ...DRIVERS].includes(name) || name.startsWith('node:')
       ? []
-      : [`imports ${name}: producers outside have bullmq and zod alone`];
+      : [`imports ${name}: producers outside have bullmq, zod and the driver of their store alone`];
   }
   if (['bullmq', 'ioredis'].includes(name) && roomOf(file) !== 'queue') {
     return [`imports ${name}: only src/queue/ and src/client.ts talk to the queues' library`];
