@@ -19,7 +19,7 @@ afterEach(async () => {
 
 /** A worker on these queues that remembers whom it worked. */
 function work(queues: Queues) {
-  const queue = testQueue();
+  const queue = testQueue({ concurrency: 1 });
   const worked: { id: string }[] = [];
   const running: RunningWorkers = runWorkers(
     [
@@ -62,6 +62,18 @@ async function open(backend: 'postgres' | 'redis') {
 }
 
 describe.each(backends())('R2: queues on %s', (backend) => {
+  // first: timers of five seconds stay behind in BullMQ and ioredis
+  test('that are opened while the store is away work when it is there', async () => {
+    const { proxy, queues, port } = await open(backend);
+    proxy.pointTo(9);
+    const ours = queues();
+    const { worked, does } = work(ours);
+    await expect(ours.backend.verify()).rejects.toThrow();
+    proxy.pointTo(port);
+    await does('late');
+    expect(worked).toHaveLength(1);
+  });
+
   test('go on when all their connections have gone silent; each job is done once, and a probe says so meanwhile', async () => {
     const { proxy, queues } = await open(backend);
     const ours = queues();
@@ -73,17 +85,6 @@ describe.each(backends())('R2: queues on %s', (backend) => {
     await does('after');
     await until(() => ours.backend.verify().then(() => true));
     expect(worked.map(({ id }) => id)).toEqual(['before', 'after']);
-  });
-
-  test('that are opened while the store is away work when it is there', async () => {
-    const { proxy, queues, port } = await open(backend);
-    proxy.pointTo(9);
-    const ours = queues();
-    const { worked, does } = work(ours);
-    await expect(ours.backend.verify()).rejects.toThrow();
-    proxy.pointTo(port);
-    await does('late');
-    expect(worked).toHaveLength(1);
   });
 });
 
