@@ -4,6 +4,7 @@ import { despiteOutage } from '../db/despite-outage.ts';
 import { type Failure, fail, ok, type Result } from '../errors.ts';
 import { backoffMs } from '../queue/define.ts';
 import type { Outcome } from '../queue/handle.ts';
+import { storable } from '../storable.ts';
 import { type AlertsDeps, type AlertTimings, MESSAGE_RETRIES } from './deps.ts';
 import { createMailer, type Delivered, type Mail, type MailSettings, type Refusal } from './mail.ts';
 import {
@@ -30,9 +31,6 @@ const leftMail = z.object({
 
 /** An address that is refused for good is told of again after this long, if it still is: as long as `status` shows it. */
 const TOLD_AGAIN_MS = 7 * 86_400_000;
-
-/** jsonb takes neither NUL nor half a surrogate pair, which the end of a cut text may be. */
-const storable = (text: string) => Buffer.from(text).toString().replaceAll('\0', '');
 
 /** What the mailers of this room need: whose server, and how long a call to it may take. */
 interface Sending {

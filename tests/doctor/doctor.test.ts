@@ -125,6 +125,10 @@ describe.each(oneBackend())('a whole fleet, with queues on %s', (backend) => {
     await fleet.queues.raw('notices').add('notices', { broken: true }, { jobId: 'broken' });
     await until(async () => (await fleet.queues.counts({ name: 'notices' })).failed === 1);
     ill(/^warning · Queues · 1 failed job in notices → .*\/queues\/queue\/notices\?status=failed/);
+    await fleet.queues.raw('temu-pages').pause();
+    ill(
+      /^warning · Queues · temu-pages is paused: nobody takes its jobs, and \d+ jobs? waits? → resume it at .*\/queues\/queue\/temu-pages/,
+    );
     // stores
     sandbox.world.setCredentialsRevoked('ill', true);
     ill(
