@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { closeDb, createDb, type Db } from '../src/db/client.ts';
 import { erasePersonalData } from '../src/erasure.ts';
 import { createTestDatabase, type TestDatabase } from './support/database.ts';
+import { held } from './support/held.ts';
 
 const DAY_MS = 86_400_000;
 const NOW = Date.parse('2026-11-22T12:00:00Z');
@@ -217,10 +218,12 @@ test('P3: more than one batch, past those that are open and those that others wo
     select 'temu', 'new' || n, ${daysAgo(5)}, ${daysAgo(5)}, 'Cancelled', 'a@b.example' from generate_series(1, 2000) n`;
   await sql`analyze orders`;
   const other = createDb(database.url, { max: 1 });
-  await other.$client.begin(async (held) => {
-    await held`select 1 from orders where marketplace_order_id = '2' for update`;
-    expect(await erase()).toBe(2499);
-  });
+  await other.$client.begin(
+    held(async (locked) => {
+      await locked`select 1 from orders where marketplace_order_id = '2' for update`;
+      expect(await erase()).toBe(2499);
+    }),
+  );
   const read = async () => {
     await other.$client`select pg_stat_force_next_flush()`;
     const [row] = await other.$client<{ rows: number; scans: number }[]>`

@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createQuota, type Ledger, openLedger, type Quota } from '../src/quota.ts';
 import { TEMU_SHARES, temuLaw } from '../src/temu/client.ts';
 import { createTestDatabase, type TestDatabase } from './support/database.ts';
+import { held } from './support/held.ts';
 
 /** Slots 26 ms apart: a process asks the ledger anew between two of them, which a busy machine must have time for. */
 const RATE = 40;
@@ -285,11 +286,13 @@ describe('T17: waiting', () => {
     await quota.take(name, 'awb');
     await sleep(firstAt + 900 - performance.now());
     let third: Promise<unknown> | undefined;
-    await sql.begin(async (locked) => {
-      await locked`select from quota_accounts where account = ${name} for update`;
-      third = quota.take(name, 'awb');
-      await sleep(firstAt + 985 - performance.now()); // by then the slot is near enough to be handed out
-    });
+    await sql.begin(
+      held(async (locked) => {
+        await locked`select from quota_accounts where account = ${name} for update`;
+        third = quota.take(name, 'awb');
+        await sleep(firstAt + 985 - performance.now()); // by then the slot is near enough to be handed out
+      }),
+    );
     await third;
     expect(performance.now() - firstAt).toBeGreaterThan(1_000);
   });

@@ -7,6 +7,7 @@ import { applyAnswer, lockParcels } from '../../src/tracking/apply.ts';
 import type { Item } from '../../src/tracking/courier.ts';
 import { reconcileTrackers } from '../../src/tracking/index.ts';
 import type { Status } from '../../src/tracking/status.ts';
+import { held } from '../support/held.ts';
 import { startTrackingStand, type TrackingStand } from '../support/tracking.ts';
 import { until } from '../support/until.ts';
 
@@ -217,11 +218,13 @@ describe('C2, R2: at the moment of the end', () => {
     const orderId = await order();
     const first = await book(orderId, 'A', { hoursAgo: 48 });
     let booked: Promise<string> | undefined;
-    await sql().begin(async (on) => {
-      await hear(on, first, 'booking_cancelled');
-      booked = book(orderId, 'B', { hoursAgo: 1 });
-      await someoneWaits();
-    });
+    await sql().begin(
+      held(async (on) => {
+        await hear(on, first, 'booking_cancelled');
+        booked = book(orderId, 'B', { hoursAgo: 1 });
+        await someoneWaits();
+      }),
+    );
     expect(await stands((await booked) ?? '')).toEqual({ code: 4, by: B2C });
   });
 
@@ -229,12 +232,14 @@ describe('C2, R2: at the moment of the end', () => {
     const orderId = await order();
     await told(await book(orderId, 'A', { hoursAgo: 48 }), 'delivered');
     let second: Promise<string> | undefined;
-    const first = await sql().begin(async (on) => {
-      const id = await book(orderId, 'B', { hoursAgo: 1, items: ITEMS }, on);
-      second = book(orderId, 'C', { hoursAgo: 1, items: ITEMS });
-      await someoneWaits();
-      return id;
-    });
+    const first = await sql().begin(
+      held(async (on) => {
+        const id = await book(orderId, 'B', { hoursAgo: 1, items: ITEMS }, on);
+        second = book(orderId, 'C', { hoursAgo: 1, items: ITEMS });
+        await someoneWaits();
+        return id;
+      }),
+    );
     for (const id of [first, (await second) ?? '']) expect(await stands(id)).toEqual({ code: 4, by: B2C });
   });
 
@@ -243,11 +248,13 @@ describe('C2, R2: at the moment of the end', () => {
     const first = await book(orderId, 'A', { hoursAgo: 48 });
     let second = '';
     let ended: Promise<unknown> | undefined;
-    await sql().begin(async (on) => {
-      second = await book(orderId, 'B', { hoursAgo: 1 }, on);
-      ended = told(first, 'booking_cancelled');
-      await someoneWaits();
-    });
+    await sql().begin(
+      held(async (on) => {
+        second = await book(orderId, 'B', { hoursAgo: 1 }, on);
+        ended = told(first, 'booking_cancelled');
+        await someoneWaits();
+      }),
+    );
     await ended;
     expect(await stands(second)).toEqual({ code: 4, by: B2C });
   });

@@ -11,6 +11,7 @@ import { healthRoutes } from '../../src/web/health.ts';
 import { fleetMetrics, mergeExpositions } from '../../src/web/metrics.ts';
 import { readExposition, sampleOf } from '../support/exposition.ts';
 import { startTestFleet, type TestFleet } from '../support/fleet.ts';
+import { held } from '../support/held.ts';
 import { backends, oneBackend } from '../support/redis.ts';
 import { until } from '../support/until.ts';
 
@@ -282,19 +283,21 @@ describe.each(oneBackend())('O4: /metrics when something is amiss, queues on %s'
   it('a database that hangs does not hang the scrape, and is asked once at a time', async () => {
     const { fleet } = stack;
     const page = fleetMetrics(fleet, { cached: 0, patience: 150, givenUp: 30_000 });
-    await fleet.db.$client.begin(async (sql) => {
-      await sql`lock table temu_stores in access exclusive mode`;
-      fleet.metrics.job('notices')('done');
-      for (const _ of [1, 2, 3]) {
-        const samples = readExposition(await page());
-        expect(sampleOf(samples, 'orderfleet_scrape_ok')).toBe(0);
-        expect(sampleOf(samples, 'orderfleet_store_paused')).toBeUndefined();
-        expect(sampleOf(samples, 'orderfleet_job_duration_seconds_count', { queue: 'notices' })).toBe(1);
-      }
-      const [asking] = await fleet.db.$client<{ count: number }[]>`
+    await fleet.db.$client.begin(
+      held(async (sql) => {
+        await sql`lock table temu_stores in access exclusive mode`;
+        fleet.metrics.job('notices')('done');
+        for (const _ of [1, 2, 3]) {
+          const samples = readExposition(await page());
+          expect(sampleOf(samples, 'orderfleet_scrape_ok')).toBe(0);
+          expect(sampleOf(samples, 'orderfleet_store_paused')).toBeUndefined();
+          expect(sampleOf(samples, 'orderfleet_job_duration_seconds_count', { queue: 'notices' })).toBe(1);
+        }
+        const [asking] = await fleet.db.$client<{ count: number }[]>`
         select count(*)::int as count from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
-      expect(asking?.count).toBe(1);
-    });
+        expect(asking?.count).toBe(1);
+      }),
+    );
     await until(async () => sampleOf(readExposition(await page()), 'orderfleet_scrape_ok') === 1);
   });
 

@@ -12,6 +12,7 @@ import { courierOf } from '../../src/tracking/selection.ts';
 import { createApp } from '../../src/web/server.ts';
 import { webhooks } from '../../src/web/webhooks.ts';
 import { startTestFleet, type TestFleet } from '../support/fleet.ts';
+import { held } from '../support/held.ts';
 import { freePort, until } from '../support/until.ts';
 
 const DELHIVERY = 'secret-of-delhivery';
@@ -300,18 +301,20 @@ describe('R2, R3: at once, and in each other’s way', () => {
       )[0]?.n ?? 0;
     const before = await deadlocks();
     let sending: ReturnType<typeof send> | undefined;
-    await sql().begin(async (other) => {
-      await other`set local deadlock_timeout = '60s'`; // so the push finds it, and gives way
-      await other`select from shipments where id = ${high} for update`;
-      sending = send('delhivery', body);
-      // it holds the first row and waits for the second
-      await until(async () => {
-        const waiting =
-          await sql()`select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`;
-        return waiting.length > 0;
-      });
-      await other`select from shipments where id = ${low} for update`;
-    });
+    await sql().begin(
+      held(async (other) => {
+        await other`set local deadlock_timeout = '60s'`; // so the push finds it, and gives way
+        await other`select from shipments where id = ${high} for update`;
+        sending = send('delhivery', body);
+        // it holds the first row and waits for the second
+        await until(async () => {
+          const waiting =
+            await sql()`select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`;
+          return waiting.length > 0;
+        });
+        await other`select from shipments where id = ${low} for update`;
+      }),
+    );
     expect(await sending).toMatchObject(counts({ scans: 2, updated: 2 }));
     await until(async () => (await deadlocks()) > before);
   });
@@ -322,10 +325,12 @@ describe('R2, R3: at once, and in each other’s way', () => {
     const { fleet } = stack;
     const address = pushAddresses(fleet.config, fleet.trackers).get('delhivery');
     if (!address) throw new Error('no address');
-    await sql().begin(async (other) => {
-      await other`select from shipments where awb_number = ${number} for update`;
-      await expect(applyPush(fleet, address, body, 100)).rejects.toThrow(/statement timeout/);
-    });
+    await sql().begin(
+      held(async (other) => {
+        await other`select from shipments where awb_number = ${number} for update`;
+        await expect(applyPush(fleet, address, body, 100)).rejects.toThrow(/statement timeout/);
+      }),
+    );
     expect(await shipment(number)).toMatchObject({ status: 'pending', last_tracked_at: null });
   });
 });
