@@ -36,9 +36,12 @@ function sharedNames(): Set<string> {
 let shared: Set<string> | undefined;
 
 const found = new Map<string, string | null>();
+/** The longest in any language has some sixty characters; the library takes a second for a name of a hundred thousand. */
+const LONGEST_NAME = 200;
 
 /** ISO 3166-1 alpha-2 code of a country's name, or null when no list knows it, or several countries bear it (T9). */
 export function countryCode(name: string): string | null {
+  if (name.length > LONGEST_NAME) return null;
   const key = name.trim().toLowerCase();
   let code = found.get(key);
   if (code === undefined) {
