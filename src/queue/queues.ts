@@ -91,7 +91,7 @@ async function overdue(queue: Queue): Promise<number> {
 
 /** A failed job is taken up again after the first of these, then after twice as long each time. */
 const RETRY_FAILED = { baseMs: seconds(15), maxMs: minutes(60) };
-const FAILED_PAGE = 500;
+const FAILED_PAGE = 50; // BullMQ reads each by itself on Postgres, all at once
 
 /** All of them before any is taken up: that would move those behind it. */
 async function failedJobs(queue: Queue): Promise<Job[]> {

@@ -22,7 +22,17 @@ const LEVELS: Record<string, number> = {
   ...{ workers: 4, cli: 4, fleet: 3, web: 3, doctor: 3, overview: 3, stories: 3, figures: 3, sampler: 3 },
   ...{ temu: 2, tracking: 2, alerts: 2 },
   ...{ queue: 1, quota: 1, http: 1, db: 1, client: 1, health: 1 },
-  ...{ addresses: 0, config: 0, log: 0, errors: 0, infrastructure: 0, metrics: 0, traces: 0, numbers: 0, storable: 0 },
+  ...{
+    addresses: 0,
+    config: 0,
+    log: 0,
+    errors: 0,
+    infrastructure: 0,
+    metrics: 0,
+    traces: 0,
+    numbers: 0,
+    storable: 0,
+  },
   'in-transaction': 0,
 };
 const TOOLS = 1;
