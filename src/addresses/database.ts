@@ -95,7 +95,7 @@ export function parseDatabaseUrl(text: string): DatabaseAddress {
   const parts = rest === undefined ? undefined : splitAddress(rest);
   if (!parts) throw new AddressError(rest === undefined ? DATABASE_FORM : `${DATABASE_FORM}, ${EXAMPLE}`);
   const given = parameters(parts.query);
-  const user = given.get('user') ?? parts.user ?? userInfo().username;
+  const user = given.get('user') ?? parts.user ?? account();
   const applicationName = given.get('application_name') ?? given.get('fallback_application_name');
   const options = given.get('options');
   const schemas = searchPath(given);
@@ -214,4 +214,13 @@ function seconds(text: string | undefined): number {
   // libpq: 0 and below wait for ever, which no process of ours may, and 1 is 2
   const value = Number(text);
   return value <= 0 ? CONNECT_TIMEOUT_MS : Math.max(2, value) * 1000;
+}
+
+/** As libpq: the name of the account. In a container there may be none; then a server says whom it does not know. */
+function account(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return 'postgres';
+  }
 }

@@ -58,10 +58,10 @@ describe.each(backends())('R2, A1: a client whose connections fall silent, queue
   });
 
   test('enqueues within its two seconds by a new one', async () => {
-    await client.awbCreated(event('BEFORE'));
+    await client.awbCreated(event('BEFORE1'));
     proxy.silence();
     const startedAt = performance.now();
-    await client.awbCreated(event('AFTER'));
+    await client.awbCreated(event('AFTER1'));
     expect(performance.now() - startedAt).toBeLessThan(2_600);
   });
 });
@@ -77,8 +77,8 @@ test('R2, A1: a Redis that has become a replica is left for the primary at its a
     await proxy.close();
     await Promise.all([old.stop(), promoted.stop()]);
   });
-  await client.awbCreated(event('BEFORE'));
+  await client.awbCreated(event('BEFORE1'));
   proxy.pointTo(promoted.port);
   await old.becomeReplicaOf(promoted);
-  await client.awbCreated(event('AFTER'));
+  await client.awbCreated(event('AFTER1'));
 });
