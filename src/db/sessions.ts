@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import postgres, { type Sql } from 'postgres';
 import { notInTransaction, refusalInTransaction } from '../in-transaction.ts';
-import { handlerOf, onSettled, type Session, type Statement, sending } from './statements.ts';
+import { handlerOf, isAnswer, onSettled, type Session, type Statement, sending } from './statements.ts';
 import { inTransaction, type Work } from './transactions.ts';
 
 interface Waiter {
@@ -80,6 +80,7 @@ export function createSessions(driver: Sql, { max, idleMs, readOnlyMs, openMs }:
       sql,
       send: handlerOf(sql),
       over: undefined,
+      doubtful: false,
       track(statement) {
         pending.add(statement);
         onSettled(statement, () => pending.delete(statement));
@@ -159,7 +160,7 @@ export function createSessions(driver: Sql, { max, idleMs, readOnlyMs, openMs }:
   function release(session: Session): void {
     const until = sessions.get(session);
     if (until !== undefined && !closed) {
-      if (performance.now() > until) drop(session, connectionError('CONNECTION_ENDED'));
+      if (session.doubtful || performance.now() > until) drop(session, connectionError('CONNECTION_ENDED'));
       else idle.set(session, performance.now());
     }
     serve();
@@ -189,7 +190,10 @@ export function createSessions(driver: Sql, { max, idleMs, readOnlyMs, openMs }:
         if (statement.cancelled) return release(session);
         session.track(statement);
         // a tick later: the driver settles it just before its connection is ready for the next one
-        onSettled(statement, () => queueMicrotask(() => release(session)));
+        onSettled(statement, (error) => {
+          session.doubtful ||= error !== undefined && !isAnswer(error);
+          queueMicrotask(() => release(session));
+        });
         session.send(statement);
       },
       fail: (error) => statement.reject(error),

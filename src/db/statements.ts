@@ -1,4 +1,4 @@
-import type { Sql } from 'postgres';
+import postgres, { type Sql } from 'postgres';
 
 /**
  * A statement of postgres.js (3.4.9) as it is made and sent: a promise with these on it, which its types leave out. Once it
@@ -18,6 +18,8 @@ export interface Session {
   send: Statement['handler'];
   /** Why it is good for nothing any more: there from the very moment on when it was closed. */
   over: Error | undefined;
+  /** It may be about to close: nobody is to have it after its holder. */
+  doubtful: boolean;
   /** A statement goes there: when the connection is lost it fails, whatever the driver remembers. */
   track(statement: Statement): void;
 }
@@ -36,8 +38,17 @@ export function sending(driver: Sql, handler: Statement['handler']): Sql {
   return Object.assign(sql, driver, { unsafe }) as unknown as Sql;
 }
 
-/** Calls `done` when a statement is settled, in the same turn. Its promise is left alone: who awaits it hears of failures. */
-export function onSettled(statement: Statement, done: () => void): void {
+/**
+ * Whether a failure was Postgres' own word, after which its connection is as good as before. After others it may be closed in
+ * a moment, and what the driver (3.4.9) is given until then is never answered.
+ */
+export const isAnswer = (error: unknown): boolean => error instanceof postgres.PostgresError;
+
+/**
+ * Calls `done` when a statement is settled, in the same turn, with its error if it has failed. Its promise is left alone: who
+ * awaits it hears of failures.
+ */
+export function onSettled(statement: Statement, done: (error?: unknown) => void): void {
   const { resolve, reject } = statement;
   statement.resolve = (result) => {
     resolve(result);
@@ -45,6 +56,6 @@ export function onSettled(statement: Statement, done: () => void): void {
   };
   statement.reject = (error) => {
     reject(error);
-    done();
+    done(error);
   };
 }

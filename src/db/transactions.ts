@@ -1,6 +1,6 @@
 import type { Sql, TransactionSql } from 'postgres';
 import { insideTransaction } from '../in-transaction.ts';
-import { handlerOf, type Session, type Statement, sending } from './statements.ts';
+import { handlerOf, isAnswer, type Session, type Statement, sending } from './statements.ts';
 
 /** The callback of a transaction. */
 export type Work = (sql: TransactionSql) => unknown;
@@ -43,15 +43,25 @@ export async function inTransaction(session: Session, options: string, work: Wor
     }
   }
 
-  return await session.sql.begin(options, (driver) =>
-    untilLost(async () => {
-      try {
-        return await insideTransaction(() => guarded(driver, work));
-      } finally {
-        ended = new Error('a statement of a transaction that has ended');
-      }
-    }),
-  );
+  const thrown: unknown[] = [];
+  try {
+    return await session.sql.begin(options, (driver) =>
+      untilLost(async () => {
+        try {
+          return await insideTransaction(() => guarded(driver, work));
+        } catch (error) {
+          thrown.push(error);
+          throw error;
+        } finally {
+          ended = new Error('a statement of a transaction that has ended');
+        }
+      }),
+    );
+  } catch (error) {
+    // the callback's own error comes back after a ROLLBACK
+    session.doubtful = !thrown.includes(error) && !isAnswer(error);
+    throw error;
+  }
 }
 
 /** As the driver does: a callback may return its statements. */

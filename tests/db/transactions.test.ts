@@ -4,6 +4,7 @@ import postgres, { type Sql, type TransactionSql } from 'postgres';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { closeDb, createDb, type Db } from '../../src/db/client.ts';
+import { createSessions } from '../../src/db/sessions.ts';
 import { createHttp } from '../../src/http.ts';
 import { watchTransactions } from '../../src/in-transaction.ts';
 import { createLog } from '../../src/log.ts';
@@ -12,6 +13,7 @@ import { createQueues } from '../../src/queue/queues.ts';
 import { createQuota, openLedger } from '../../src/quota.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { startProcess } from '../support/process.ts';
+import { startProxy } from '../support/proxy.ts';
 import { until } from '../support/until.ts';
 
 let database: TestDatabase;
@@ -221,4 +223,25 @@ describe('nothing but its own statements is awaited inside a transaction', () =>
     await later;
     expect(breaches()).toEqual([]);
   });
+});
+
+test('R2: who comes between a socket’s error and its close has another connection', async () => {
+  const proxy = await startProxy(database.url);
+  const options = { max: 1, idle_timeout: 0, max_lifetime: null, fetch_types: false };
+  // sockets of Node: those that we make otherwise (wire.ts) close as soon as they fail
+  const driver = postgres(proxy.through(database.url), options);
+  const sql = createSessions(driver, { max: 1, idleMs: 60_000, readOnlyMs: 60_000, openMs: 5_000 });
+  const next = [() => sql`select 1 as one`, () => sql.begin((tx) => tx`select 1 as one`)];
+  for (const lost of [() => sql`select pg_sleep(60)`, () => sql.begin((tx) => tx`select pg_sleep(60)`)])
+    for (const goOn of next) {
+      const after = lost().catch(goOn);
+      await until(
+        async () =>
+          (await admin`select from pg_stat_activity where query like 'select pg_sleep(60)%'`).length > 0,
+      );
+      proxy.cut();
+      expect(await after).toEqual([{ one: 1 }]);
+    }
+  await sql.end();
+  await proxy.close();
 });
