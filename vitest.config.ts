@@ -15,8 +15,8 @@ class LongFirst extends BaseSequencer {
 export default defineConfig({
   test: {
     include: ['tests/**/*.test.ts'],
-    // they have a run of their own: vitest.stores.config.ts
-    exclude: ['tests/stores/**'],
+    // they have runs of their own: vitest.stores.config.ts, vitest.faults.config.ts
+    exclude: ['tests/stores/**', 'tests/outages/**'],
     globalSetup: ['tests/support/global-setup.ts'],
     setupFiles: ['tests/support/leaks.ts', 'tests/support/transactions.ts'],
     // real processes: what a test does to its own cannot disturb the run

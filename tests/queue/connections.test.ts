@@ -35,7 +35,7 @@ function work(queues: Queues) {
   const does = async (id: string) => {
     // a producer is told at once that the store is away, and adds again: the same id is the same job
     await until(() => add(id).then(() => true), { timeoutMs: 10_000 });
-    await until(() => worked.some((one) => one.id === id), { timeoutMs: 15_000, what: id });
+    await until(() => worked.some((one) => one.id === id), { timeoutMs: 40_000, what: id });
     // what is cut off when it says that it is done is done again
     await until(async () => (await queues.counts(queue)).active === 0, { timeoutMs: 15_000 });
   };
