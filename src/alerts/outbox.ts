@@ -1,6 +1,7 @@
 import type { Sql } from '../db/client.ts';
 import { despiteOutage } from '../db/despite-outage.ts';
 import { backoffMs } from '../queue/define.ts';
+import { offer } from '../queue/turn.ts';
 import type { AlertsBase, RetryPolicy } from './deps.ts';
 import { notices } from './queues.ts';
 import { MACHINE_KINDS, MAIL_KIND, PARCEL_KINDS, REPORT_KIND, WEBHOOK_EVENTS, type Which } from './routes.ts';
@@ -59,13 +60,14 @@ export async function offerNotices({ db, queues, clock }: AlertsBase): Promise<n
         case when ${isWebhook(sql)} then payload->>'endpointId' end as "endpointId"
       from offered) rows
     group by lane, "endpointId" order by max(due_at)`;
-  await queues.add(
-    notices,
-    lanes.map(({ lane, endpointId, due, which }) => ({
-      // offered again when the job was lost: the time is part of the id, since the rows may be the same
-      id: `${lane}-${due}-${which}-${Math.floor(now.getTime() / OFFER_AGAIN_MS)}`,
-      payload: { v: 1 as const, lane, ...(endpointId === null ? {} : { endpointId }) },
-    })),
+  const jobs = lanes.map(({ lane, endpointId, due, which }) => ({
+    // offered again when the job was lost: the time is part of the id, since the rows may be the same
+    id: `${lane}-${due}-${which}-${Math.floor(now.getTime() / OFFER_AGAIN_MS)}`,
+    payload: { v: 1 as const, lane, ...(endpointId === null ? {} : { endpointId }) },
+  }));
+  await offer(
+    () => queues.add(notices, jobs),
+    () => sql`update notices set offered_at = null where state = 'pending' and offered_at = ${now}`,
   );
   return lanes.reduce((sum, { count }) => sum + count, 0);
 }

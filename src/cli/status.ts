@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import type { DeliveryOverview } from '../alerts/index.ts';
+import { storeFaults } from '../doctor/index.ts';
 import { readOverview } from '../overview.ts';
 import type { StoreOverview } from '../temu/overview.ts';
 import { type JsonOption, withQueues } from './context.ts';
@@ -65,21 +66,36 @@ function deliveryLines({ sent, waiting, failed, nowhere }: DeliveryOverview): st
   ];
 }
 
+/** Milliseconds: Postgres and Redis are looked at while the rest is read. */
+const STORE_LOOK_MS = 5_000;
+
 export const statusCommand = () =>
   new Command('status')
     .option('--json', 'print one JSON document')
     .addHelpText(
       'after',
       `
+Exit codes: 0 · 1 Postgres or Redis takes no work: what is wrong stands first, with what to do · 2 wrong environment, or
+Postgres does not answer
+
 Examples:
   orderfleet status
   orderfleet status --json | jq '.needsAPerson[].text'`,
     )
     .action((options: JsonOption) =>
       withQueues(async (fleet) => {
-        const status = await readOverview(fleet);
+        const [overview, faults] = await Promise.all([
+          readOverview(fleet),
+          storeFaults(fleet, STORE_LOOK_MS),
+        ]);
+        const status = { ...overview, storeFaults: faults };
+        if (faults.length > 0) process.exitCode = 1;
         print(options, status, () =>
           [
+            ...faults.map(
+              ({ store, says, remedy }) =>
+                `${red(`✗ ${store}`)}: ${says}${remedy ? `\n    ${dim('→')} ${remedy}` : ''}\n`,
+            ),
             storesTable(status.stores),
             `\n${bold('Orders')}  ${ordersLine(status.stores)}`,
             `\n${bold('Trackers')}`,

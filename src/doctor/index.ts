@@ -30,6 +30,11 @@ export interface Examined {
   findings: Finding[];
 }
 
+export interface StoreFault extends Pick<Finding, 'says' | 'remedy'> {
+  /** Postgres or Redis. */
+  store: string;
+}
+
 /** What `orderfleet doctor --json` prints. */
 export interface Examination {
   verdict: Verdict;
@@ -71,7 +76,7 @@ const examined = (name: string, findings: Finding[]): Examined => ({
  * changes nothing, and works in a broken environment: what cannot be looked at is told, the rest goes on.
  */
 export async function runDoctor(fleet: Fleet, timeLimitMs = TIME_LIMIT_MS): Promise<Examination> {
-  const grounds = await Promise.all([postgres, redis].map((one) => examineGround(one, fleet, timeLimitMs)));
+  const grounds = await examineGrounds(fleet, timeLimitMs);
   const away = Object.assign({}, ...grounds.map((ground) => ground.away)) as Partial<Record<Ground, string>>;
   const others = await Promise.all(
     CHECKS.map(async (check) => {
@@ -86,6 +91,19 @@ export async function runDoctor(fleet: Fleet, timeLimitMs = TIME_LIMIT_MS): Prom
   );
   const checks = [...grounds.map((ground) => ground.examined), ...others];
   return { verdict: worst(checks.map(({ verdict }) => verdict)), checks };
+}
+
+const examineGrounds = (fleet: Fleet, timeLimitMs: number) =>
+  Promise.all([postgres, redis].map((one) => examineGround(one, fleet, timeLimitMs)));
+
+/** What is wrong with Postgres and Redis alone, with its remedy: nothing else works while they refuse (R10). */
+export async function storeFaults(fleet: Fleet, timeLimitMs = TIME_LIMIT_MS): Promise<StoreFault[]> {
+  const grounds = await examineGrounds(fleet, timeLimitMs);
+  return grounds.flatMap(({ examined: { name, findings } }) =>
+    findings
+      .filter(({ verdict }) => verdict === 'fault')
+      .map(({ says, remedy }) => ({ store: name, says, remedy })),
+  );
 }
 
 async function examineGround({ name, look }: GroundCheck, fleet: Fleet, timeLimitMs: number) {

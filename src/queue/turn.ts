@@ -31,3 +31,17 @@ export function waitIfEarly(row: { dueAt: Date; held: boolean } | undefined, now
   if (earlyMs <= EARLY_MS) throw new Wait(Math.max(MOMENT_MS, earlyMs), 'due in a moment');
   return { outcome: 'nothing to do' };
 }
+
+/**
+ * Makes jobs of rows that are marked as offered. Where the queue refuses them the mark is taken back, so that the next sweep
+ * offers them, and not the one that looks for jobs which were lost (R2: within a minute).
+ * @throws what `add` throws
+ */
+export async function offer(add: () => Promise<void>, takeBack: () => Promise<unknown>): Promise<void> {
+  try {
+    await add();
+  } catch (error) {
+    await takeBack().catch(() => {}); // with Postgres away, too, they are offered again as if their jobs were lost
+    throw error;
+  }
+}

@@ -1,5 +1,5 @@
 import type { Sql, TransactionSql } from 'postgres';
-import { turnId } from '../queue/turn.ts';
+import { offer, turnId } from '../queue/turn.ts';
 import type { Tracker } from './catalogue.ts';
 import type { TrackingBase } from './deps.ts';
 import { queueOf } from './queues.ts';
@@ -121,15 +121,17 @@ export async function offerBatches(
       order by b.no limit ${OFFERED_MOST} for update of b skip locked)
     update tracking_batches b set offered_at = ${now} from due where b.run_id = due.run_id and b.no = due.no
     returning b.run_id as "runId", b.no, floor(extract(epoch from b.due_at) * 1000)::text as due`;
-  await queues.add(
-    queueOf(tracker),
-    due
-      .sort((a, b) => a.no - b.no)
-      .map(({ runId, no, due }) => ({
-        id: turnId(`${runId}-${no}`, due, now.getTime()),
-        payload: { v: 1 as const, runId, no },
-        first,
-      })),
+  const jobs = due
+    .sort((a, b) => a.no - b.no)
+    .map(({ runId, no, due }) => ({
+      id: turnId(`${runId}-${no}`, due, now.getTime()),
+      payload: { v: 1 as const, runId, no },
+      first,
+    }));
+  await offer(
+    () => queues.add(queueOf(tracker), jobs),
+    () => db.$client`
+      update tracking_batches set offered_at = null where state in ('pending', 'working') and offered_at = ${now}`,
   );
   return due.length;
 }

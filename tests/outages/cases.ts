@@ -111,7 +111,10 @@ export function outages(backend: Backend, cases: readonly Outage[]): void {
   /** All orders at Temu; and those that are stored here and have no AWB yet. */
   const orders: SandboxOrder[] = [];
   let free: SandboxOrder[] = [];
-  let numbers = 0;
+  /** AWBs that were accepted so far. */
+  const told: string[] = [];
+  /** A producer that was refused sends the same event again: what it was told was not kept may have been, all the same. */
+  const numberOf = (order: SandboxOrder) => `OUT${100_000 + orders.indexOf(order)}`;
 
   beforeAll(async () => {
     house = await build(backend);
@@ -131,6 +134,8 @@ export function outages(backend: Backend, cases: readonly Outage[]): void {
             (select count(*)::int from temu_order_inbox where state <> 'stored') as inbox,
             (select count(*)::int from temu_sync_windows where state = 'open') as windows,
             (select count(*)::int from awb_events where state <> 'recorded') as events,
+            (select count(*)::int from unnest(${told}::text[]) as n (awb) where not exists (
+              select from temu_pushes p join shipments s on s.id = p.shipment_id where s.awb_number = awb)) as awbs,
             (select count(*)::int from temu_pushes where state <> 'sent') as pushes,
             (select count(*)::int from shipments where last_tracked_at is null and tracked_by is not null) as parcels`;
         const open = Object.entries(left ?? {}).filter(([, count]) => count !== 0);
@@ -142,7 +147,7 @@ export function outages(backend: Backend, cases: readonly Outage[]): void {
 
   /** The shipping app tells of an AWB. @returns its number when it was accepted; otherwise it is to be sent again */
   async function send(order: SandboxOrder): Promise<string | undefined> {
-    const awbNumber = `OUT${100_000 + numbers++}`;
+    const awbNumber = numberOf(order);
     const response = await fetch(`${house.web}/events/awb-created`, {
       method: 'POST',
       headers: { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' },
@@ -154,7 +159,10 @@ export function outages(backend: Backend, cases: readonly Outage[]): void {
       }),
     });
     await response.arrayBuffer();
-    if (response.status === 202) return awbNumber;
+    if (response.status === 202) {
+      told.push(awbNumber);
+      return awbNumber;
+    }
     // never 500, and never a 202 for what is not kept
     expect([response.status, Number(response.headers.get('retry-after')) > 0]).toEqual([503, true]);
     return undefined;
@@ -182,19 +190,28 @@ export function outages(backend: Backend, cases: readonly Outage[]): void {
       const { sql, sandbox, processes } = house;
       const accepted: string[] = [];
       const parcels = await house.book(PARCELS);
-      orders.push(...house.order(NEW_ORDERS));
+      const fresh = house.order(NEW_ORDERS);
+      orders.push(...fresh);
       await house.sync();
       const sending = sendFor(HOLD_S * 1000, accepted);
       await until(() => accepted.length >= 2); // some are in work when it begins
       const printed = new Map([...processes].map(([name, process]) => [name, process.output().length]));
       await outage.begin(house);
       const cpu = await cpuOf(house);
+      const status = outage.endsAtOnce
+        ? undefined
+        : startProcess('src/cli/main.ts', { args: ['status'], env: house.env });
       const doctor = outage.endsAtOnce
         ? undefined
         : startProcess('src/cli/main.ts', { args: ['doctor'], env: house.env });
       if (!outage.endsAtOnce) expect(await until(async () => (await readiness()) !== 200)).toBe(true);
       await sending;
       const spent = await cpuOf(house);
+      if (status) {
+        expect((await status.exited).code, status.output()).toBeGreaterThan(0);
+        expect(status.output()).toMatch(/✗ (Postgres|Redis)|^(Postgres|The user of DATABASE_URL)/m);
+        expect(status.output()).not.toMatch(/^\s+at .*\.[jt]s:\d+/m);
+      }
       if (doctor) {
         expect((await doctor.exited).code, doctor.output()).toBeGreaterThan(0);
         expect(doctor.output()).toMatch(/[✗?] (Postgres|Redis)/);
@@ -214,7 +231,7 @@ export function outages(backend: Backend, cases: readonly Outage[]): void {
         ordersWithSeveralNumbers: [],
         refused: {},
       });
-      expect(await house.wrong(orders)).toEqual([]);
+      expect(await house.wrong(fresh)).toEqual([]);
       const numbersOfParcels = parcels.map(({ number }) => number);
       expect(
         await sql`select awb_number from shipments where awb_number = any(${numbersOfParcels}) and last_tracked_at is not null`,

@@ -1,4 +1,4 @@
-import { turnId } from '../../queue/turn.ts';
+import { offer, turnId } from '../../queue/turn.ts';
 import type { OrdersBase } from '../orders/deps.ts';
 import { awbPush } from './queues.ts';
 
@@ -42,13 +42,16 @@ export async function offerPushes(
       select f.order_id as "orderId", o.ship_by_date as "shipBy", floor(extract(epoch from max(f.due_at)) * 1000)::text as due,
         left(md5(string_agg(f.id::text, ' ' order by f.id)), 8) as which
       from offered f join orders o on o.id = f.order_id group by f.order_id, o.ship_by_date`;
-    await queues.add(
-      awbPush,
-      due.map((row) => ({
-        id: turnId(`${row.orderId}-${row.which}`, row.due, now.getTime()),
-        priority: deadlinePriority(row.shipBy),
-        payload: { v: 1 as const, orderId: row.orderId },
-      })),
+    const jobs = due.map((row) => ({
+      id: turnId(`${row.orderId}-${row.which}`, row.due, now.getTime()),
+      priority: deadlinePriority(row.shipBy),
+      payload: { v: 1 as const, orderId: row.orderId },
+    }));
+    await offer(
+      () => queues.add(awbPush, jobs),
+      () => sql`
+        update temu_pushes set offered_at = null
+        where state in ('pending', 'sending', 'unknown') and offered_at = ${now}`,
     );
     offered += due.length;
     if (due.length < CHUNK) return offered;

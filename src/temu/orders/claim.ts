@@ -1,6 +1,6 @@
 import { type Failure, FailureError } from '../../errors.ts';
 import type { Outcome } from '../../queue/handle.ts';
-import { waitIfEarly } from '../../queue/turn.ts';
+import { offer, waitIfEarly } from '../../queue/turn.ts';
 import type { OrdersDeps } from './deps.ts';
 import { orderJobId } from './inbox.ts';
 import { temuOrders } from './queues.ts';
@@ -90,14 +90,18 @@ export async function putOff(
       and state in ('pending', 'incomplete')
     returning 1`;
   if (kept.length === 0 || ms === 0) return; // a newer copy has its own job; what is due at once waits for the sweep
-  await queues.add(temuOrders, [
-    {
-      id: orderJobId(row.storeId, row.sn, dueAt.getTime(), clock()),
-      delayMs: ms,
-      priority: error === null ? PUT_OFF_PRIORITY : 1,
-      payload: { v: 1, storeId: row.storeId, parentOrderSn: row.sn },
-    },
-  ]);
+  const job = {
+    id: orderJobId(row.storeId, row.sn, dueAt.getTime(), clock()),
+    delayMs: ms,
+    priority: error === null ? PUT_OFF_PRIORITY : 1,
+    payload: { v: 1 as const, storeId: row.storeId, parentOrderSn: row.sn },
+  };
+  await offer(
+    () => queues.add(temuOrders, [job]),
+    () => db.$client`
+      update temu_order_inbox set offered_at = null
+      where store_id = ${row.storeId} and parent_order_sn = ${row.sn} and offered_at = ${dueAt}`,
+  );
 }
 
 /** R3: it fails alone and visibly; a newer copy from Temu, or `sync --failed`, brings it back. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { ZodError } from 'zod';
 import type { Sql } from '../../db/client.ts';
-import { turnId } from '../../queue/turn.ts';
+import { offer, turnId } from '../../queue/turn.ts';
 import { storableJson } from '../../storable.ts';
 import { parseExact, stringifyExact } from '../json.ts';
 import { LONGEST_ID, listItem, time } from './answers.ts';
@@ -199,17 +199,20 @@ export async function offerOrders(
         floor(extract(epoch from due_at) * 1000)::text as "dueMs"
       from offered order by due_at, parent_order_sn, store_id`;
     await countAhead(sql, ahead, due, now);
-    await queues.add(
-      temuOrders,
-      due.map(({ storeId, sn, dueMs }) => {
-        const place = (ahead.get(storeId) ?? 0) + 1;
-        ahead.set(storeId, place);
-        return {
-          id: orderJobId(storeId, sn, dueMs, nowMs),
-          priority: Math.min(LAST_PRIORITY, 1 + Math.floor(place / PER_PRIORITY)),
-          payload: { v: 1 as const, storeId, parentOrderSn: sn },
-        };
-      }),
+    const jobs = due.map(({ storeId, sn, dueMs }) => {
+      const place = (ahead.get(storeId) ?? 0) + 1;
+      ahead.set(storeId, place);
+      return {
+        id: orderJobId(storeId, sn, dueMs, nowMs),
+        priority: Math.min(LAST_PRIORITY, 1 + Math.floor(place / PER_PRIORITY)),
+        payload: { v: 1 as const, storeId, parentOrderSn: sn },
+      };
+    });
+    await offer(
+      () => queues.add(temuOrders, jobs),
+      () => sql`
+        update temu_order_inbox set offered_at = null
+        where state in ('pending', 'incomplete') and offered_at = ${now}`,
     );
     offered += due.length;
     const last = due.at(-1);

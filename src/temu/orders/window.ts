@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Db } from '../../db/client.ts';
-import { turnId } from '../../queue/turn.ts';
+import { offer, turnId } from '../../queue/turn.ts';
 import type { OrdersBase } from './deps.ts';
 import { temuPages } from './queues.ts';
 
@@ -84,12 +84,14 @@ export async function offerWindows({ db, queues, clock }: OrdersBase): Promise<n
     where s.id = w.store_id and s.active and w.state = 'open' and w.due_at <= ${now}
       and (w.offered_at is null or w.offered_at < w.due_at or w.offered_at < ${stale})
     returning w.id, floor(extract(epoch from w.due_at) * 1000)::text as due`;
-  await queues.add(
-    temuPages,
-    due.map(({ id, due }) => ({
-      id: turnId(id, due, now.getTime()),
-      payload: { v: 1 as const, windowId: id },
-    })),
+  const jobs = due.map(({ id, due }) => ({
+    id: turnId(id, due, now.getTime()),
+    payload: { v: 1 as const, windowId: id },
+  }));
+  await offer(
+    () => queues.add(temuPages, jobs),
+    () =>
+      db.$client`update temu_sync_windows set offered_at = null where state = 'open' and offered_at = ${now}`,
   );
   return due.length;
 }
