@@ -67,7 +67,7 @@ function deliveryLines({ sent, waiting, failed, nowhere }: DeliveryOverview): st
 }
 
 /** Milliseconds: Postgres and Redis are looked at while the rest is read. */
-const STORE_LOOK_MS = 5_000;
+const STORE_LOOK_MS = 8_000;
 
 export const statusCommand = () =>
   new Command('status')

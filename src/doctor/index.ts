@@ -96,12 +96,17 @@ export async function runDoctor(fleet: Fleet, timeLimitMs = TIME_LIMIT_MS): Prom
 const examineGrounds = (fleet: Fleet, timeLimitMs: number) =>
   Promise.all([postgres, redis].map((one) => examineGround(one, fleet, timeLimitMs)));
 
-/** What is wrong with Postgres and Redis alone, with its remedy: nothing else works while they refuse (R10). */
+/**
+ * What is wrong with Postgres and Redis alone, or could not be looked at, with its remedy: nothing else works while they
+ * refuse (R10).
+ */
 export async function storeFaults(fleet: Fleet, timeLimitMs = TIME_LIMIT_MS): Promise<StoreFault[]> {
   const grounds = await examineGrounds(fleet, timeLimitMs);
   return grounds.flatMap(({ examined: { name, findings } }) =>
     findings
-      .filter(({ verdict }) => verdict === 'fault')
+
+      .filter(({ verdict }) => verdict === 'fault' || verdict === 'unknown')
+
       .map(({ says, remedy }) => ({ store: name, says, remedy })),
   );
 }

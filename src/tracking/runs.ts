@@ -33,19 +33,20 @@ export async function startRun(base: TrackingBase, tracker: Tracker): Promise<St
         waitingUntil: Date | null;
         waitingReason: string | null;
         stoppedAt: Date | null;
-        running: string | null;
       }[]
     >`
-      select waiting_until as "waitingUntil", waiting_reason as "waitingReason", stopped_at as "stoppedAt",
-        (select id from tracking_runs where tracker = ${tracker.name} and state = 'running') as running
+      select waiting_until as "waitingUntil", waiting_reason as "waitingReason", stopped_at as "stoppedAt"
       from trackers where name = ${tracker.name} for update`;
+    // looked for once the row is ours: whoever had it before may have begun one
+    const [running] = await sql<{ id: string }[]>`
+      select id from tracking_runs where tracker = ${tracker.name} and state = 'running'`;
     if (!row || !tracker.connection) return await skip(tracker.off ?? 'not set up yet');
     if (row.waitingUntil && row.waitingUntil > now)
       return await skip(
         `told to wait until ${row.waitingUntil.toISOString()} (${row.waitingReason})`,
-        row.running ?? undefined,
+        running?.id,
       );
-    if (row.running) return await skip('its last run is still going on', row.running);
+    if (running) return await skip('its last run is still going on', running.id);
     // a new try after a stop, whichever machine's clock told the time of that (C11)
     const startedAt = new Date(Math.max(now.getTime(), (row.stoppedAt?.getTime() ?? 0) + 1));
     const { runId, planned } = await plan(sql, tracker, base, now, startedAt);

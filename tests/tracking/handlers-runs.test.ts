@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { COURIERS } from '../../sandbox/couriers/model.ts';
+import { startRun } from '../../src/tracking/index.ts';
 import { oneBackend } from '../support/redis.ts';
 import { startTrackingStand, type TrackingStand } from '../support/tracking.ts';
 
@@ -37,5 +38,20 @@ describe.each(oneBackend())('runs of all trackers, queues on %s', (backend) => {
     const again = await stand.run(api);
     expect(again.updated).toBe(0);
     expect(again.planned).toBeLessThan(run.planned);
+  });
+
+  test('C3: of several that start a run in one moment one starts it, the others are told that it goes on', async () => {
+    await stand.parcel('velocity');
+    const starts = await Promise.all(
+      Array.from({ length: 5 }, () => startRun(stand.deps, stand.tracker('velocity'))),
+    );
+    expect(starts.map(({ is }) => is).sort()).toEqual([
+      'skipped',
+      'skipped',
+      'skipped',
+      'skipped',
+      'started',
+    ]);
+    await stand.ended('velocity');
   });
 });
