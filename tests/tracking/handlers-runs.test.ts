@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { COURIERS } from '../../sandbox/couriers/model.ts';
 import { startRun } from '../../src/tracking/index.ts';
+import { held } from '../support/held.ts';
 import { oneBackend } from '../support/redis.ts';
 import { startTrackingStand, type TrackingStand } from '../support/tracking.ts';
+import { until } from '../support/until.ts';
 
 describe.each(oneBackend())('runs of all trackers, queues on %s', (backend) => {
   let stand: TrackingStand;
@@ -40,18 +42,22 @@ describe.each(oneBackend())('runs of all trackers, queues on %s', (backend) => {
     expect(again.planned).toBeLessThan(run.planned);
   });
 
-  test('C3: of several that start a run in one moment one starts it, the others are told that it goes on', async () => {
-    await stand.parcel('velocity');
-    const starts = await Promise.all(
-      Array.from({ length: 5 }, () => startRun(stand.deps, stand.tracker('velocity'))),
+  test('C3: a run that another process begins meanwhile is not begun twice', async () => {
+    const sql = stand.deps.db.$client;
+    let starting: Promise<unknown> | undefined;
+    await sql.begin(
+      held(async (other) => {
+        await other`select from trackers where name = 'velocity' for update`;
+        starting = startRun(stand.deps, stand.tracker('velocity'));
+        await until(async () => {
+          const waiting = await sql`
+            select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+          return waiting.length > 0;
+        });
+        await other`insert into tracking_runs (tracker, state, planned, started_at) values ('velocity', 'running', 0, now())`;
+      }),
     );
-    expect(starts.map(({ is }) => is).sort()).toEqual([
-      'skipped',
-      'skipped',
-      'skipped',
-      'skipped',
-      'started',
-    ]);
-    await stand.ended('velocity');
+    expect(await starting).toMatchObject({ is: 'skipped', reason: 'its last run is still going on' });
+    await sql`delete from tracking_runs where tracker = 'velocity' and state = 'running'`;
   });
 });
