@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Redis } from 'ioredis';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { createEmptyDatabase, type TestDatabase } from '../support/database.ts';
 import { startProcess } from '../support/process.ts';
 import { freePort, until } from '../support/until.ts';
@@ -62,6 +62,11 @@ afterEach(async () => {
   await trial?.close();
   trial = undefined;
   await database?.drop();
+});
+
+// timers of some seconds stay behind in BullMQ and ioredis after a failover
+afterAll(async () => {
+  await until(() => !process.getActiveResourcesInfo().includes('Timeout'), { timeoutMs: 15_000 });
 });
 
 describe.skipIf(!redis)('R12: Redis', () => {
