@@ -100,8 +100,9 @@ export const REDIS: readonly Outage[] = [
   },
 ];
 
-/** Events a second that the shipping app sends meanwhile. */
-const RATE = 8;
+/** Events that the shipping app sends meanwhile, at so many a second. */
+const EVENTS = 40;
+const RATE = EVENTS / HOLD_S;
 const STATUS_SAYS = /✗ (Postgres|Redis)|^(Postgres|The user of DATABASE_URL)/m;
 const DOCTOR_SAYS = /[✗?] (Postgres|Redis)/;
 const PARCELS = 20;
@@ -120,7 +121,7 @@ export function outages(backend: Backend, cases: readonly Outage[]): void {
 
   beforeAll(async () => {
     house = await build(backend);
-    orders.push(...house.order(cases.length * HOLD_S * (RATE + 1)));
+    orders.push(...house.order(cases.length * (EVENTS + 5)));
     free = [...orders];
     await house.sync();
     await settled();
