@@ -26,22 +26,11 @@ export class WatchedSocket extends Socket {
   #read = 0;
   #written = 0;
   #asked = false;
-  #unwanted = false;
-  readonly #ended: () => void;
 
-  /**
-   * @param silenceMs longer than the longest statement that is right
-   * @param ended told when it is no more
-   */
-  constructor(silenceMs: number, ended: () => void = () => {}) {
+  /** @param silenceMs longer than the longest statement that is right */
+  constructor(silenceMs: number) {
     super();
-    this.#ended = ended;
     this.#timer = setInterval(() => this.#look(), silenceMs / LOOKS).unref();
-  }
-
-  /** Gives it up as soon as it is quiet. */
-  retire(): void {
-    this.#unwanted = true;
   }
 
   #look(): void {
@@ -54,14 +43,12 @@ export class WatchedSocket extends Socket {
     } else if (!this.#asked && bytesWritten !== this.#written) {
       this.#asked = true;
       this.#looks = 0;
-    } else if (this.#unwanted && !this.#asked) this.destroy();
-    else if (++this.#looks >= LOOKS) this.destroy();
+    } else if (++this.#looks >= LOOKS) this.destroy();
   }
 
   // not by a listener of 'close': postgres.js removes all of them before it begins TLS
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     clearInterval(this.#timer);
-    this.#ended();
     super._destroy(error, callback);
   }
 }

@@ -3,16 +3,7 @@ import { closeDb, createDb, type Db } from '../src/db/client.ts';
 import { orders } from '../src/db/schema/index.ts';
 import { actionOf, type FailureKind, messageOf, withoutParameters } from '../src/errors.ts';
 import { createTestDatabase, type TestDatabase } from './support/database.ts';
-
-/** What a promise is rejected with. */
-async function thrownBy(work: () => Promise<unknown>): Promise<unknown> {
-  try {
-    await work();
-  } catch (error) {
-    return error;
-  }
-  throw new Error('nothing was thrown');
-}
+import { thrownBy } from './support/thrown-by.ts';
 
 describe('T16: each kind of failure has one action', () => {
   it.each<[FailureKind, string]>([

@@ -10,17 +10,8 @@ import { FailureError, messageOf, UserError } from '../src/errors.ts';
 import { isInfrastructureFault } from '../src/infrastructure.ts';
 import { createTestDatabase, type TestDatabase } from './support/database.ts';
 import { backends, ownRedisServer } from './support/redis.ts';
+import { thrownBy } from './support/thrown-by.ts';
 import { freePort, until } from './support/until.ts';
-
-/** What a promise is rejected with. */
-async function thrownBy(work: () => Promise<unknown>): Promise<unknown> {
-  try {
-    await work();
-  } catch (error) {
-    return error;
-  }
-  throw new Error('nothing was thrown');
-}
 
 describe('R2: faults of the infrastructure, told from real errors', () => {
   let database: TestDatabase;
