@@ -108,9 +108,11 @@ function redisBackend(url: string, { outages, telemetry, watch: changed }: Backe
   };
 }
 
+/** Connections to Postgres beside those that workers keep to themselves. */
+const FOR_QUERIES = 6;
+
 function postgresBackend(url: string, { outages, telemetry, watch: changed }: BackendOptions): QueueBackend {
-  // each worker keeps one connection for LISTEN; 12 leaves half a dozen for queries
-  const pool = forQueues(openPgPool(pg, url, 'queues', { max: 12 }, { ...WATCH, ...changed }));
+  const pool = forQueues(openPgPool(pg, url, 'queues', { max: FOR_QUERIES }, { ...WATCH, ...changed }));
   pool.setMaxListeners(0); // BullMQ adds one for each queue and worker
   pool.on('error', (error) => outages.note('queue database', error));
   const common = { connection: pool, ...(telemetry ? { telemetry } : {}) };
@@ -118,6 +120,7 @@ function postgresBackend(url: string, { outages, telemetry, watch: changed }: Ba
     kind: 'postgres',
     queue: (name, more = {}) => onPostgres<Queue>(Queue, name, { ...more, ...common }),
     worker(name, processor, more) {
+      pool.options.max = (pool.options.max ?? FOR_QUERIES) + 1; // each keeps one for LISTEN
       const worker = onPostgres<Worker>(Worker, name, processor, { ...more, ...common });
       keepCounted(worker);
       return worker;

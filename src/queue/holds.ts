@@ -1,3 +1,5 @@
+import { AsyncResource } from 'node:async_hooks';
+
 /** What of BullMQ's worker is needed: `pause(true)` stops taking jobs without waiting for those in work. */
 export interface Pausable {
   pause(doNotWaitActive: boolean): Promise<void>;
@@ -25,6 +27,8 @@ export function createHolds(worker: Pausable): Holds {
   const holders = new Set<Pausable>();
   // paused while it waits for a job, BullMQ's worker still takes the one that comes
   const taking = worker as unknown as Taking;
+  // its loop begins anew, in the context of its start: who lets go may be a job, whose trace is not that of all later ones
+  const resume = AsyncResource.bind(() => worker.resume());
   const take = taking.moveToActive.bind(worker);
   taking.moveToActive = async (...args) => (holders.size > 0 ? undefined : await take(...args));
   return {
@@ -38,7 +42,7 @@ export function createHolds(worker: Pausable): Holds {
           await worker.pause(true);
         },
         async resume() {
-          if (holders.delete(holder) && holders.size === 0) await worker.resume();
+          if (holders.delete(holder) && holders.size === 0) await resume();
         },
       };
       return holder;

@@ -35,6 +35,18 @@ describe.each(backends())('queues on %s', (backend) => {
     expect(await test.view(queue, 'a-1')).toMatchObject({ state: 'completed' });
   });
 
+  it('a process that works on many queues has connections left for everything else', async () => {
+    const queues = Array.from({ length: 20 }, () => testQueue());
+    const running = test.work(...queues.map((queue) => handle(queue, async () => ({ outcome: 'fine' }))));
+    onTestFinished(() => running.stop(0));
+    await Promise.all(queues.map((queue) => test.queues.add(queue, [job('a-1')])));
+    for (const queue of queues) await test.settled(queue, 'a-1');
+    const startedAt = performance.now();
+    await Promise.all(queues.map((queue) => test.queues.counts(queue as never)));
+    // idle workers hold a connection each; who has to wait for one of theirs waits for seconds
+    expect(performance.now() - startedAt).toBeLessThan(4_000);
+  });
+
   it('R6: a field that this version does not know is no fault', async () => {
     const queue = testQueue();
     const running = test.work(handle(queue, async (payload) => ({ outcome: JSON.stringify(payload) })));

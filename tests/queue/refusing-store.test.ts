@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
@@ -6,6 +7,7 @@ import { closeDb, createDb, type Db } from '../../src/db/client.ts';
 import { createLog, type Log } from '../../src/log.ts';
 import { createBrake } from '../../src/queue/brake.ts';
 import { handle } from '../../src/queue/handle.ts';
+import { createHolds } from '../../src/queue/holds.ts';
 import { createQueues, type Queues } from '../../src/queue/queues.ts';
 import { runWorkers } from '../../src/queue/run.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -205,5 +207,20 @@ describe('R10: the brake', () => {
     brake.hold();
     expect(brake.on).toBe(false);
     expect(calls).toHaveLength(6);
+  });
+
+  it('O4: lets go outside the job that met the fault, whose trace is not that of all later jobs', async () => {
+    const traces = new AsyncLocalStorage<string>();
+    const resumedIn: (string | undefined)[] = [];
+    const worker = {
+      moveToActive: async () => undefined,
+      pause: async () => undefined,
+      resume: async () => void resumedIn.push(traces.getStore()),
+    };
+    const brake = createBrake(createHolds(worker).holder(), { firstMs: 20, mostMs: 80 });
+    onTestFinished(() => brake.stop());
+    traces.run('a job', () => brake.hold());
+    await until(() => resumedIn.length === 1);
+    expect(resumedIn).toEqual([undefined]);
   });
 });

@@ -41,7 +41,7 @@ afterEach(async () => {
 describe.each(oneBackend())('C10: HTTP 429, queues on %s', (backend) => {
   test('stops the queue in all processes for that long, cuts requests off, and outlives workers and queue store', async () => {
     // long enough for requests to be in flight when the word comes, also on a busy machine
-    stand = await startTrackingStand(backend, { [API]: { latencyMs: 800 } });
+    stand = await startTrackingStand(backend, { [API]: { latencyMs: 2_000 } });
     const sql = stand.deps.db.$client;
     await parcels(40);
     // two processes: that one and this one

@@ -16,7 +16,7 @@ describe.each(oneBackend())('AWBs of several stores, queues on %s', (backend) =>
   let workers: RunningWorkers | undefined;
 
   beforeAll(async () => {
-    stand = await startAwbStand({ backend, settings: { TEMU_TIMEOUT: '15' } });
+    stand = await startAwbStand({ backend, settings: { TEMU_TIMEOUT: '30' } });
     well = await stand.addShop();
     const { REDIS_URL, DATABASE_URL } = stand.stack.env;
     client = createClient(REDIS_URL ? { redisUrl: REDIS_URL } : { databaseUrl: DATABASE_URL ?? '' });
@@ -59,13 +59,13 @@ describe.each(oneBackend())('AWBs of several stores, queues on %s', (backend) =>
     if (!one || !further) throw new Error('no orders');
     hangs(ill);
     work();
-    await Promise.all(orders.map(enqueue));
+    for (const order of orders) await enqueue(order);
     await until(() => hanging() >= 6);
     const startedAt = performance.now();
     await enqueue(one);
     await until(() => sent(one));
     await until(async () => (await Promise.all(orders.map(stand.pushes))).flat().length === orders.length);
-    expect(performance.now() - startedAt).toBeLessThan(10_000); // calls hang for 15 s
+    expect(performance.now() - startedAt).toBeLessThan(20_000); // calls hang for 30 s
     // and once it is known to hang its own events leave the direct way alone
     await until(() => stand.deps.temu.hanging(ill.storeId) >= 5);
     const [late] = await ordersOf(ill, 1, () => HOUR);
@@ -87,7 +87,7 @@ describe.each(oneBackend())('AWBs of several stores, queues on %s', (backend) =>
     const startedAt = performance.now();
     work();
     await until(() => sent(order));
-    expect(performance.now() - startedAt).toBeLessThan(8_000);
+    expect(performance.now() - startedAt).toBeLessThan(20_000);
   });
 
   test('A8: beside other stores, too, pushes that wait are told in the order of their deadlines', async () => {

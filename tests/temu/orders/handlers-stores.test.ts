@@ -169,6 +169,7 @@ describe('T2: windows', () => {
     const first = stand.work('lists');
     await openWindows(stand.deps, [one.storeId]);
     await until(async () => (await inboxOf(one)) === 10);
+    await until(() => stand.sandbox.ledger.count({ type: LIST, outcome: 'fault:timeout' }) === 1);
     expect(await storeOf(one)).toMatchObject({ last_synced_at: null });
     await first.stop(100);
     expect(pages).toEqual([1, 3]);
