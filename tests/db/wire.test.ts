@@ -127,3 +127,25 @@ test('R12: what a pooler refuses is not sent, and the start-up message is as lon
 test('R12: Postgres itself is no pooler', async () => {
   expect(await poolingOf(right().href)).toBe('none');
 });
+
+test('P2: a statement leaves at once and whole, by both drivers: none waits for the answer to its own first half', async () => {
+  const db = createDb(right().href, { max: 1 });
+  const client = openClient(parseDatabaseUrl(right().href), 'test');
+  const ways = {
+    pg: (value: number) => client.query('select $1::int', [value]),
+    'postgres.js': (value: number) => db.$client`select ${value}::int`,
+  };
+  try {
+    await client.connect();
+    for (const [name, ask] of Object.entries(ways)) {
+      await ask(0);
+      const startedAt = performance.now();
+      for (let times = 0; times < 50; times++) await ask(times);
+      // a delayed acknowledgement is 40 ms, fifty of them two seconds
+      expect(performance.now() - startedAt, name).toBeLessThan(1_000);
+    }
+  } finally {
+    await client.end();
+    await closeDb(db);
+  }
+});
