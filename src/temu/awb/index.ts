@@ -10,7 +10,6 @@ import { inTurn } from './turns.ts';
 export { normalCarrier } from './carriers.ts';
 export { companiesOf } from './logistics.ts';
 export { awbCreated, awbPush } from './queues.ts';
-export { REPLACED } from './replace.ts';
 export { type PushState, pushByHand, pushStates, RETRY_AT_ONCE, retryPushes } from './retry.ts';
 export {
   awbRisk,

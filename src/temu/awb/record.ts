@@ -5,7 +5,7 @@ import { isInfrastructureFault } from '../../infrastructure.ts';
 import type { Outcome } from '../../queue/handle.ts';
 import type { OrdersBase } from '../orders/deps.ts';
 import { offerPushes } from './offer.ts';
-import { REPLACED } from './replace.ts';
+import { whyReplaced } from './replace.ts';
 
 /** A3: how long an event waits for its order, and how often it looks. */
 const GIVE_UP_MS = 24 * 3_600_000;
@@ -148,7 +148,7 @@ async function settleEvent(sql: TransactionSql, row: EventRow | undefined, now: 
     select id, order_id, ${now}, ${receivedAt} from made where ${pushed}
     on conflict (shipment_id) do update set state = 'pending', error = null, due_at = excluded.due_at,
       offered_at = null, parked_order_time = null, created_at = greatest(temu_pushes.created_at, excluded.created_at)
-    where temu_pushes.state in ('pending', 'parked', 'rejected') and temu_pushes.told_at is null`;
+    where temu_pushes.state in ('pending', 'parked', 'rejected', 'replaced') and temu_pushes.told_at is null`;
   if (!pushed) return { outcome: { outcome: 'recorded', source: order.source } };
   await settleOthers(sql, order.id, event, receivedAt, now);
   return { outcome: { outcome: 'recorded' }, orderId: order.id };
@@ -167,11 +167,11 @@ async function settleOthers(
 ): Promise<void> {
   if (items === undefined)
     await sql`
-      update temu_pushes p set state = 'rejected', error = ${`${REPLACED}${awbNumber} before Temu was told`},
+      update temu_pushes p set state = 'replaced', error = ${whyReplaced(awbNumber)},
         offered_at = null, parked_order_time = null
       from shipments s
       where s.id = p.shipment_id and p.order_id = ${orderId} and s.awb_number <> ${awbNumber}
-        and p.state in ('pending', 'parked', 'rejected') and p.told_at is null and p.created_at <= ${receivedAt}`;
+        and p.state in ('pending', 'parked', 'rejected', 'replaced') and p.told_at is null and p.created_at <= ${receivedAt}`;
   await sql`
     update temu_pushes set due_at = ${now}, offered_at = null where order_id = ${orderId} and state = 'pending'`;
 }

@@ -34,7 +34,7 @@ describe('A6: an older AWB never takes the place of a newer one', () => {
     await retryPushes(stand.deps, { failed: true });
     await stand.pushOn(order);
     expect(numbers(order)).toEqual([second]);
-    expect(await states(order)).toEqual({ [first]: 'rejected', [second]: 'sent' });
+    expect(await states(order)).toEqual({ [first]: 'replaced', [second]: 'sent' });
   });
 
   test('that waits for the order to change, which it does by the newer one', async () => {
@@ -59,7 +59,7 @@ describe('A6: an older AWB never takes the place of a newer one', () => {
     await stand.tick();
     await stand.pushOn(order);
     expect(numbers(order)).toEqual([second]);
-    expect(await states(order)).toEqual({ [first]: 'rejected', [second]: 'sent' });
+    expect(await states(order)).toEqual({ [first]: 'replaced', [second]: 'sent' });
     // that one is history is no error of the order
     expect(await stand.row(order)).toMatchObject({ sent: true, error: null });
   });
@@ -75,7 +75,7 @@ describe('A6: an older AWB never takes the place of a newer one', () => {
     await stand.created(order, second);
     await stand.pushOn(order);
     expect(numbers(order)).toEqual([second]);
-    expect(await states(order)).toEqual({ [first]: 'rejected', [second]: 'sent' });
+    expect(await states(order)).toEqual({ [first]: 'replaced', [second]: 'sent' });
   });
 
   test('though both waited for their order and were looked at in another order', async () => {
@@ -95,7 +95,7 @@ describe('A6: an older AWB never takes the place of a newer one', () => {
     await stand.tick();
     await stand.pushOn(order);
     expect(numbers(order)).toEqual([second]);
-    expect(await states(order)).toEqual({ [first]: 'rejected', [second]: 'sent' });
+    expect(await states(order)).toEqual({ [first]: 'replaced', [second]: 'sent' });
   });
 });
 
