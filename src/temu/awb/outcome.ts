@@ -3,6 +3,7 @@ import { backoffMs, minutes, seconds } from '../../queue/define.ts';
 import type { Outcome } from '../../queue/handle.ts';
 import type { Store } from '../client.ts';
 import { pauseRefusedStore } from '../stores.ts';
+import type { CarrierMatch } from './carriers.ts';
 import { type AwbDeps, type Claim, type ClaimedPush, type Settlement, settlePushes } from './ledger.ts';
 import { offerPushes } from './offer.ts';
 import { compare } from './plan.ts';
@@ -51,6 +52,12 @@ export const parked = (error: string, untilOrderChanges = false) => ({
   state: 'parked' as const,
   error,
   untilOrderChanges,
+});
+
+/** A4: until a person has pinned the carrier. */
+export const unmatched = ({ error, carrier }: CarrierMatch & { ok: false }) => ({
+  ...parked(error),
+  unmatchedCarrier: carrier,
 });
 
 export async function settle(

@@ -14,7 +14,7 @@ import {
   waitForClaim,
 } from './ledger.ts';
 import { providerOf, warehouseOf } from './logistics.ts';
-import { letGo, onFailure, parked, postpone, putOff, settle, type Work } from './outcome.ts';
+import { letGo, onFailure, parked, postpone, putOff, settle, unmatched, type Work } from './outcome.ts';
 import { compare, type KnownPackage, type Package, planPush } from './plan.ts';
 import { readBack, readOrder } from './read.ts';
 import { settleReplaced } from './replace.ts';
@@ -190,7 +190,7 @@ async function confirm(
   for (const { parcel, contents } of packages) {
     const provider = await providerOf(deps, store, parcel.carrier, signal);
     if (!provider.ok) return await onFailure(work, pushes, provider.failure);
-    if (!provider.value.ok) return await settle(work, pushes, parked(provider.value.error));
+    if (!provider.value.ok) return await settle(work, pushes, unmatched(provider.value));
     requests.push({
       carrierId: numberOf(provider.value.id),
       trackingNumber: parcel.awbNumber,
@@ -276,7 +276,7 @@ async function change(work: Work, push: ClaimedPush, packageSn: string): Promise
   if (!warehouse.ok) return await onFailure(work, [push], warehouse.failure);
   const provider = await providerOf(deps, store, carrierOf(push), signal);
   if (!provider.ok) return await onFailure(work, [push], provider.failure);
-  if (!provider.value.ok) return await settle(work, [push], parked(provider.value.error));
+  if (!provider.value.ok) return await settle(work, [push], unmatched(provider.value));
   const edit = {
     packageSn,
     trackingNumber: push.awbNumber,
