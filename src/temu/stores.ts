@@ -129,7 +129,7 @@ export async function resumeStore(db: Db, name: string): Promise<void> {
   await db.transaction(async (tx) => {
     await tx
       .update(temuStores)
-      .set({ active: true, pausedReason: null, nextSyncAt: sql`now()` })
+      .set({ active: true, pausedReason: null, pausedBy: null, nextSyncAt: sql`now()` })
       .where(eq(temuStores.id, row.id));
     await tx
       .update(notices)
@@ -140,7 +140,10 @@ export async function resumeStore(db: Db, name: string): Promise<void> {
 
 export async function pauseStore(db: Db, name: string, reason: string): Promise<void> {
   const row = await storeByName(db, name);
-  await db.update(temuStores).set({ active: false, pausedReason: reason }).where(eq(temuStores.id, row.id));
+  await db
+    .update(temuStores)
+    .set({ active: false, pausedReason: reason, pausedBy: 'operator' })
+    .where(eq(temuStores.id, row.id));
 }
 
 /** What to do about a refusal of the whole account, for the person who reads it. */
@@ -191,7 +194,7 @@ export async function pauseRefusedStore(
   await db.transaction(async (tx) => {
     const [paused] = await tx
       .update(temuStores)
-      .set({ active: false, pausedReason: reason })
+      .set({ active: false, pausedReason: reason, pausedBy: 'temu' })
       .where(
         and(
           eq(temuStores.id, store.id),
