@@ -134,7 +134,9 @@ export async function resumeStore(db: Db, name: string): Promise<void> {
     await tx
       .update(notices)
       .set({ state: 'withdrawn' })
-      .where(and(eq(notices.state, 'pending'), sql`${notices.key} like ${`store-paused-${row.id}-%`}`));
+      .where(
+        and(eq(notices.state, 'pending'), eq(notices.kind, 'store-paused'), eq(notices.subject, row.id)),
+      );
   });
 }
 
@@ -209,6 +211,7 @@ export async function pauseRefusedStore(
     await tx.insert(notices).values({
       kind: 'store-paused',
       key: `store-paused-${store.id}-${crypto.randomUUID()}`,
+      subject: store.id,
       payload: { store: store.name, reason },
     });
   });

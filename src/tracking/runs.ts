@@ -197,8 +197,8 @@ async function endRun(sql: TransactionSql, runId: string, now: Date): Promise<vo
     returning tracker`;
   if (ended)
     await sql`
-      insert into notices (kind, key, payload)
-      values ('tracking-report', ${`tracking-report ${runId}`}, ${sql.json({ runId, tracker: ended.tracker })})
+      insert into notices (kind, key, subject, payload)
+      values ('tracking-report', ${`tracking-report ${runId}`}, ${ended.tracker}, ${sql.json({ runId, tracker: ended.tracker })})
       on conflict (key) do nothing`;
 }
 

@@ -257,8 +257,8 @@ describe('O3: the overview', () => {
     const told = async () => panel((await browser()('/')).html, 'matters');
     expect(await told()).toMatch(/act the webhook endpoint https:\/\/crm\.example\/hook .* \(7 days ago\)/);
     await sql`
-      insert into notices (kind, key, payload, created_at)
-      select 'webhook-stopped', 'webhook-stopped-' || id || '-x', '{"text":"it answered 410"}', now() - interval '2 days' from webhook_endpoints`;
+      insert into notices (kind, key, subject, payload, created_at)
+      select 'webhook-stopped', 'stopped', id, '{"text":"it answered 410"}', now() - interval '2 days' from webhook_endpoints`;
     expect(await told()).toContain('(2 days ago)');
     await sql`update webhook_endpoints set active = true`;
     expect((await browser()('/')).title).toBe('All is well · Orderfleet');

@@ -174,8 +174,8 @@ export async function settlePushes(
       await sql`update temu_orders set tracking_send_error = ${error} where order_id = ${claim.orderId}`;
     if ((outcome.state === 'parked' || outcome.state === 'rejected') && held.some(({ news }) => news))
       await sql`
-        insert into notices (kind, key, payload)
-        select 'awb-not-sent', ${`awb-not-sent-${ids[0]}-${now.getTime()}`}, jsonb_build_object(
+        insert into notices (kind, key, subject, payload)
+        select 'awb-not-sent', ${`awb-not-sent-${ids[0]}-${now.getTime()}`}, o.id, jsonb_build_object(
           'orderId', o.id, 'store', s.name, 'text',
           'the AWB of order ' || o.marketplace_order_id || ' is not on Temu: ' || ${error}::text)
         from orders o left join temu_stores s on s.id = o.store_id where o.id = ${claim.orderId}

@@ -68,8 +68,8 @@ describe('T1: a store that Temu refuses', () => {
       ),
       last_synced_at: before?.last_synced_at,
     });
-    expect(await sql()`select kind, payload->>'store' as store, state from notices`).toEqual([
-      { kind: 'store-paused', store: 'bad', state: 'pending' },
+    expect(await sql()`select kind, subject, payload->>'store' as store, state from notices`).toEqual([
+      { kind: 'store-paused', subject: bad.storeId, store: 'bad', state: 'pending' },
     ]);
     const asked = () => stand.sandbox.ledger.count({ outcome: 'error:3000034' });
     const callsBefore = asked();
