@@ -1,7 +1,7 @@
 import { type Failure, fail, type Result } from '../errors.ts';
 import type { HttpResponse } from '../http.ts';
 import { askedFor, waitFor } from '../retry-after.ts';
-import type { Tracker } from './catalogue.ts';
+import { type Tracker, whyOff } from './catalogue.ts';
 import type { Connection, Item } from './courier.ts';
 import type { TrackingDeps } from './deps.ts';
 import { readSafely, secretOf } from './secret.ts';
@@ -35,7 +35,7 @@ export async function ask(
   let requests = 0;
   const done = (result: Asked['result'], tooFast = false): Asked => ({ result, requests, tooFast });
   const { connection } = tracker;
-  if (!connection) return done(fail('credentials', tracker.off ?? 'switched off'));
+  if (!connection) return done(fail('credentials', whyOff(tracker) ?? 'switched off'));
   let refused: string | undefined;
   for (;;) {
     const secret = await secretOf(deps, tracker, runId, signal, refused);

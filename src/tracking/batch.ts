@@ -7,7 +7,7 @@ import { backoffMs, minutes, seconds } from '../queue/define.ts';
 import { type JobContext, type Outcome, Wait } from '../queue/handle.ts';
 import { applyAnswer, lockParcels } from './apply.ts';
 import { type Asked, ask } from './ask.ts';
-import type { Tracker } from './catalogue.ts';
+import { type Tracker, whyOff } from './catalogue.ts';
 import { type Claim, ClaimLost, claimBatch, endBatch, giveBack, renew, whyNot } from './claim.ts';
 import type { Item } from './courier.ts';
 import { LEASE_MS, type TrackingDeps } from './deps.ts';
@@ -37,7 +37,7 @@ export const createBatchHandler =
   (deps: TrackingDeps, tracker: Tracker, waits: Waits, { leaseMs }: BatchTimes = { leaseMs: LEASE_MS }) =>
   async (job: BatchJob, context: JobContext): Promise<Outcome> => {
     // the scheduler has credentials that this worker was not given yet, or not at all: others may have them
-    if (!tracker.connection) throw new Wait(NOT_OURS_MS, `${tracker.off}: left to other workers`);
+    if (!tracker.connection) throw new Wait(NOT_OURS_MS, `${whyOff(tracker)}: left to other workers`);
     const wait = await waits.join(tracker.name);
     const signal = AbortSignal.any([context.signal, wait.signal]);
     let renewing: NodeJS.Timeout | undefined;
