@@ -76,7 +76,7 @@ async function onThrown(
   // R3: a parcel that cannot be written must not hold up its batch for ever
   const message = `our own mistake: ${messageOf(error)}`;
   deps.log.error({ tracker: tracker.name, run: claim.runId, no: claim.no, err: message }, 'batch');
-  return await onFailure(deps, tracker, claim, { requests: 0, tooFast: false }, { kind: 'bug', message });
+  return await onFailure(deps, tracker, claim, { requests: 0 }, { kind: 'bug', message });
 }
 
 async function track(
@@ -92,7 +92,7 @@ async function track(
   const asked: Asked =
     sound.length > 0
       ? await ask(deps, tracker, claim.runId, sound, signal)
-      : { result: ok(new Map()), requests: 0, tooFast: false };
+      : { result: ok(new Map()), requests: 0 };
   return asked.result.ok
     ? await settle(deps, tracker, claim, asked.result.value, asked.requests)
     : await onFailure(deps, tracker, claim, asked, asked.result.failure);
@@ -148,7 +148,7 @@ async function onFailure(
   deps: TrackingDeps,
   tracker: Tracker,
   claim: Claim,
-  { requests, tooFast }: Pick<Asked, 'requests' | 'tooFast'>,
+  { requests, wait }: Pick<Asked, 'requests' | 'wait'>,
   failure: Failure,
 ): Promise<Outcome> {
   const { message, retryAfterMs } = failure;
@@ -156,7 +156,7 @@ async function onFailure(
     case 'notReady':
     case 'throttled': {
       const ms = retryAfterMs ?? minutes(5);
-      if (tooFast) await startWait(deps, tracker, claim.runId, ms, message); // first: others are asking still
+      if (wait) await startWait(deps, tracker, claim.runId, wait); // first: others are asking still
       await giveBack(deps, claim, { spent: false, ms });
       await count(deps, claim, requests);
       throw new Wait(ms, message);

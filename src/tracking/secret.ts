@@ -171,7 +171,10 @@ async function settleLogin(
       return ok(still);
     }
     // all of the tracker's batches would try the same: nobody does before that time
-    else await noteWait(sql, deps, tracker, runId, retryAfterMs ?? LOGIN_AGAIN_MS, message);
+    else {
+      const ms = retryAfterMs ?? LOGIN_AGAIN_MS;
+      await noteWait(sql, deps, tracker, runId, { kind: 'login', ms, why: message });
+    }
     return token;
   });
 }
