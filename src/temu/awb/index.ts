@@ -4,7 +4,7 @@ import { createDirectPush } from './direct.ts';
 import { AWB_TIMINGS, type AwbTimings } from './ledger.ts';
 import { createPush } from './push.ts';
 import { awbCreated, awbPush } from './queues.ts';
-import { record } from './record.ts';
+import { outcomeOf, record } from './record.ts';
 import { inTurn } from './turns.ts';
 
 export { normalCarrier } from './carriers.ts';
@@ -27,8 +27,8 @@ export function awbHandlers(base: OrdersDeps, timings: AwbTimings = AWB_TIMINGS)
   const pushNow = createDirectPush(deps);
   return [
     handle(awbCreated, async (event, context) => {
-      const { outcome, orderId } = await record(deps, event);
-      return orderId ? await pushNow(orderId, context) : outcome;
+      const recorded = await record(deps, event);
+      return recorded.is === 'due' ? await pushNow(recorded.orderId, context) : outcomeOf(recorded);
     }),
     handle(awbPush, inTurn(deps, createPush(deps))),
   ];

@@ -94,7 +94,7 @@ export async function pushByHand(
   });
   if (!event.success) throw new UserError(`This AWB is refused: ${z.prettifyError(event.error)}`);
   const recorded = await recordEvent(deps, event.data, { anew: true });
-  if (recorded.outcome === 'parked') throw new UserError(String(recorded.why));
+  if (recorded.is === 'parked') throw new UserError(recorded.why);
   const ids = await deps.db.$client<{ id: string }[]>`
     select p.id from temu_pushes p join orders o on o.id = p.order_id join shipments s on s.id = p.shipment_id
     where o.marketplace_order_id = ${order} and s.awb_number = ${event.data.awbNumber}`;

@@ -127,12 +127,12 @@ test('A1: the same event again changes nothing; one with another carrier correct
     state: 'parked',
     error: expect.stringContaining('SAMDAY'),
   });
-  expect(await stand.created(order, awb, { carrier: 'samday' })).toEqual({ outcome: 'known already' });
+  expect(await stand.created(order, awb, { carrier: 'samday' })).toEqual({ is: 'known' });
   expect(await stand.only(order)).toMatchObject({ state: 'parked' });
-  expect(await stand.created(order, awb, { carrier: 'sameday' })).toMatchObject({ outcome: 'recorded' });
+  expect(await stand.created(order, awb, { carrier: 'sameday' })).toMatchObject({ is: 'due' });
   await stand.push(order);
   expect(await stand.only(order)).toMatchObject({ state: 'sent' });
-  expect(await stand.created(order, awb, { carrier: 'fancourier' })).toEqual({ outcome: 'known already' });
+  expect(await stand.created(order, awb, { carrier: 'fancourier' })).toEqual({ is: 'known' });
   expect(await stand.only(order)).toMatchObject({ state: 'sent' });
 });
 
@@ -144,7 +144,7 @@ test('R3: an event that cannot be written fails alone, is told of after a day, a
   // as an older version took it
   const unwritable = { ...event, orderId: bad.id, awbNumber: awb, bookedAt: '0000-01-01T00:00:00Z' };
   expect(await recordEvent(stand.deps, unwritable)).toMatchObject({
-    outcome: 'waiting',
+    is: 'waiting',
     why: expect.stringContaining('it cannot be recorded'),
   });
   await stand.created(good, stand.newAwb(), { source: 'temu', marketplaceOrderId: good.sn });
