@@ -46,7 +46,7 @@ export async function ask(
     for (const index of order(connection.access.schemes.length, remembered)) {
       requests++;
       const answer = await send(deps, tracker, connection, index, value, numbers, signal);
-      if (answer.is === 'too fast')
+      if (answer.is === 'tooFast')
         return done(fail('throttled', answer.wait.why, { retryAfterMs: answer.wait.ms }), answer.wait);
       if (answer.result.ok || answer.result.failure.kind !== 'credentials') {
         if (index !== remembered && answer.result.ok) await rememberScheme(deps, tracker, index);
@@ -69,7 +69,7 @@ const order = (count: number, first: number) => [
 const rememberScheme = ({ db }: TrackingDeps, { name }: Tracker, scheme: number) =>
   db.$client`update trackers set scheme = ${scheme} where name = ${name}`;
 
-type Answer = { is: 'too fast'; wait: CourierWait } | { is: 'read'; result: Asked['result'] };
+type Answer = { is: 'tooFast'; wait: CourierWait } | { is: 'read'; result: Asked['result'] };
 
 async function send(
   deps: TrackingDeps,
@@ -99,7 +99,7 @@ async function send(
         is: 'read',
         result: fail(answer.failure.kind === 'malformed' ? 'malformed' : 'transient', answer.failure.message),
       };
-  ended(read.is === 'too fast' ? 'throttled' : read.result.ok ? 'ok' : read.result.failure.kind);
+  ended(read.is === 'tooFast' ? 'throttled' : read.result.ok ? 'ok' : read.result.failure.kind);
   return read;
 }
 
@@ -109,7 +109,7 @@ function readAnswer(response: HttpResponse, read: () => Asked['result'], now: nu
   const read_ = (result: Asked['result']): Answer => ({ is: 'read', result });
   if (status === 429 || status === 403)
     return {
-      is: 'too fast',
+      is: 'tooFast',
       wait: {
         kind: status === 403 ? 'forbidden' : 'limit',
         why: `HTTP ${status}`,
@@ -125,7 +125,7 @@ function readAnswer(response: HttpResponse, read: () => Asked['result'], now: nu
   const result = readSafely(read);
   if (!result.ok && result.failure.kind === 'throttled')
     return {
-      is: 'too fast',
+      is: 'tooFast',
       wait: {
         kind: 'limit',
         why: result.failure.message,

@@ -15,7 +15,7 @@ export const notices = pgTable(
     key: text('key').notNull().unique(),
     /**
      * What it is about: the id of a store, an order, a shipment or an endpoint, or a tracker's name, as its kind has it;
-     * null where it is about none. Notices are found by it, never by their key.
+     * null where it is about none. Notices of a thing are found by it: no code takes a key apart.
      */
     subject: text('subject'),
     payload: jsonb('payload').$type<Record<string, unknown>>().notNull(),
