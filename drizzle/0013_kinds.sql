@@ -28,12 +28,14 @@ WHERE kind IN ('store-paused', 'scope-missing', 'seller-must-act', 'webhook-stop
   'awb-at-risk', 'unknown-status', 'unknown-country', 'tracker-stopped', 'unmapped-status', 'tracking-report',
   'booking_cancelled', 'lost', 'destroyed', 'b2b-delivered');--> statement-breakpoint
 -- Workers of the release before go on meanwhile, and write sentences alone (R11): these three write the kind beside them,
--- and go with the next release. What those workers cannot do: to them an AWB that was replaced before this file ran stays
--- replaced when it is named again; `orderfleet awb push` once they have been restarted.
+-- and go with the next release. They do not know `replaced` and would leave an AWB so that is named again: the push that they
+-- insert takes the place of the replaced one.
 CREATE FUNCTION temu_pushes_kinds() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-  IF NEW.state = 'rejected' AND starts_with(NEW.error, 'replaced by ') THEN
+  IF TG_OP = 'INSERT' THEN
+    DELETE FROM temu_pushes WHERE shipment_id = NEW.shipment_id AND state = 'replaced';
+  ELSIF NEW.state = 'rejected' AND starts_with(NEW.error, 'replaced by ') THEN
     NEW.state := 'replaced';
   ELSIF NEW.state = 'parked' AND NEW.unmatched_carrier IS NULL THEN
     NEW.unmatched_carrier := substring(NEW.error from 'Temu''s carriers (?:is|are) called ([^;]+);');
@@ -45,6 +47,10 @@ $$;
 CREATE TRIGGER temu_pushes_kinds
   BEFORE UPDATE OF state ON temu_pushes
   FOR EACH ROW WHEN (NEW.state IN ('rejected', 'parked')) EXECUTE FUNCTION temu_pushes_kinds();
+--> statement-breakpoint
+CREATE TRIGGER temu_pushes_anew
+  BEFORE INSERT ON temu_pushes
+  FOR EACH ROW EXECUTE FUNCTION temu_pushes_kinds();
 --> statement-breakpoint
 CREATE FUNCTION temu_stores_kinds() RETURNS trigger
 LANGUAGE plpgsql AS $$

@@ -120,6 +120,18 @@ describe('R6: what workers of the release before write', () => {
     expect(await push('parked push')).toEqual({ state: 'rejected', carrier: null });
   });
 
+  test('A7: an AWB that was replaced and is named again', async () => {
+    const again = await sql`
+      with made as (select id, order_id from shipments where awb_number = 'replaced push')
+      insert into temu_pushes (shipment_id, order_id, due_at, created_at)
+      select id, order_id, now(), now() from made
+      on conflict (shipment_id) do update set state = 'pending', error = null, due_at = excluded.due_at,
+        offered_at = null, parked_order_time = null, created_at = greatest(temu_pushes.created_at, excluded.created_at)
+      where temu_pushes.state in ('pending', 'parked', 'rejected') and temu_pushes.told_at is null
+      returning state, error`;
+    expect(again).toEqual([{ state: 'pending', error: null }]);
+  });
+
   test('a store that is paused and goes on', async () => {
     await sql`update temu_stores set active = false, paused_reason = ${REFUSED} where name = 'on'`;
     expect(await pausedBy('on')).toBe('temu');
