@@ -38,7 +38,7 @@ export async function openNotices(
       from notices n
       where created_at > ${since} and state <> 'withdrawn' and kind <> all(${others}) and not payload ? 'endpointId'
         and not (kind = 'store-paused' and exists (
-          select from temu_stores s where s.active and n.key like 'store-paused-' || s.id || '-%'))
+          select from temu_stores s where s.active and s.id::text = n.subject))
       order by created_at desc limit ${limit})
     union all
     (select 'delivery-failed', max(n.created_at),
@@ -51,7 +51,7 @@ export async function openNotices(
     union all
     -- since when is in the notice of it; without one of these days it is longer ago
     (select 'webhook-stopped', coalesce((select max(n.created_at) from notices n where n.created_at > ${since}
-          and n.key like 'webhook-stopped-' || e.id || '-%'), ${since}),
+          and n.kind = 'webhook-stopped' and n.subject = e.id::text), ${since}),
         'the webhook endpoint ' || e.url || ' is told nothing any more: it answered HTTP 410 (Gone); if that is a mistake: orderfleet webhooks resume ' || e.url,
         null
       from webhook_endpoints e where not e.active)

@@ -15,7 +15,7 @@ import { type JsonOption, withFleet, withQueues } from './context.ts';
 import { green, print, red, relative, table, yellow } from './output.ts';
 
 /** A push has come to rest; `unknown` has not: Temu is asked within seconds. */
-const AT_REST = new Set(['sent', 'rejected', 'parked']);
+const AT_REST = new Set<PushState['state']>(['sent', 'rejected', 'parked', 'replaced']);
 /** Longer than a call, its time-out and the first question after a lost answer. */
 const WATCH_MS = 45_000;
 

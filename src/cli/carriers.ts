@@ -75,7 +75,7 @@ const pin = () =>
         const again = await db.$client`
           update temu_pushes p set state = 'pending', due_at = ${now}, offered_at = null
           from orders o where o.id = p.order_id and o.store_id = ${store.id} and p.state = 'parked'
-            and p.error like ${`%Temu's carriers % called ${name};%`} returning 1`;
+            and p.unmatched_carrier = ${name} returning 1`;
         print(
           options,
           { store: store.name, carrier: name, providerId: id, retried: again.length },

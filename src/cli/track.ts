@@ -3,7 +3,15 @@ import { Command } from 'commander';
 import logUpdate from 'log-update';
 import { UserError } from '../errors.ts';
 import type { Fleet } from '../fleet.ts';
-import { queueOf, runOverviews, startRun, type Tracker, trackerNamed } from '../tracking/index.ts';
+import {
+  queueOf,
+  runOverviews,
+  type Skipped,
+  startRun,
+  type Tracker,
+  trackerNamed,
+  whyOff,
+} from '../tracking/index.ts';
 import { type JsonOption, withQueues } from './context.ts';
 import { duration, green, print, red, relative, table, yellow } from './output.ts';
 
@@ -17,7 +25,7 @@ interface Turn {
   /** False: it was going on already. */
   started: boolean;
   /** Why no run began. */
-  skipped: string | undefined;
+  skipped: Skipped | undefined;
 }
 
 type Run = Awaited<ReturnType<typeof runOverviews>>[number];
@@ -64,20 +72,23 @@ async function begin(fleet: Fleet, tracker: Tracker): Promise<Turn> {
   const started = await startRun(fleet, tracker);
   return started.is === 'started'
     ? { tracker, runId: started.runId, started: true, skipped: undefined }
-    : { tracker, runId: started.runId, started: false, skipped: started.reason };
+    : { tracker, runId: started.runId, started: false, skipped: started };
 }
 
 /** Why nothing runs, and what to do about it. */
 function remedy({ tracker, skipped }: Turn): string {
-  const variables = Object.keys(tracker.courier.settings).join(', ');
-  const what = !tracker.connection
-    ? tracker.off === 'no credentials'
-      ? `set ${variables}, and restart the scheduler and the workers`
-      : 'add it to TRACKERS, and restart the scheduler and the workers'
-    : skipped?.startsWith('told to wait')
-      ? 'its next run begins by itself when the wait is over; asking sooner would make it longer'
-      : 'the scheduler sets it up as it starts: orderfleet up, or npm run worker -- scheduler';
-  return `${tracker.name} does not run: ${skipped}.\n  ${what[0]?.toUpperCase()}${what.slice(1)}.`;
+  const what = whatToDo(tracker, skipped?.kind);
+  return `${tracker.name} does not run: ${skipped?.reason}.\n  ${what[0]?.toUpperCase()}${what.slice(1)}.`;
+}
+
+function whatToDo({ off, courier }: Tracker, kind: Skipped['kind'] | undefined): string {
+  if (kind === 'off')
+    return off === 'noCredentials'
+      ? `set ${Object.keys(courier.settings).join(', ')}, and restart the scheduler and the workers`
+      : 'add it to TRACKERS, and restart the scheduler and the workers';
+  return kind === 'waiting'
+    ? 'its next run begins by itself when the wait is over; asking sooner would make it longer'
+    : 'the scheduler sets it up as it starts: orderfleet up, or npm run worker -- scheduler';
 }
 
 const chosen = (fleet: Fleet, name: string): Tracker[] => {
@@ -85,7 +96,7 @@ const chosen = (fleet: Fleet, name: string): Tracker[] => {
   const on = fleet.trackers.filter(({ connection }) => connection);
   if (on.length === 0)
     throw new UserError(
-      `No tracker is switched on: ${fleet.trackers.map(({ name, off }) => `${name} (${off})`).join(', ')}`,
+      `No tracker is switched on: ${fleet.trackers.map((tracker) => `${tracker.name} (${whyOff(tracker)})`).join(', ')}`,
     );
   return on;
 };
@@ -163,7 +174,7 @@ async function track(name: string, options: TrackOptions): Promise<void> {
     if (options.wait)
       for (const { tracker, started, skipped } of going)
         if (!started)
-          console.error(`${tracker.name}: a run is going on already (${skipped}): this is that one.`);
+          console.error(`${tracker.name}: a run is going on already (${skipped?.reason}): this is that one.`);
     const runs = options.wait
       ? await follow(fleet, going, options)
       : await runOverviews(
@@ -179,7 +190,7 @@ async function track(name: string, options: TrackOptions): Promise<void> {
     const data = turns.map((turn) => {
       const run = runOf(turn);
       return {
-        ...{ tracker: turn.tracker.name, started: turn.started, skipped: turn.skipped ?? null },
+        ...{ tracker: turn.tracker.name, started: turn.started, skipped: turn.skipped?.reason ?? null },
         run: run ? { ...run, asked: asked(run) } : null,
       };
     });

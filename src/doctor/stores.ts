@@ -55,15 +55,13 @@ function storeFindings(store: StoreOverview, now: number): Finding[] {
 }
 
 /** The reason of a refusal has its remedy in it (T1). */
-function pausedFinding({ name, pausedReason }: StoreOverview): Finding {
-  const [, refusal, remedy] = /^(Temu refused .*\)); (.+)$/s.exec(pausedReason ?? '') ?? [];
-  return refusal && remedy
-    ? fault(`"${name}" is paused: ${refusal}`, remedy)
+const pausedFinding = ({ name, pausedReason, pausedBy }: StoreOverview): Finding =>
+  pausedBy === 'temu' && pausedReason
+    ? fault(`"${name}" is paused since Temu refuses it`, pausedReason)
     : warning(
         `"${name}" is paused: ${pausedReason ?? 'no reason given'}`,
         `orderfleet store resume "${name}"`,
       );
-}
 
 function syncFindings({ name, lastSyncedAt, reading }: StoreOverview, now: number): Finding[] {
   // the times inside of JSON are texts

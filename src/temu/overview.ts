@@ -7,6 +7,8 @@ export interface StoreOverview {
   country: string;
   active: boolean;
   pausedReason: string | null;
+  /** Whose doing it is: Temu's refusal, or a person's; null also where another program did it. */
+  pausedBy: 'temu' | 'operator' | null;
   lastSyncedAt: Date | null;
   nextSyncAt: Date | null;
   /** The window that is being read, if one is. */
@@ -26,7 +28,7 @@ const OPEN_STATUSES = ['Pending', 'Ready for Shipping', 'Partially Shipped', 'In
 /** @param open count open orders alone: costs do not grow with what is stored then (P3) */
 export async function storeOverviews(db: Db, { open = false } = {}): Promise<StoreOverview[]> {
   return await db.$client<StoreOverview[]>`
-    select s.name, s.region, s.country, s.active, s.paused_reason as "pausedReason",
+    select s.name, s.region, s.country, s.active, s.paused_reason as "pausedReason", s.paused_by as "pausedBy",
       s.last_synced_at as "lastSyncedAt", case when s.active then s.next_sync_at end as "nextSyncAt",
       (select jsonb_build_object('since', w.created_at, 'attempts', w.attempts, 'error', w.error)
         from temu_sync_windows w where w.store_id = s.id and w.state = 'open') as reading,

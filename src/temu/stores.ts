@@ -129,18 +129,23 @@ export async function resumeStore(db: Db, name: string): Promise<void> {
   await db.transaction(async (tx) => {
     await tx
       .update(temuStores)
-      .set({ active: true, pausedReason: null, nextSyncAt: sql`now()` })
+      .set({ active: true, pausedReason: null, pausedBy: null, nextSyncAt: sql`now()` })
       .where(eq(temuStores.id, row.id));
     await tx
       .update(notices)
       .set({ state: 'withdrawn' })
-      .where(and(eq(notices.state, 'pending'), sql`${notices.key} like ${`store-paused-${row.id}-%`}`));
+      .where(
+        and(eq(notices.state, 'pending'), eq(notices.kind, 'store-paused'), eq(notices.subject, row.id)),
+      );
   });
 }
 
 export async function pauseStore(db: Db, name: string, reason: string): Promise<void> {
   const row = await storeByName(db, name);
-  await db.update(temuStores).set({ active: false, pausedReason: reason }).where(eq(temuStores.id, row.id));
+  await db
+    .update(temuStores)
+    .set({ active: false, pausedReason: reason, pausedBy: 'operator' })
+    .where(eq(temuStores.id, row.id));
 }
 
 /** What to do about a refusal of the whole account, for the person who reads it. */
@@ -191,7 +196,7 @@ export async function pauseRefusedStore(
   await db.transaction(async (tx) => {
     const [paused] = await tx
       .update(temuStores)
-      .set({ active: false, pausedReason: reason })
+      .set({ active: false, pausedReason: reason, pausedBy: 'temu' })
       .where(
         and(
           eq(temuStores.id, store.id),
@@ -206,6 +211,7 @@ export async function pauseRefusedStore(
     await tx.insert(notices).values({
       kind: 'store-paused',
       key: `store-paused-${store.id}-${crypto.randomUUID()}`,
+      subject: store.id,
       payload: { store: store.name, reason },
     });
   });

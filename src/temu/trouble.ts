@@ -1,5 +1,5 @@
 import type { Db } from '../db/client.ts';
-import { ordersAtRisk, REPLACED, unsentByTimeLeft } from './awb/index.ts';
+import { ordersAtRisk, unsentByTimeLeft } from './awb/index.ts';
 
 /** Why an order, or an AWB, is on a list of those that need a person. */
 export const TROUBLES = ['risk', 'parked', 'failed', 'incomplete', 'errors', 'unmatched'] as const;
@@ -34,8 +34,7 @@ export interface TroubleCounts extends Record<Trouble, number> {
 
 const parkedPushes = ({ $client: sql }: Db, nowMs: number) => sql`
   from temu_pushes p join orders o on o.id = p.order_id and o.status <> 'Cancelled'
-  where p.state in ('parked', 'rejected') and not starts_with(coalesce(p.error, ''), ${REPLACED})
-    and p.created_at > ${new Date(nowMs - SHOWN_MS)}`;
+  where p.state in ('parked', 'rejected') and p.created_at > ${new Date(nowMs - SHOWN_MS)}`;
 const failedInbox = ({ $client: sql }: Db, nowMs: number) => sql`
   from temu_order_inbox i join temu_stores s on s.id = i.store_id
   where i.state <> 'stored' and i.state = 'failed' and i.received_at > ${new Date(nowMs - SHOWN_MS)}`;

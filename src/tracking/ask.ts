@@ -1,10 +1,11 @@
 import { type Failure, fail, type Result } from '../errors.ts';
 import type { HttpResponse } from '../http.ts';
 import { askedFor, waitFor } from '../retry-after.ts';
-import type { Tracker } from './catalogue.ts';
+import { type Tracker, whyOff } from './catalogue.ts';
 import type { Connection, Item } from './courier.ts';
 import type { TrackingDeps } from './deps.ts';
 import { readSafely, secretOf } from './secret.ts';
+import type { CourierWait } from './waits.ts';
 
 /** C10 */
 const WAIT_429_MS = 5 * 60_000;
@@ -21,7 +22,7 @@ export interface Asked {
   /** Requests that left. */
   requests: number;
   /** The API said "too fast": the whole tracker is to wait (C10). */
-  tooFast: boolean;
+  wait?: CourierWait | undefined;
 }
 
 /** Asks a courier for some parcels: one request, repeated only to find out how it wants its secret (C11). */
@@ -33,9 +34,9 @@ export async function ask(
   signal: AbortSignal,
 ): Promise<Asked> {
   let requests = 0;
-  const done = (result: Asked['result'], tooFast = false): Asked => ({ result, requests, tooFast });
+  const done = (result: Asked['result'], wait?: CourierWait): Asked => ({ result, requests, wait });
   const { connection } = tracker;
-  if (!connection) return done(fail('credentials', tracker.off ?? 'switched off'));
+  if (!connection) return done(fail('credentials', whyOff(tracker) ?? 'switched off'));
   let refused: string | undefined;
   for (;;) {
     const secret = await secretOf(deps, tracker, runId, signal, refused);
@@ -45,8 +46,8 @@ export async function ask(
     for (const index of order(connection.access.schemes.length, remembered)) {
       requests++;
       const answer = await send(deps, tracker, connection, index, value, numbers, signal);
-      if (answer.is === 'too fast')
-        return done(fail('throttled', answer.why, { retryAfterMs: answer.ms }), true);
+      if (answer.is === 'tooFast')
+        return done(fail('throttled', answer.wait.why, { retryAfterMs: answer.wait.ms }), answer.wait);
       if (answer.result.ok || answer.result.failure.kind !== 'credentials') {
         if (index !== remembered && answer.result.ok) await rememberScheme(deps, tracker, index);
         return done(answer.result);
@@ -68,7 +69,7 @@ const order = (count: number, first: number) => [
 const rememberScheme = ({ db }: TrackingDeps, { name }: Tracker, scheme: number) =>
   db.$client`update trackers set scheme = ${scheme} where name = ${name}`;
 
-type Answer = { is: 'too fast'; why: string; ms: number } | { is: 'read'; result: Asked['result'] };
+type Answer = { is: 'tooFast'; wait: CourierWait } | { is: 'read'; result: Asked['result'] };
 
 async function send(
   deps: TrackingDeps,
@@ -98,7 +99,7 @@ async function send(
         is: 'read',
         result: fail(answer.failure.kind === 'malformed' ? 'malformed' : 'transient', answer.failure.message),
       };
-  ended(read.is === 'too fast' ? 'throttled' : read.result.ok ? 'ok' : read.result.failure.kind);
+  ended(read.is === 'tooFast' ? 'throttled' : read.result.ok ? 'ok' : read.result.failure.kind);
   return read;
 }
 
@@ -108,9 +109,12 @@ function readAnswer(response: HttpResponse, read: () => Asked['result'], now: nu
   const read_ = (result: Asked['result']): Answer => ({ is: 'read', result });
   if (status === 429 || status === 403)
     return {
-      is: 'too fast',
-      why: `HTTP ${status}`,
-      ms: waitFor(response, status === 429 ? WAIT_429_MS : WAIT_403_MS, now),
+      is: 'tooFast',
+      wait: {
+        kind: status === 403 ? 'forbidden' : 'limit',
+        why: `HTTP ${status}`,
+        ms: waitFor(response, status === 429 ? WAIT_429_MS : WAIT_403_MS, now),
+      },
     };
   if (status === 401) return read_(fail('credentials', 'HTTP 401: the credentials are refused'));
   if (status >= 500) {
@@ -121,9 +125,12 @@ function readAnswer(response: HttpResponse, read: () => Asked['result'], now: nu
   const result = readSafely(read);
   if (!result.ok && result.failure.kind === 'throttled')
     return {
-      is: 'too fast',
-      why: result.failure.message,
-      ms: waitFor(response, result.failure.retryAfterMs ?? WAIT_429_MS, now),
+      is: 'tooFast',
+      wait: {
+        kind: 'limit',
+        why: result.failure.message,
+        ms: waitFor(response, result.failure.retryAfterMs ?? WAIT_429_MS, now),
+      },
     };
   return read_(result);
 }

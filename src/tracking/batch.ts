@@ -7,7 +7,7 @@ import { backoffMs, minutes, seconds } from '../queue/define.ts';
 import { type JobContext, type Outcome, Wait } from '../queue/handle.ts';
 import { applyAnswer, lockParcels } from './apply.ts';
 import { type Asked, ask } from './ask.ts';
-import type { Tracker } from './catalogue.ts';
+import { type Tracker, whyOff } from './catalogue.ts';
 import { type Claim, ClaimLost, claimBatch, endBatch, giveBack, renew, whyNot } from './claim.ts';
 import type { Item } from './courier.ts';
 import { LEASE_MS, type TrackingDeps } from './deps.ts';
@@ -37,7 +37,7 @@ export const createBatchHandler =
   (deps: TrackingDeps, tracker: Tracker, waits: Waits, { leaseMs }: BatchTimes = { leaseMs: LEASE_MS }) =>
   async (job: BatchJob, context: JobContext): Promise<Outcome> => {
     // the scheduler has credentials that this worker was not given yet, or not at all: others may have them
-    if (!tracker.connection) throw new Wait(NOT_OURS_MS, `${tracker.off}: left to other workers`);
+    if (!tracker.connection) throw new Wait(NOT_OURS_MS, `${whyOff(tracker)}: left to other workers`);
     const wait = await waits.join(tracker.name);
     const signal = AbortSignal.any([context.signal, wait.signal]);
     let renewing: NodeJS.Timeout | undefined;
@@ -76,7 +76,7 @@ async function onThrown(
   // R3: a parcel that cannot be written must not hold up its batch for ever
   const message = `our own mistake: ${messageOf(error)}`;
   deps.log.error({ tracker: tracker.name, run: claim.runId, no: claim.no, err: message }, 'batch');
-  return await onFailure(deps, tracker, claim, { requests: 0, tooFast: false }, { kind: 'bug', message });
+  return await onFailure(deps, tracker, claim, { requests: 0 }, { kind: 'bug', message });
 }
 
 async function track(
@@ -92,7 +92,7 @@ async function track(
   const asked: Asked =
     sound.length > 0
       ? await ask(deps, tracker, claim.runId, sound, signal)
-      : { result: ok(new Map()), requests: 0, tooFast: false };
+      : { result: ok(new Map()), requests: 0 };
   return asked.result.ok
     ? await settle(deps, tracker, claim, asked.result.value, asked.requests)
     : await onFailure(deps, tracker, claim, asked, asked.result.failure);
@@ -148,7 +148,7 @@ async function onFailure(
   deps: TrackingDeps,
   tracker: Tracker,
   claim: Claim,
-  { requests, tooFast }: Pick<Asked, 'requests' | 'tooFast'>,
+  { requests, wait }: Pick<Asked, 'requests' | 'wait'>,
   failure: Failure,
 ): Promise<Outcome> {
   const { message, retryAfterMs } = failure;
@@ -156,7 +156,7 @@ async function onFailure(
     case 'notReady':
     case 'throttled': {
       const ms = retryAfterMs ?? minutes(5);
-      if (tooFast) await startWait(deps, tracker, claim.runId, ms, message); // first: others are asking still
+      if (wait) await startWait(deps, tracker, claim.runId, wait); // first: others are asking still
       await giveBack(deps, claim, { spent: false, ms });
       await count(deps, claim, requests);
       throw new Wait(ms, message);

@@ -19,13 +19,19 @@ export const couriers: readonly Courier[] = await Promise.all(
     .map(async (file) => (await import(pathToFileURL(join(HERE, file)).href)).default as Courier),
 );
 
+/** Why a tracker is switched off, with what people read. */
+const OFF = { notChosen: 'not in TRACKERS', noCredentials: 'no credentials' } as const;
+export type Off = keyof typeof OFF;
+
+export const whyOff = ({ off }: Pick<Tracker, 'off'>): string | undefined => off && OFF[off];
+
 /** A courier as this process may use it. */
 export interface Tracker {
   name: string;
   courier: Courier;
   /** undefined: switched off, `off` says why. */
   connection: Connection | undefined;
-  off: string | undefined;
+  off: Off | undefined;
   limit: Limit | undefined;
   atOnce: number;
   /** From the start of one run to the start of the next. */
@@ -97,7 +103,7 @@ export function createTrackers(config: Config): Tracker[] {
       name: courier.name,
       courier,
       connection: chosen ? connection : undefined,
-      off: !chosen ? 'not in TRACKERS' : connection ? undefined : 'no credentials',
+      off: !chosen ? 'notChosen' : connection ? undefined : 'noCredentials',
       limit: set === 'off' ? undefined : (set ?? courier.limit?.(own)),
       atOnce: courier.atOnce(own),
       everyMs: (every ?? courier.everyMs / 1000) * 1000,

@@ -55,8 +55,8 @@ export async function tellOfChanges(
     changes.map(({ parcel }) => parcel.id),
   );
   await sql`
-    insert into notices (kind, key, payload)
-    select c.slack, concat_ws(' ', c.slack, c.id, c.at), jsonb_build_object('order', c.order_number, 'source', c.source,
+    insert into notices (kind, key, subject, payload)
+    select c.slack, concat_ws(' ', c.slack, c.id, c.at), c.id, jsonb_build_object('order', c.order_number, 'source', c.source,
       'tracker', c.tracker, 'awb', c.number, 'courierStatus', c.courier_status, 'at', c.at)
     from ${given} where c.slack is not null on conflict (key) do nothing`;
   // the first return of an order is told once to each who wants to know, and every change to those who want all

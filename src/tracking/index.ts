@@ -6,7 +6,7 @@ import type { TrackingDeps } from './deps.ts';
 import { queueOf } from './queues.ts';
 import { createWaits } from './waits.ts';
 
-export { createTrackers, type Tracker, trackingSettings } from './catalogue.ts';
+export { createTrackers, type Tracker, trackingSettings, whyOff } from './catalogue.ts';
 export type { TrackingDeps } from './deps.ts';
 export {
   FRESHNESS_MINUTES,
@@ -24,7 +24,7 @@ export {
   trackerNamed,
   unmapWord,
 } from './rulings.ts';
-export { startRun } from './runs.ts';
+export { type Skipped, startRun } from './runs.ts';
 export { tokenContext } from './secret.ts';
 export { STATUSES } from './status.ts';
 export { type TrackingStory, trackingStories } from './story.ts';

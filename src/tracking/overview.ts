@@ -1,5 +1,5 @@
 import type { Db } from '../db/client.ts';
-import type { Tracker } from './catalogue.ts';
+import { type Tracker, whyOff } from './catalogue.ts';
 import { STATUSES } from './status.ts';
 
 const DAY_MS = 86_400_000;
@@ -174,10 +174,9 @@ const followedParcels = ({ $client: sql }: Db, now: number) => {
 
 const NOT_SET_UP = 'not set up yet: the scheduler does it when it starts';
 
-function standing(
-  { name, courier, connection, off }: Tracker,
-  row: TrackerRow | undefined,
-): Omit<TrackerOverview, Counted> {
+function standing(tracker: Tracker, row: TrackerRow | undefined): Omit<TrackerOverview, Counted> {
+  const { name, courier, connection } = tracker;
+  const off = whyOff(tracker);
   const nothing = { stoppedAt: null, stoppedReason: null, skippedAt: null, skippedReason: null };
   if (!row)
     return {

@@ -1,6 +1,6 @@
 import type { Sql, TransactionSql } from 'postgres';
 import { offer, turnId } from '../queue/turn.ts';
-import type { Tracker } from './catalogue.ts';
+import { type Tracker, whyOff } from './catalogue.ts';
 import type { TrackingBase } from './deps.ts';
 import { queueOf } from './queues.ts';
 
@@ -10,9 +10,12 @@ const OFFER_AGAIN_MS = 60_000;
 const OFFERED_MOST = 2_000;
 const DAY_MS = 86_400_000;
 
-export type Started =
-  | { is: 'started'; runId: string; planned: number }
-  | { is: 'skipped'; reason: string; runId?: string };
+/** Why no run begins: its tracker is off, the scheduler does not know it yet, it has to wait (C10), or its last run goes on. */
+export type SkipKind = 'off' | 'notSetUp' | 'waiting' | 'running';
+/** `reason` says it to people; `runId`: the run that goes on. */
+export type Skipped = { kind: SkipKind; reason: string; runId?: string };
+
+export type Started = { is: 'started'; runId: string; planned: number } | ({ is: 'skipped' } & Skipped);
 
 /**
  * C1–C3: begins a run of a tracker: chooses the parcels that are due, oldest first, and writes them down as batches.
@@ -22,11 +25,11 @@ export async function startRun(base: TrackingBase, tracker: Tracker): Promise<St
   const { db, clock } = base;
   const now = new Date(clock());
   const started = await db.$client.begin(async (sql): Promise<Started> => {
-    const skip = async (reason: string, runId?: string): Promise<Started> => {
+    const skip = async (kind: SkipKind, reason: string, runId?: string): Promise<Started> => {
       await sql`
         update trackers set skipped_at = ${now}, skipped_reason = ${reason}, next_run_at = ${nextTurn(tracker, now)}
         where name = ${tracker.name} and next_run_at <= ${now}`; // only a turn that has come can be left out
-      return { is: 'skipped', reason, ...(runId ? { runId } : {}) };
+      return { is: 'skipped', kind, reason, ...(runId ? { runId } : {}) };
     };
     const [row] = await sql<
       {
@@ -40,13 +43,15 @@ export async function startRun(base: TrackingBase, tracker: Tracker): Promise<St
     // looked for once the row is ours: whoever had it before may have begun one
     const [running] = await sql<{ id: string }[]>`
       select id from tracking_runs where tracker = ${tracker.name} and state = 'running'`;
-    if (!row || !tracker.connection) return await skip(tracker.off ?? 'not set up yet');
+    if (!tracker.connection) return await skip('off', whyOff(tracker) ?? 'switched off');
+    if (!row) return await skip('notSetUp', 'not set up yet');
     if (row.waitingUntil && row.waitingUntil > now)
       return await skip(
+        'waiting',
         `told to wait until ${row.waitingUntil.toISOString()} (${row.waitingReason})`,
         running?.id,
       );
-    if (running) return await skip('its last run is still going on', running.id);
+    if (running) return await skip('running', 'its last run is still going on', running.id);
     // a new try after a stop, whichever machine's clock told the time of that (C11)
     const startedAt = new Date(Math.max(now.getTime(), (row.stoppedAt?.getTime() ?? 0) + 1));
     const { runId, planned } = await plan(sql, tracker, base, now, startedAt);
@@ -197,8 +202,8 @@ async function endRun(sql: TransactionSql, runId: string, now: Date): Promise<vo
     returning tracker`;
   if (ended)
     await sql`
-      insert into notices (kind, key, payload)
-      values ('tracking-report', ${`tracking-report ${runId}`}, ${sql.json({ runId, tracker: ended.tracker })})
+      insert into notices (kind, key, subject, payload)
+      values ('tracking-report', ${`tracking-report ${runId}`}, ${ended.tracker}, ${sql.json({ runId, tracker: ended.tracker })})
       on conflict (key) do nothing`;
 }
 

@@ -3,7 +3,7 @@ import type { TransactionSql } from 'postgres';
 import type { Secrets } from '../db/secrets.ts';
 import { fail, messageOf, ok, type Result, UserError } from '../errors.ts';
 import { MAX_WAIT_MS, waitFor } from '../retry-after.ts';
-import type { Tracker } from './catalogue.ts';
+import { type Tracker, whyOff } from './catalogue.ts';
 import type { Login, Token } from './courier.ts';
 import type { TrackingDeps } from './deps.ts';
 import { markStopped } from './stop.ts';
@@ -66,7 +66,7 @@ export async function secretOf(
   refused?: string,
 ): Promise<Result<Secret>> {
   const { access } = tracker.connection ?? {};
-  if (!access) return fail('credentials', tracker.off ?? 'switched off');
+  if (!access) return fail('credentials', whyOff(tracker) ?? 'switched off');
   const stored = await read(deps, tracker, runId);
   // a worker with other credentials than the scheduler's would end their token, or have good ones called refused
   if (!stored.same)
@@ -171,7 +171,10 @@ async function settleLogin(
       return ok(still);
     }
     // all of the tracker's batches would try the same: nobody does before that time
-    else await noteWait(sql, deps, tracker, runId, retryAfterMs ?? LOGIN_AGAIN_MS, message);
+    else {
+      const ms = retryAfterMs ?? LOGIN_AGAIN_MS;
+      await noteWait(sql, deps, tracker, runId, { kind: 'login', ms, why: message });
+    }
     return token;
   });
 }

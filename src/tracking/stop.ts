@@ -27,8 +27,8 @@ export async function markStopped(
       where t.name = ${name} and r.id = ${runId} and r.state = 'running'
         and (before.stopped_at is null or before.stopped_at <= r.started_at)
       returning before.stopped_reason is null as news)
-    insert into notices (kind, key, payload)
-    select 'tracker-stopped', ${`tracker-stopped ${name} ${now}`}, ${sql.json({ tracker: name, text })} from stopped where news
+    insert into notices (kind, key, subject, payload)
+    select 'tracker-stopped', ${`tracker-stopped ${name} ${now}`}, ${name}, ${sql.json({ tracker: name, text })} from stopped where news
     on conflict (key) do nothing`;
 }
 

@@ -1,5 +1,5 @@
 import type { Db } from '../db/client.ts';
-import type { Tracker } from './catalogue.ts';
+import { type Tracker, whyOff } from './catalogue.ts';
 import { isFinal, STATUSES, type Status } from './status.ts';
 
 const DAY_MS = 86_400_000;
@@ -180,7 +180,8 @@ function whyNobody(row: StoryRow, { trackers }: Rules): string {
   const fits = ofCourier.find(({ source, number }) => source && number);
   if (fits?.enabled) return `${nobody} yet: ${fits.name} takes it up when the scheduler starts next.`;
   if (fits) {
-    const off = trackers.find(({ name }) => name === fits.name)?.off;
+    const tracker = trackers.find(({ name }) => name === fits.name);
+    const off = tracker && whyOff(tracker);
     return `${nobody}: ${fits.name} would, but is off${off ? ` (${off})` : ''}.`;
   }
   const ofSource = ofCourier.filter(({ source }) => source);

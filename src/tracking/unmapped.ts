@@ -45,13 +45,12 @@ export async function noteUnmapped(
       values (${name}, ${word}, ${fresh}, ${sql.json(sample)}, ${new Date(now)}, ${new Date(now)})
       on conflict (tracker, word) do update set count = unmapped_statuses.count + excluded.count, last_seen_at = excluded.last_seen_at`;
     await sql`
-      insert into notices (kind, key, payload) values ('unmapped-status', ${`unmapped-status ${name} ${word}`}, ${sql.json(
-        {
+      insert into notices (kind, key, subject, payload) values (
+        'unmapped-status', ${`unmapped-status ${name} ${word}`}, ${name}, ${sql.json({
           tracker: name,
           word,
           text: `${courier.title} says "${word}", which no table has: parcels that say so keep their status until you settle what it means: orderfleet words map ${name} "${word}" STATUS`,
-        },
-      )}) on conflict (key) do nothing`;
+        })}) on conflict (key) do nothing`;
   }
   return Object.fromEntries([...words].map(([word, { all }]) => [word, all]));
 }

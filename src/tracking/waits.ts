@@ -5,8 +5,19 @@ import type { Tracker } from './catalogue.ts';
 import type { TrackingDeps } from './deps.ts';
 
 const CHANNEL = 'orderfleet_tracker_waits';
+/** What a tracker waits for: the courier's limit, the end of an HTTP 403, or a login that fails for the moment. */
+export type WaitKind = 'limit' | 'forbidden' | 'login';
+
+export interface CourierWait {
+  kind: WaitKind;
+  ms: number;
+  /** For people. */
+  why: string;
+}
+
 /** So many waits in a row with HTTP 403, or for its login, and it is no limit: people hear of it. */
 const SUSPICIOUS_WAITS = 3;
+const SUSPICIOUS: readonly WaitKind[] = ['forbidden', 'login'];
 
 /** Why requests in flight are cut off: their tracker has been told to wait (C10). */
 export class TrackerWaits extends Error {
@@ -16,17 +27,15 @@ export class TrackerWaits extends Error {
 /**
  * C10: the courier told us to wait. From here on no request of this tracker leaves, in any process, before that time:
  * the account is held, batches are not claimed, and those in work are cut off and handed back.
- * @param ms how long
  */
 export async function startWait(
   deps: TrackingDeps,
   tracker: Tracker,
   runId: string,
-  ms: number,
-  why: string,
+  wait: CourierWait,
 ): Promise<void> {
-  await deps.db.$client.begin((sql) => noteWait(sql, deps, tracker, runId, ms, why));
-  await deps.quotas.get(tracker.name)?.hold(`tracker ${tracker.name}`, ms);
+  await deps.db.$client.begin((sql) => noteWait(sql, deps, tracker, runId, wait));
+  await deps.quotas.get(tracker.name)?.hold(`tracker ${tracker.name}`, wait.ms);
 }
 
 /** The same as part of a transaction; the account is not held. */
@@ -35,8 +44,7 @@ export async function noteWait(
   { clock, log }: Pick<TrackingDeps, 'clock' | 'log'>,
   tracker: Tracker,
   runId: string,
-  ms: number,
-  why: string,
+  { kind, ms, why }: CourierWait,
 ): Promise<void> {
   const now = clock();
   const until = new Date(now + ms);
@@ -52,10 +60,10 @@ export async function noteWait(
   await sql`
       update tracking_runs set waits = waits + ${news ? 1 : 0}, waited_ms = waited_ms + ${Math.round(Number(row.moreMs))}
       where id = ${runId}`;
-  if (news && row.waits === SUSPICIOUS_WAITS && /403|login/.test(why))
+  if (news && row.waits === SUSPICIOUS_WAITS && SUSPICIOUS.includes(kind))
     await sql`
-        insert into notices (kind, key, payload) values ('tracker-stopped', ${`tracker-403 ${tracker.name} ${now}`},
-          ${sql.json({
+        insert into notices (kind, key, subject, payload) values (
+          'tracker-stopped', ${`tracker-403 ${tracker.name} ${now}`}, ${tracker.name}, ${sql.json({
             tracker: tracker.name,
             text: `${tracker.courier.title} has made us wait ${row.waits} times in a row (${why}): its key or our address may be refused`,
           })}) on conflict (key) do nothing`;

@@ -49,7 +49,14 @@ test('a store is added, listed, paused, resumed and given new credentials', asyn
   expect(paused).toMatchObject({ code: 0, output: expect.stringContaining('"my shop" is paused') });
   const [listed, shown] = await Promise.all([run('store', 'list', '--json'), run('store', 'list')]);
   expect(JSON.parse(listed.stdout)).toMatchObject([
-    { name: 'my shop', region: 'EU', country: 'RO', active: false, pausedReason: 'holidays' },
+    {
+      name: 'my shop',
+      region: 'EU',
+      country: 'RO',
+      active: false,
+      pausedReason: 'holidays',
+      pausedBy: 'operator',
+    },
   ]);
   expect(shown.stdout).toContain('"my shop" is paused: holidays');
   expect(listed.output + shown.output).not.toMatch(/key-1|secret|token/i);

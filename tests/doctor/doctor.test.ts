@@ -134,10 +134,10 @@ describe.each(oneBackend())('a whole fleet, with queues on %s', (backend) => {
     ill(
       /^fault · Credentials of the stores · Temu refuses "ill" \(3000034: .* → .*orderfleet store rotate "ill" --access-token/,
     );
-    await sql()`update temu_stores set active = false where name = 'paused'`;
-    await sql()`update temu_stores set paused_reason = 'Temu refused the store (3000031: no such token (really); gone); copy it anew' where name = 'paused'`;
+    await sql()`update temu_stores set active = false, paused_by = 'temu',
+      paused_reason = 'Temu refused the store (3000031: no such token); copy it anew' where name = 'paused'`;
     ill(
-      /^fault · Stores · "paused" is paused: Temu refused the store \(3000031: no such token \(really\); gone\) → copy it anew$/,
+      /^fault · Stores · "paused" is paused since Temu refuses it → Temu refused the store \(3000031: no such token\); copy it anew$/,
     );
     await sql()`update temu_stores set last_synced_at = now() - interval '20 minutes' where name = 'well'`;
     ill(/^fault · Stores · "well" is synced up to 2\d minutes ago, and nobody reads it → .*-- scheduler/);

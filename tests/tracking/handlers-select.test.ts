@@ -156,12 +156,15 @@ describe('whose parcel it is', () => {
     const { trackers } = stand.deps;
     const without = (name: string) =>
       trackers.map((tracker) =>
-        tracker.name === name ? { ...tracker, connection: undefined, off: 'not in TRACKERS' } : tracker,
+        tracker.name === name ? { ...tracker, connection: undefined, off: 'notChosen' as const } : tracker,
       );
     await reconcileTrackers({ ...stand.deps, trackers: without(B2C) }, undefined);
     expect(await trackerOf(id)).toBeNull();
-    const off = { ...stand.tracker(B2C), connection: undefined, off: 'not in TRACKERS' };
-    expect(await startRun(stand.deps, off)).toEqual({ is: 'skipped', reason: 'not in TRACKERS' });
+    const off = { ...stand.tracker(B2C), connection: undefined, off: 'notChosen' as const };
+    expect(await startRun(stand.deps, off)).toEqual({
+      ...{ is: 'skipped', kind: 'off' },
+      reason: 'not in TRACKERS',
+    });
     await reconcileTrackers(stand.deps, undefined);
     expect(await trackerOf(id)).toBe(B2C);
     await reconcileTrackers(
@@ -238,6 +241,7 @@ describe('which of them, and in which order', () => {
     const skipped = await startRun(stand.deps, stand.tracker('delhivery-b2c'));
     expect(skipped).toEqual({
       is: 'skipped',
+      kind: 'running',
       reason: 'its last run is still going on',
       runId: started.is === 'started' ? started.runId : '',
     });

@@ -159,23 +159,31 @@ describe('C10: what the answer says', () => {
     ]);
   });
 
-  test('three waits for HTTP 403 in a row: a person hears of it, once, until it works again', async () => {
-    stand = await startTrackingStand('postgres');
-    const sql = stand.deps.db.$client;
-    await parcels(5);
-    stand.work();
-    const fault = desk().faults.add({ on: 'track', do: { kind: 'limited', status: 403 } });
-    await stand.start(API);
-    const stopped = () => sql<{ state: string }[]>`select state from notices where kind = 'tracker-stopped'`;
-    for (const waits of [1, 2, 3, 4]) {
-      await until(async () => (await stand.lastRun(API)).waits === waits);
-      expect((await stopped()).length).toBe(waits < 3 ? 0 : 1);
-      if (waits === 4) fault.remove();
-      await stand.later(31 * 60_000);
-    }
-    await stand.ended(API);
-    expect(await stopped()).toEqual([{ state: 'withdrawn' }]);
-  });
+  test.each([
+    ['HTTP 403', 'track', 403, true],
+    ['its login', 'login', 429, true],
+    ['its limit', 'track', 429, false],
+  ] as const)(
+    'three waits in a row for %s: whether a person hears of it, once, until it works again',
+    async (_what, on, status, heard) => {
+      stand = await startTrackingStand('postgres');
+      const sql = stand.deps.db.$client;
+      await parcels(5);
+      stand.work();
+      const fault = desk().faults.add({ on, do: { kind: 'limited', status } });
+      await stand.start(API);
+      const stopped = () =>
+        sql<{ state: string }[]>`select state from notices where kind = 'tracker-stopped'`;
+      for (const waits of [1, 2, 3, 4]) {
+        await until(async () => (await stand.lastRun(API)).waits === waits);
+        expect((await stopped()).length).toBe(heard && waits >= 3 ? 1 : 0);
+        if (waits === 4) fault.remove();
+        await stand.later(31 * 60_000);
+      }
+      await stand.ended(API);
+      expect(await stopped()).toEqual(heard ? [{ state: 'withdrawn' }] : []);
+    },
+  );
 });
 
 test('C1: two processes at a small limit: the sliding window refuses nothing, and the limit is used', async () => {

@@ -12,7 +12,7 @@ const MINUTE = 60_000;
 const ago = (minutes: number) => new Date(NOW - minutes * MINUTE);
 
 const store = (change: Partial<StoreOverview> = {}): StoreOverview => ({
-  ...{ name: 'my-shop', region: 'EU', country: 'RO', active: true, pausedReason: null },
+  ...{ name: 'my-shop', region: 'EU', country: 'RO', active: true, pausedReason: null, pausedBy: null },
   ...{ lastSyncedAt: ago(2), nextSyncAt: null, reading: null, lastWindow: null, orders: {}, pausedApis: {} },
   inbox: { waiting: 0, incomplete: 0, failed: 0 },
   ...change,
@@ -67,8 +67,13 @@ const situation = (change: Change = {}): Situation => ({
   now: NOW,
 });
 
-const paused = (name: string, reason = 'Temu refused the store (3000034: expired); authorise it again') =>
-  store({ name, active: false, pausedReason: reason });
+const refused = (name: string) =>
+  store({
+    name,
+    active: false,
+    pausedBy: 'temu',
+    pausedReason: 'Temu refused the store (3000034); authorise it again',
+  });
 
 describe('O3: what needs a person', () => {
   test.each<[string, Change, 'act' | 'look', string, string | undefined]>([
@@ -88,19 +93,19 @@ describe('O3: what needs a person', () => {
       { troubles: { incomplete: 4, longIncomplete: 4 } },
       ...(['act', '4 orders have been incomplete', '/orders?show=incomplete'] as const),
     ],
-    ['a refused store', { stores: [paused('my-shop')] }, 'act', 'Store “my-shop” is paused', undefined],
+    ['a refused store', { stores: [refused('my-shop')] }, 'act', 'Store “my-shop” is paused', undefined],
     [
       'many refused stores',
-      { stores: ['a', 'b', 'c', 'd', 'e'].map((name) => paused(name)) },
+      { stores: ['a', 'b', 'c', 'd', 'e'].map((name) => refused(name)) },
       'act',
       '5 stores are paused: “a”, “b”, “c” and 2 more',
       '#stores',
     ],
     [
       'a store paused by hand',
-      { stores: [paused('my-shop', 'holidays')] },
+      { stores: [store({ active: false, pausedBy: 'operator', pausedReason: 'Temu asks for holidays' })] },
       'look',
-      'paused: holidays',
+      'paused: Temu asks for holidays',
       undefined,
     ],
     [

@@ -60,11 +60,11 @@ const panel = (html: string, id: string) =>
 
 async function addStore(
   name = 'my-shop',
-  change: { active?: boolean; pausedReason?: string } = {},
+  change: { active?: boolean; pausedReason?: string; pausedBy?: 'temu' } = {},
 ): Promise<string> {
   const [row] = await sql<{ id: string }[]>`
-    insert into temu_stores (name, region, country, app_key, app_secret, access_token, active, paused_reason, last_synced_at)
-    values (${name}, 'EU', 'RO', 'k', 's', 't', ${change.active ?? true}, ${change.pausedReason ?? null}, now())
+    insert into temu_stores (name, region, country, app_key, app_secret, access_token, active, paused_reason, paused_by, last_synced_at)
+    values (${name}, 'EU', 'RO', 'k', 's', 't', ${change.active ?? true}, ${change.pausedReason ?? null}, ${change.pausedBy ?? null}, now())
     returning id`;
   return row?.id ?? '';
 }
@@ -138,6 +138,7 @@ describe('O3: the overview', () => {
     await addStore('closed', {
       active: false,
       pausedReason: 'Temu refused the store (3000034); rotate its token',
+      pausedBy: 'temu',
     });
     await addParkedPush(await addOrder({ storeId, number: 'PO-1' }), 'AWB1', 'no such carrier');
     await sql`insert into unmapped_statuses (tracker, word, count, sample) values ('velocity', 'ON DRONE', 2, '{}')`;
@@ -259,8 +260,8 @@ describe('O3: the overview', () => {
     const told = async () => panel((await browser()('/')).html, 'matters');
     expect(await told()).toMatch(/act the webhook endpoint https:\/\/crm\.example\/hook .* \(7 days ago\)/);
     await sql`
-      insert into notices (kind, key, payload, created_at)
-      select 'webhook-stopped', 'webhook-stopped-' || id || '-x', '{"text":"it answered 410"}', now() - interval '2 days' from webhook_endpoints`;
+      insert into notices (kind, key, subject, payload, created_at)
+      select 'webhook-stopped', 'stopped', id, '{"text":"it answered 410"}', now() - interval '2 days' from webhook_endpoints`;
     expect(await told()).toContain('(2 days ago)');
     await sql`update webhook_endpoints set active = true`;
     expect((await browser()('/')).title).toBe('All is well · Orderfleet');

@@ -160,7 +160,8 @@ async function stopEndpoint({ deps, endpoint }: Round, notice: Claimed): Promise
       update webhook_endpoints set active = false where id = ${endpoint.id} and active returning 1`;
     if (!stopped) return;
     await sql`
-      insert into notices (kind, key, payload) values ('webhook-stopped', ${`webhook-stopped-${endpoint.id}-${notice.id}`},
+      insert into notices (kind, key, subject, payload) values (
+        'webhook-stopped', ${`webhook-stopped-${endpoint.id}-${notice.id}`}, ${endpoint.id},
         ${sql.json({ text: `the webhook endpoint ${endpoint.url} answered HTTP 410 (Gone) and is told nothing any more; if that is a mistake: orderfleet webhooks resume ${endpoint.url}` })})
       on conflict (key) do nothing`;
   });

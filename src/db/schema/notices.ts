@@ -13,6 +13,11 @@ export const notices = pgTable(
     id: uuid('id').primaryKey().defaultRandom(),
     kind: text('kind').notNull(),
     key: text('key').notNull().unique(),
+    /**
+     * What it is about: the id of a store, an order, a shipment or an endpoint, or a tracker's name, as its kind has it;
+     * null where it is about none. Notices of a thing are found by it: no code takes a key apart.
+     */
+    subject: text('subject'),
     payload: jsonb('payload').$type<Record<string, unknown>>().notNull(),
     state: text('state', { enum: ['pending', 'sent', 'failed', 'withdrawn'] })
       .notNull()

@@ -101,7 +101,8 @@ export const awbEvents = pgTable(
 /**
  * A6: the ledger of what Temu was told. state: pending (to be told), sending (a worker has it: `claim`), sent,
  * rejected (Temu's final no), parked (waits for a person or for the order to change), unknown (told, answer lost:
- * Temu is asked before anything is sent again).
+ * Temu is asked before anything is sent again), replaced (a later booking took its place before Temu was told: history,
+ * neither a fault of the order nor a matter for people).
  */
 export const temuPushes = pgTable(
   'temu_pushes',
@@ -114,7 +115,9 @@ export const temuPushes = pgTable(
     orderId: uuid('order_id')
       .notNull()
       .references(() => orders.id, { onDelete: 'cascade' }),
-    state: text('state', { enum: ['pending', 'sending', 'sent', 'rejected', 'parked', 'unknown'] })
+    state: text('state', {
+      enum: ['pending', 'sending', 'sent', 'rejected', 'parked', 'unknown', 'replaced'],
+    })
       .notNull()
       .default('pending'),
     attempts: integer('attempts').notNull().default(0),
@@ -126,6 +129,8 @@ export const temuPushes = pgTable(
     toldAt: time('told_at'),
     /** Parked until the order is newer than this; null: until a person retries it. */
     parkedOrderTime: time('parked_order_time'),
+    /** A4: parked since none or several of Temu's carriers have this name (normalised), until a person pins one. */
+    unmatchedCarrier: text('unmatched_carrier'),
     dueAt: time('due_at').notNull().defaultNow(),
     offeredAt: time('offered_at'),
     createdAt: time('created_at').notNull().defaultNow(),
@@ -133,7 +138,7 @@ export const temuPushes = pgTable(
   (table) => [
     check(
       'temu_pushes_state',
-      sql`${table.state} in ('pending', 'sending', 'sent', 'rejected', 'parked', 'unknown')`,
+      sql`${table.state} in ('pending', 'sending', 'sent', 'rejected', 'parked', 'unknown', 'replaced')`,
     ),
     index('temu_pushes_order').on(table.orderId),
     index('temu_pushes_parked')

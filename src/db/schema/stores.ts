@@ -36,6 +36,8 @@ export const temuStores = pgTable(
     active: boolean('active').notNull().default(true),
     /** Why it is off, with the remedy; null while active. */
     pausedReason: text('paused_reason'),
+    /** Who switched it off: Temu's refusal, or a person; null while active. */
+    pausedBy: text('paused_by', { enum: ['temu', 'operator'] }),
     /** End of the last window of which every page is stored (T2). */
     lastSyncedAt: time('last_synced_at'),
     nextSyncAt: time('next_sync_at').notNull().defaultNow(),
@@ -44,6 +46,7 @@ export const temuStores = pgTable(
   (table) => [
     check('temu_stores_region', sql`${table.region} in ('EU', 'US', 'GLOBAL')`),
     check('temu_stores_country', sql`${table.country} ~ '^[A-Z]{2}$'`),
+    check('temu_stores_paused_by', sql`${table.pausedBy} in ('temu', 'operator')`),
     check('temu_stores_api_version', sql`${table.apiVersion} in ('v1', 'v2')`),
     index('temu_stores_due').on(table.nextSyncAt).where(sql`active`),
   ],

@@ -15,7 +15,10 @@ export const normalCarrier = (name: string): string =>
     .toUpperCase()
     .replace(/[^\p{L}\p{N}]/gu, '');
 
-export type CarrierMatch = { ok: true; id: string } | { ok: false; error: string; candidates: Company[] };
+export type CarrierMatch =
+  | { ok: true; id: string }
+  /** `carrier`: the name, normalised, that a person is to pin. */
+  | { ok: false; carrier: string; error: string; candidates: Company[] };
 
 /**
  * A4: the provider id of a carrier: what a person has pinned, else the one company of that name. None or several: the
@@ -52,6 +55,7 @@ export function matchCarrier(
       : `none of Temu's carriers is called ${wanted}`;
   return {
     ok: false,
+    carrier: wanted,
     candidates,
     error: `${problem}; choose one with: orderfleet carriers pin ${wanted} ID --store NAME. Candidates: ${listed || 'none, Temu lists no carrier'}${more}`,
   };

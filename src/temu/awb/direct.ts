@@ -41,9 +41,8 @@ export function createDirectPush(deps: AwbDeps) {
       return { outcome: 'queued' };
     }
     try {
-      const outcome = await pushClaimed(deps, claim, signal, PATIENCE_MS);
-      if (outcome.outcome === 'queued') crowdedUntil.set(claim.storeId, performance.now() + CROWDED_MS);
-      return outcome;
+      const crowded = () => crowdedUntil.set(claim.storeId, performance.now() + CROWDED_MS);
+      return await pushClaimed(deps, claim, signal, { patienceMs: PATIENCE_MS, crowded });
     } finally {
       places.leave(DIRECT);
     }

@@ -4,13 +4,12 @@ import { createDirectPush } from './direct.ts';
 import { AWB_TIMINGS, type AwbTimings } from './ledger.ts';
 import { createPush } from './push.ts';
 import { awbCreated, awbPush } from './queues.ts';
-import { record } from './record.ts';
+import { outcomeOf, record } from './record.ts';
 import { inTurn } from './turns.ts';
 
 export { normalCarrier } from './carriers.ts';
 export { companiesOf } from './logistics.ts';
 export { awbCreated, awbPush } from './queues.ts';
-export { REPLACED } from './replace.ts';
 export { type PushState, pushByHand, pushStates, RETRY_AT_ONCE, retryPushes } from './retry.ts';
 export {
   awbRisk,
@@ -28,8 +27,8 @@ export function awbHandlers(base: OrdersDeps, timings: AwbTimings = AWB_TIMINGS)
   const pushNow = createDirectPush(deps);
   return [
     handle(awbCreated, async (event, context) => {
-      const { outcome, orderId } = await record(deps, event);
-      return orderId ? await pushNow(orderId, context) : outcome;
+      const recorded = await record(deps, event);
+      return recorded.is === 'due' ? await pushNow(recorded.orderId, context) : outcomeOf(recorded);
     }),
     handle(awbPush, inTurn(deps, createPush(deps))),
   ];

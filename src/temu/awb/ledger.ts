@@ -118,8 +118,17 @@ export async function aboutToTell(
 export type Settlement =
   | { state: 'sent' }
   | { state: 'rejected'; error: string }
-  /** `maybeTold`: Temu could not be asked whether it was told; a retry asks again before it sends. */
-  | { state: 'parked'; error: string; untilOrderChanges: boolean; maybeTold?: boolean }
+  /**
+   * `maybeTold`: Temu could not be asked whether it was told; a retry asks again before it sends. `unmatchedCarrier`: the
+   * name that a person is to pin (A4).
+   */
+  | {
+      state: 'parked';
+      error: string;
+      untilOrderChanges: boolean;
+      maybeTold?: boolean;
+      unmatchedCarrier?: string;
+    }
   /** Told, answer lost: asked about at dueAt. */
   | { state: 'unknown'; error: string; dueAt: Date }
   /** Not told: tried again at dueAt; `spent` false gives the attempt back. */
@@ -138,6 +147,7 @@ export async function settlePushes(
   const now = new Date(clock());
   const due = 'dueAt' in outcome ? outcome.dueAt : null;
   const error = outcome.state === 'sent' ? null : outcome.error;
+  const unmatched = outcome.state === 'parked' ? (outcome.unmatchedCarrier ?? null) : null;
   const keepsTold = outcome.state === 'unknown' || (outcome.state === 'parked' && outcome.maybeTold === true);
   await db.$client.begin(async (sql) => {
     const held = await sql<{ id: string; news: boolean }[]>`
@@ -146,7 +156,7 @@ export async function settlePushes(
         sent_at = ${outcome.state === 'sent' ? now : null},
         told_at = case when ${keepsTold} then p.told_at end,
         attempts = greatest(0, attempts - ${outcome.state === 'pending' && !outcome.spent ? 1 : 0}),
-        due_at = coalesce(${due}, p.due_at), offered_at = null,
+        due_at = coalesce(${due}, p.due_at), offered_at = null, unmatched_carrier = ${unmatched},
         parked_order_time = ${
           outcome.state === 'parked' && outcome.untilOrderChanges
             ? sql`(select coalesce(order_modified_at, ${now}) from orders where id = p.order_id)`
@@ -164,8 +174,8 @@ export async function settlePushes(
       await sql`update temu_orders set tracking_send_error = ${error} where order_id = ${claim.orderId}`;
     if ((outcome.state === 'parked' || outcome.state === 'rejected') && held.some(({ news }) => news))
       await sql`
-        insert into notices (kind, key, payload)
-        select 'awb-not-sent', ${`awb-not-sent-${ids[0]}-${now.getTime()}`}, jsonb_build_object(
+        insert into notices (kind, key, subject, payload)
+        select 'awb-not-sent', ${`awb-not-sent-${ids[0]}-${now.getTime()}`}, o.id, jsonb_build_object(
           'orderId', o.id, 'store', s.name, 'text',
           'the AWB of order ' || o.marketplace_order_id || ' is not on Temu: ' || ${error}::text)
         from orders o left join temu_stores s on s.id = o.store_id where o.id = ${claim.orderId}

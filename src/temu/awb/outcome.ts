@@ -3,6 +3,7 @@ import { backoffMs, minutes, seconds } from '../../queue/define.ts';
 import type { Outcome } from '../../queue/handle.ts';
 import type { Store } from '../client.ts';
 import { pauseRefusedStore } from '../stores.ts';
+import type { CarrierMatch } from './carriers.ts';
 import { type AwbDeps, type Claim, type ClaimedPush, type Settlement, settlePushes } from './ledger.ts';
 import { offerPushes } from './offer.ts';
 import { compare } from './plan.ts';
@@ -14,6 +15,14 @@ const WITHOUT_DEADLINE_MS = 7 * 24 * 3_600_000;
 /** With one, also an order that is late already has this long: an hour's trouble must not park all late orders. */
 const AT_LEAST_MS = 6 * 3_600_000;
 
+/** The direct way (A9): in the job that recorded the event, for as long as the quota has room. */
+export interface Direct {
+  /** It may wait for its turn this long; then it goes to the queue, where the earliest deadline is first (A8). */
+  patienceMs: number;
+  /** Called when the quota had no room. */
+  crowded(): void;
+}
+
 /** One order in one worker's hands. */
 export interface Work {
   deps: AwbDeps;
@@ -21,8 +30,8 @@ export interface Work {
   store: Store;
   order: AwbOrder;
   signal: AbortSignal;
-  /** It may wait for its turn this long; then it goes to the queue, where the earliest deadline is first (A8). */
-  patienceMs: number | undefined;
+  /** undefined: from the queue, where it waits for the quota as long as it takes. */
+  direct: Direct | undefined;
 }
 
 /** Interrupted: what may have been told is asked about, the rest is due again; nothing is spent. */
@@ -51,6 +60,12 @@ export const parked = (error: string, untilOrderChanges = false) => ({
   state: 'parked' as const,
   error,
   untilOrderChanges,
+});
+
+/** A4: until a person has pinned the carrier. */
+export const unmatched = ({ error, carrier }: CarrierMatch & { ok: false }) => ({
+  ...parked(error),
+  unmatchedCarrier: carrier,
 });
 
 export async function settle(
@@ -106,7 +121,7 @@ export async function onFailure(
       await postpone(work, pushes, { ms: 0, error: text, spent: false });
       return { outcome: 'store paused', why: text };
     case 'throttled':
-      if (work.patienceMs !== undefined) return await giveToQueue(work);
+      if (work.direct) return await giveToQueue(work, work.direct);
       return await postpone(work, pushes, { ms: seconds(15), error: text, spent: false });
     case 'notReady':
       return await postpone(work, pushes, { ms: minutes(2), error: text, spent: true });
@@ -187,7 +202,8 @@ async function settleAlreadyDone(work: Work, pushes: readonly ClaimedPush[], tex
 }
 
 /** The direct way (A9) is for a quota with room; where there is none, the earliest deadline goes first. */
-async function giveToQueue(work: Work): Promise<Outcome> {
+async function giveToQueue(work: Work, direct: Direct): Promise<Outcome> {
+  direct.crowded();
   await letGo(work.deps, work.claim);
   await offerPushes(work.deps, work.claim.orderId);
   return { outcome: 'queued', order: work.order.sn };

@@ -14,7 +14,17 @@ import {
   waitForClaim,
 } from './ledger.ts';
 import { providerOf, warehouseOf } from './logistics.ts';
-import { letGo, onFailure, parked, postpone, putOff, settle, type Work } from './outcome.ts';
+import {
+  type Direct,
+  letGo,
+  onFailure,
+  parked,
+  postpone,
+  putOff,
+  settle,
+  unmatched,
+  type Work,
+} from './outcome.ts';
 import { compare, type KnownPackage, type Package, planPush } from './plan.ts';
 import { readBack, readOrder } from './read.ts';
 import { settleReplaced } from './replace.ts';
@@ -38,16 +48,16 @@ export const createPush =
 
 /**
  * What comes of a claim, whatever happens.
- * @param patienceMs how long it may wait for the quota before it goes to the queue; undefined: as long as it takes
+ * @param direct undefined: from the queue
  */
 export async function pushClaimed(
   deps: AwbDeps,
   claim: Claim,
   signal: AbortSignal,
-  patienceMs?: number,
+  direct?: Direct,
 ): Promise<Outcome> {
   try {
-    return await pushOrder(deps, claim, signal, patienceMs);
+    return await pushOrder(deps, claim, signal, direct);
   } catch (error) {
     if (error instanceof ClaimLost) return { outcome: 'taken over by another worker' };
     const interrupted = signal.aborted || isInfrastructureFault(error);
@@ -65,7 +75,7 @@ async function pushOrder(
   deps: AwbDeps,
   claim: Claim,
   signal: AbortSignal,
-  patienceMs: number | undefined,
+  direct: Direct | undefined,
 ): Promise<Outcome> {
   const order = await readOrder(deps.db, claim.orderId);
   const store = order?.storeId ? await activeStore(deps.db, deps.secrets, order.storeId) : undefined;
@@ -74,7 +84,7 @@ async function pushOrder(
     await letGo(deps, claim);
     return { outcome: 'store paused' };
   }
-  const work: Work = { deps, claim, store, order, signal, patienceMs };
+  const work: Work = { deps, claim, store, order, signal, direct };
   if (claim.pushes.some(({ attempts }) => attempts > POISON_ATTEMPTS))
     return await settle(work, claim.pushes, {
       ...parked(`given up: ${POISON_ATTEMPTS} tries ended without an outcome`),
@@ -190,7 +200,7 @@ async function confirm(
   for (const { parcel, contents } of packages) {
     const provider = await providerOf(deps, store, parcel.carrier, signal);
     if (!provider.ok) return await onFailure(work, pushes, provider.failure);
-    if (!provider.value.ok) return await settle(work, pushes, parked(provider.value.error));
+    if (!provider.value.ok) return await settle(work, pushes, unmatched(provider.value));
     requests.push({
       carrierId: numberOf(provider.value.id),
       trackingNumber: parcel.awbNumber,
@@ -209,7 +219,7 @@ async function confirm(
     {
       share: 'awb',
       signal,
-      patienceMs: work.patienceMs,
+      patienceMs: work.direct?.patienceMs,
       effect: {
         beforeSend: () =>
           aboutToTell(
@@ -276,7 +286,7 @@ async function change(work: Work, push: ClaimedPush, packageSn: string): Promise
   if (!warehouse.ok) return await onFailure(work, [push], warehouse.failure);
   const provider = await providerOf(deps, store, carrierOf(push), signal);
   if (!provider.ok) return await onFailure(work, [push], provider.failure);
-  if (!provider.value.ok) return await settle(work, [push], parked(provider.value.error));
+  if (!provider.value.ok) return await settle(work, [push], unmatched(provider.value));
   const edit = {
     packageSn,
     trackingNumber: push.awbNumber,

@@ -5,18 +5,38 @@ import { isInfrastructureFault } from '../../infrastructure.ts';
 import type { Outcome } from '../../queue/handle.ts';
 import type { OrdersBase } from '../orders/deps.ts';
 import { offerPushes } from './offer.ts';
-import { REPLACED } from './replace.ts';
+import { whyReplaced } from './replace.ts';
 
 /** A3: how long an event waits for its order, and how often it looks. */
 const GIVE_UP_MS = 24 * 3_600_000;
 const LOOK_AGAIN_MS = 30_000;
 
-export interface Recorded {
-  outcome: Outcome;
-  /** The order whose pushes are due now. */
-  orderId?: string;
-  /** Why it waits, when not for its order. */
-  why?: string;
+/** What became of an event. */
+export type Recorded =
+  /** Nothing new: it was recorded before, or Temu has been told of its AWB. */
+  | { is: 'known' }
+  /** For its order, or since it could not be written: `why`. */
+  | { is: 'waiting'; why?: string }
+  | { is: 'parked'; why: string }
+  /** Its order is of another marketplace, which nobody tells. */
+  | { is: 'recorded'; source: string }
+  /** The order's pushes are due now. */
+  | { is: 'due'; orderId: string };
+
+/** The same for the log. */
+export function outcomeOf(recorded: Recorded): Outcome {
+  switch (recorded.is) {
+    case 'known':
+      return { outcome: 'known already' };
+    case 'waiting':
+      return { outcome: 'waiting', ...(recorded.why === undefined ? {} : { why: recorded.why }) };
+    case 'parked':
+      return { outcome: 'parked', why: recorded.why };
+    case 'recorded':
+      return { outcome: 'recorded', source: recorded.source };
+    case 'due':
+      return { outcome: 'recorded' };
+  }
 }
 
 export interface RecordOptions {
@@ -59,7 +79,7 @@ export async function record(
       await keep(deps.db.$client);
       return notRecorded(deps, key, error);
     });
-  if (recorded.outcome.outcome === 'waiting') await wait(deps, key, recorded.why);
+  if (recorded.is === 'waiting') await wait(deps, key, recorded.why);
   return recorded;
 }
 
@@ -67,10 +87,10 @@ export async function record(
 function notRecorded({ log }: OrdersBase, key: string, thrown: unknown): Recorded {
   const why = `it cannot be recorded: ${messageOf(withoutParameters(thrown))}`;
   log.error({ event: key, err: why }, 'an AWB event waits');
-  return { outcome: { outcome: 'waiting', why }, why };
+  return { is: 'waiting', why };
 }
 
-const KNOWN: Recorded = { outcome: { outcome: 'known already' } };
+const KNOWN: Recorded = { is: 'known' };
 
 /** An event that was recorded comes again and says something else, or for a person's sake. */
 async function correct(sql: TransactionSql, row: EventRow, now: Date): Promise<Recorded> {
@@ -90,10 +110,10 @@ export async function recordEvent(
   deps: OrdersBase,
   event: AwbCreatedEvent,
   options: RecordOptions = {},
-): Promise<Outcome> {
-  const { outcome, orderId } = await record(deps, event, options);
-  if (orderId) await offerPushes(deps, orderId);
-  return outcome;
+): Promise<Recorded> {
+  const recorded = await record(deps, event, options);
+  if (recorded.is === 'due') await offerPushes(deps, recorded.orderId);
+  return recorded;
 }
 
 interface EventRow {
@@ -130,9 +150,9 @@ async function settleEvent(sql: TransactionSql, row: EventRow | undefined, now: 
   if (second) {
     const error = `two stores have an order ${event.marketplaceOrderId}: name it by orderId`;
     await sql`update awb_events set state = 'parked', error = ${error} where key = ${key}`;
-    return { outcome: { outcome: 'parked', why: error } };
+    return { is: 'parked', why: error };
   }
-  if (!order) return { outcome: { outcome: 'waiting' } };
+  if (!order) return { is: 'waiting' };
   const pushed = order.source === 'temu';
   // an AWB that is named again, in other words or by a person, is as new as that; not one that Temu was told of
   await sql`
@@ -148,10 +168,10 @@ async function settleEvent(sql: TransactionSql, row: EventRow | undefined, now: 
     select id, order_id, ${now}, ${receivedAt} from made where ${pushed}
     on conflict (shipment_id) do update set state = 'pending', error = null, due_at = excluded.due_at,
       offered_at = null, parked_order_time = null, created_at = greatest(temu_pushes.created_at, excluded.created_at)
-    where temu_pushes.state in ('pending', 'parked', 'rejected') and temu_pushes.told_at is null`;
-  if (!pushed) return { outcome: { outcome: 'recorded', source: order.source } };
+    where temu_pushes.state in ('pending', 'parked', 'rejected', 'replaced') and temu_pushes.told_at is null`;
+  if (!pushed) return { is: 'recorded', source: order.source };
   await settleOthers(sql, order.id, event, receivedAt, now);
-  return { outcome: { outcome: 'recorded' }, orderId: order.id };
+  return { is: 'due', orderId: order.id };
 }
 
 /**
@@ -167,11 +187,11 @@ async function settleOthers(
 ): Promise<void> {
   if (items === undefined)
     await sql`
-      update temu_pushes p set state = 'rejected', error = ${`${REPLACED}${awbNumber} before Temu was told`},
+      update temu_pushes p set state = 'replaced', error = ${whyReplaced(awbNumber)},
         offered_at = null, parked_order_time = null
       from shipments s
       where s.id = p.shipment_id and p.order_id = ${orderId} and s.awb_number <> ${awbNumber}
-        and p.state in ('pending', 'parked', 'rejected') and p.told_at is null and p.created_at <= ${receivedAt}`;
+        and p.state in ('pending', 'parked', 'rejected', 'replaced') and p.told_at is null and p.created_at <= ${receivedAt}`;
   await sql`
     update temu_pushes set due_at = ${now}, offered_at = null where order_id = ${orderId} and state = 'pending'`;
 }
@@ -231,9 +251,9 @@ export async function retryParkedEvents(
   const orders: string[] = [];
   let waiting = 0;
   for (const { key } of again) {
-    const { outcome, orderId } = await lookAgain(deps, key, now);
-    if (outcome.outcome === 'waiting') waiting++;
-    if (orderId) orders.push(orderId);
+    const looked = await lookAgain(deps, key, now);
+    if (looked.is === 'waiting') waiting++;
+    if (looked.is === 'due') orders.push(looked.orderId);
   }
   const pushes = await sql<{ id: string }[]>`
     select p.id from temu_pushes p join shipments s on s.id = p.shipment_id
@@ -263,7 +283,7 @@ async function lookAgain(deps: OrdersBase, key: string, now: Date): Promise<Reco
       if (isInfrastructureFault(error)) throw error;
       return notRecorded(deps, key, error);
     });
-  if (recorded.orderId) await offerPushes(deps, recorded.orderId);
-  if (recorded.outcome.outcome === 'waiting') await wait(deps, key, recorded.why);
+  if (recorded.is === 'due') await offerPushes(deps, recorded.orderId);
+  if (recorded.is === 'waiting') await wait(deps, key, recorded.why);
   return recorded;
 }

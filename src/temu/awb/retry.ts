@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { awbCreatedEvent } from '../../client.ts';
+import type { temuPushes } from '../../db/schema/index.ts';
 import { UserError } from '../../errors.ts';
 import type { OrdersBase } from '../orders/deps.ts';
 import { offerPushes } from './offer.ts';
 import { recordEvent, retryParkedEvents } from './record.ts';
-import { REPLACED } from './replace.ts';
 
 /** A7: how many orders one `awb retry --failed` takes. */
 export const RETRY_AT_ONCE = 50;
@@ -12,13 +12,13 @@ export const RETRY_AT_ONCE = 50;
 /** What was tried so lately comes after the rest. */
 const LATELY_MS = 3_600_000;
 
-/** States in which a push has come to rest without being sent. */
+/** States in which a push has come to rest without being sent; one that was replaced is history. */
 const AT_REST = ['parked', 'rejected'];
 
 export interface PushState {
   order: string;
   awbNumber: string;
-  state: 'pending' | 'sending' | 'sent' | 'rejected' | 'parked' | 'unknown';
+  state: typeof temuPushes.$inferSelect.state;
   error: string | null;
   /** Its next try is later: it has had its answer for now. */
   later: boolean;
@@ -36,7 +36,6 @@ export async function retryPushes(
   const sql = deps.db.$client;
   const now = new Date(deps.clock());
   const events = await retryParkedEvents(deps, 'order' in of ? of.order : undefined, RETRY_AT_ONCE);
-  // a rejected push that a newer AWB has replaced stays replaced
   const due = await sql<{ id: string }[]>`
     with chosen as (
       select p.id from temu_pushes p join orders o on o.id = p.order_id
@@ -44,7 +43,7 @@ export async function retryPushes(
         'order' in of
           ? sql`o.marketplace_order_id = ${of.order} and p.state = any(${[...AT_REST, 'pending', 'unknown']})`
           : sql`p.state = any(${AT_REST}) and p.error is not null and o.status <> 'Cancelled'`
-      } and not starts_with(coalesce(p.error, ''), ${REPLACED})
+      }
       -- a lease that ended lately is a late try: those come last, so that call after call gets through all of them
       order by p.due_at > ${new Date(deps.clock() - LATELY_MS)}, o.ship_by_date nulls last
       limit ${RETRY_AT_ONCE} for update of p)
@@ -95,7 +94,7 @@ export async function pushByHand(
   });
   if (!event.success) throw new UserError(`This AWB is refused: ${z.prettifyError(event.error)}`);
   const recorded = await recordEvent(deps, event.data, { anew: true });
-  if (recorded.outcome === 'parked') throw new UserError(String(recorded.why));
+  if (recorded.is === 'parked') throw new UserError(recorded.why);
   const ids = await deps.db.$client<{ id: string }[]>`
     select p.id from temu_pushes p join orders o on o.id = p.order_id join shipments s on s.id = p.shipment_id
     where o.marketplace_order_id = ${order} and s.awb_number = ${event.data.awbNumber}`;

@@ -72,8 +72,8 @@ export async function awbRisk({ $client: sql }: Pick<Db, '$client'>, nowMs: numb
 /** Tells people of each order at risk, once. @returns how many were new */
 export async function alertAtRisk({ db, clock }: OrdersBase): Promise<number> {
   const told = await db.$client`
-    insert into notices (kind, key, payload)
-    select 'awb-at-risk', 'awb-at-risk-' || o.id, jsonb_build_object('orderId', o.id, 'store', s.name, 'text',
+    insert into notices (kind, key, subject, payload)
+    select 'awb-at-risk', 'awb-at-risk-' || o.id, o.id, jsonb_build_object('orderId', o.id, 'store', s.name, 'text',
       'order ' || o.marketplace_order_id || ' must ship by '
         || to_char(o.ship_by_date at time zone 'UTC', 'YYYY-MM-DD HH24:MI "UTC"')
         || ' and Temu has no AWB for it' || coalesce(': ' || t.tracking_send_error, ''))

@@ -84,6 +84,8 @@ function because(row: ParcelRow): string {
       return `Temu is to be told${error}.${next}`;
     case 'parked':
       return `It waits for ${row.untilOrderChanges ? 'the order to change on Temu, or for ' : ''}a person${error}.${retry}`;
+    case 'replaced':
+      return `It was ${row.error}.`;
     default:
       return `Temu refused it${error}.${retry}`;
   }

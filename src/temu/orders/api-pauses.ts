@@ -113,11 +113,12 @@ export async function pauseApi(
       returning xmax = 0 as fresh`;
     if (!pause?.fresh) return;
     await sql`
-      insert into notices (kind, key, payload) values ('scope-missing', ${`scope-${store.id}-${api}-${Math.floor(clock() / 86_400_000)}`}, ${sql.json(
-        {
-          store: store.name,
-          text: `Temu does not open ${api} to this store (${failure.code ?? ''} ${failure.message}): ask Temu's business contact to allow it, then authorise the app again; it is asked for again every hour`,
-        },
-      )}) on conflict (key) do nothing`;
+      insert into notices (kind, key, subject, payload) values (
+        'scope-missing', ${`scope-${store.id}-${api}-${Math.floor(clock() / 86_400_000)}`}, ${store.id}, ${sql.json(
+          {
+            store: store.name,
+            text: `Temu does not open ${api} to this store (${failure.code ?? ''} ${failure.message}): ask Temu's business contact to allow it, then authorise the app again; it is asked for again every hour`,
+          },
+        )}) on conflict (key) do nothing`;
   });
 }

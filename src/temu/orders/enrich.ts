@@ -191,6 +191,7 @@ async function tellSeller({ db }: OrdersDeps, store: Store, failures: readonly F
       .values({
         kind: 'seller-must-act',
         key: `seller-must-act-${store.id}-${code}`,
+        subject: store.id,
         payload: { store: store.name, text: `Temu asks the seller to act first (${code}): ${message}` },
       })
       .onConflictDoNothing();

@@ -206,10 +206,12 @@ async function complete(
       update temu_stores set last_synced_at = greatest(last_synced_at, ${window.end}) where id = ${window.storeId}`;
     if (gap > 0)
       await sql`
-        insert into notices (kind, key, payload) values ('sync-gap', ${`sync-gap-${window.id}`}, ${sql.json({
-          store: store.name,
-          text: `Temu counts ${read.expected} orders from ${window.start.toISOString()} to ${window.end.toISOString()}, but gave ${read.seen} in ${ROUNDS} reads`,
-        })}) on conflict (key) do nothing`;
+        insert into notices (kind, key, subject, payload) values ('sync-gap', ${`sync-gap-${window.id}`}, ${store.id}, ${sql.json(
+          {
+            store: store.name,
+            text: `Temu counts ${read.expected} orders from ${window.start.toISOString()} to ${window.end.toISOString()}, but gave ${read.seen} in ${ROUNDS} reads`,
+          },
+        )}) on conflict (key) do nothing`;
   });
 }
 

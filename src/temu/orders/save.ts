@@ -215,6 +215,7 @@ async function tellPeople(
       words.map(({ type, message }) => ({
         kind: type === ERROR_TYPES.status ? 'unknown-status' : 'unknown-country',
         key: cut(`${type}-${store.id}-${message}`.toLowerCase().replaceAll(' ', '-'), 250),
+        subject: orderId,
         payload: { store: store.name, orderId, marketplaceOrderId: order.marketplaceOrderId, text: message },
       })),
     )

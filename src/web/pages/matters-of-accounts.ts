@@ -24,7 +24,7 @@ const toStores = { href: '#stores', text: 'See the stores' };
 /** Stores that are paused, cannot be read, or have not been read for a while. */
 export function stores({ overview, now }: Situation): Matter[] {
   const all = overview.stores;
-  const refused = all.filter(({ active, pausedReason }) => !active && pausedReason?.startsWith('Temu'));
+  const refused = all.filter(({ active, pausedBy }) => !active && pausedBy === 'temu');
   const byHand = all.filter((store) => !store.active && !refused.includes(store));
   const reading = all.filter(({ active, reading }) => active && reading?.error);
   const late = all.filter((store) => isLate(store, now) && !reading.includes(store));

@@ -9,7 +9,7 @@ import type { Outcome } from '../../../src/queue/handle.ts';
 import { awbTasks } from '../../../src/temu/awb/index.ts';
 import { AWB_TIMINGS, type AwbDeps } from '../../../src/temu/awb/ledger.ts';
 import { createPush } from '../../../src/temu/awb/push.ts';
-import { recordEvent } from '../../../src/temu/awb/record.ts';
+import { type Recorded, recordEvent } from '../../../src/temu/awb/record.ts';
 import { parseExact } from '../../../src/temu/json.ts';
 import { storeInInbox, toInboxRow } from '../../../src/temu/orders/inbox.ts';
 import { addShopAsStore, startTestFleet, type TestFleet } from '../../support/fleet.ts';
@@ -78,7 +78,7 @@ export interface AwbStand extends Asking {
   sync(order: AwbOrder): Promise<void>;
   advance(ms: number): void;
   /** The event as it comes from the queue; the order is named by our id unless told otherwise. */
-  created(order: AwbOrder, awbNumber: string, more?: Partial<AwbCreated>): Promise<Outcome>;
+  created(order: AwbOrder, awbNumber: string, more?: Partial<AwbCreated>): Promise<Recorded>;
   /** The handler of `awb-push`, once. */
   push(order: AwbOrder, deps?: AwbDeps): Promise<Outcome>;
   /** Time goes to the order's next look and the handler runs, so often or until all of it is settled. */

@@ -19,10 +19,10 @@ describe('events', () => {
   test('A1: the same event twice is one shipment, one push and one telling', async () => {
     const order = await stand.addOrder(shop);
     const awb = stand.newAwb();
-    expect(await stand.created(order, awb)).toMatchObject({ outcome: 'recorded' });
-    expect(await stand.created(order, awb.toLowerCase())).toMatchObject({ outcome: 'known already' });
+    expect(await stand.created(order, awb)).toMatchObject({ is: 'due' });
+    expect(await stand.created(order, awb.toLowerCase())).toMatchObject({ is: 'known' });
     await stand.push(order);
-    expect(await stand.created(order, awb)).toMatchObject({ outcome: 'known already' });
+    expect(await stand.created(order, awb)).toMatchObject({ is: 'known' });
     // by its number at Temu instead of our id
     await stand.created(order, awb, { source: 'temu', marketplaceOrderId: order.sn });
     await stand.pushOn(order);
@@ -58,7 +58,7 @@ describe('events', () => {
       .$client`alter table temu_pushes add constraint away check (order_id <> ${stand.deps.db.$client.unsafe(`'${order.id}'`)}) not valid`;
     const awb = stand.newAwb();
     expect(await stand.created(order, awb)).toMatchObject({
-      outcome: 'waiting',
+      is: 'waiting',
       why: expect.stringContaining('away'),
     });
     expect(await stand.deps.db.$client`select from shipments where order_id = ${order.id}`).toHaveLength(0);
@@ -76,7 +76,7 @@ describe('events', () => {
     expect(
       await stand.created(order, stand.newAwb(), { source: 'shopify', marketplaceOrderId: 'S-1' }),
     ).toMatchObject({
-      outcome: 'recorded',
+      is: 'recorded',
       source: 'shopify',
     });
     await stand.tick();
@@ -90,7 +90,7 @@ describe('events', () => {
     await sql`update temu_stores set last_synced_at = ${new Date(stand.deps.clock() - minutes(3))}, next_sync_at = ${new Date(stand.deps.clock() + minutes(2))}`;
     const awb = stand.newAwb();
     const named = { source: 'temu', marketplaceOrderId: order.sn };
-    expect(await stand.created(order, awb, named)).toMatchObject({ outcome: 'waiting' });
+    expect(await stand.created(order, awb, named)).toMatchObject({ is: 'waiting' });
     const nextSync = async () =>
       (
         await sql<{ at: Date }[]>`select next_sync_at as at from temu_stores where id = ${shop.storeId}`
@@ -143,7 +143,7 @@ describe('events', () => {
     expect(told).toEqual([{ text: expect.stringContaining(`temu/${order.sn} ${awb}`) }]);
 
     await stand.sync(order); // it comes after all
-    expect(await stand.created(order, awb, named)).toMatchObject({ outcome: 'recorded' });
+    expect(await stand.created(order, awb, named)).toMatchObject({ is: 'due' });
     expect(await stand.only(order)).toMatchObject({ awb, state: 'pending' });
   });
 
@@ -184,7 +184,7 @@ describe('events', () => {
     await sql`insert into orders (source, store_id, marketplace_order_id) values ('temu', ${other.storeId}, ${order.sn})`;
     const awb = stand.newAwb();
     const outcome = await stand.created(order, awb, { source: 'temu', marketplaceOrderId: order.sn });
-    expect(outcome).toMatchObject({ outcome: 'parked', why: expect.stringContaining('orderId') });
+    expect(outcome).toMatchObject({ is: 'parked', why: expect.stringContaining('orderId') });
     await stand.created(order, awb);
     expect(await stand.only(order)).toMatchObject({ awb, state: 'pending' });
   });
@@ -195,7 +195,7 @@ describe('events', () => {
     await sql`insert into orders (source, marketplace_order_id) values ('temu', ${order.sn})`;
     const awb = stand.newAwb();
     expect(await stand.created(order, awb, { source: 'temu', marketplaceOrderId: order.sn })).toMatchObject({
-      outcome: 'recorded',
+      is: 'due',
     });
     expect(await stand.only(order)).toMatchObject({ awb, state: 'pending' });
   });

@@ -3,6 +3,8 @@ import type { Warehouse } from '../../../sandbox/temu/model.ts';
 import { shipByHand } from '../../../sandbox/temu/shipment.ts';
 import { minutes } from '../../../src/queue/define.ts';
 import { retryPushes } from '../../../src/temu/awb/retry.ts';
+import { parcelStories } from '../../../src/temu/awb/story.ts';
+import { troubled } from '../../../src/temu/trouble.ts';
 import { type AwbOrder, type AwbShop, type AwbStand, startAwbStand, UPDATE } from './awb-stand.ts';
 
 let stand: AwbStand;
@@ -239,11 +241,18 @@ describe('re-booking', () => {
     await stand.created(order, second);
     expect(await stand.push(order)).toMatchObject({ outcome: 'sent', awbs: second });
     expect((await stand.pushes(order)).map(({ awb, state, error }) => ({ awb, state, error }))).toEqual([
-      { awb: first, state: 'rejected', error: `replaced by ${second} before Temu was told` },
+      { awb: first, state: 'replaced', error: `replaced by ${second} before Temu was told` },
       { awb: second, state: 'sent', error: null },
     ]);
     expect(stand.sandbox.effects.told(first).arrived).toBe(0);
     expect(await stand.notices(order)).toEqual([]);
+    expect(await parcelStories(stand.deps.db, order.sn)).toMatchObject([
+      { push: 'replaced', because: `It was replaced by ${second} before Temu was told.` },
+      { push: 'sent' },
+    ]);
+    expect(await troubled(stand.deps.db, 'parked', stand.deps.clock(), { limit: 1_000, offset: 0 })).toEqual(
+      expect.not.arrayContaining([expect.objectContaining({ number: order.sn })]),
+    );
     // the first one's event once more brings nothing back
     await stand.created(order, first);
     await expect(retryPushes(stand.deps, { order: order.sn })).rejects.toThrow(/on Temu already/);
@@ -260,9 +269,9 @@ describe('re-booking', () => {
     await stand.created(order, second);
     await stand.push(order);
     await stand.created(order, third); // while nobody knows of the second
-    expect((await stand.pushes(order)).map(({ state }) => state)).toEqual(['rejected', 'unknown', 'pending']);
+    expect((await stand.pushes(order)).map(({ state }) => state)).toEqual(['replaced', 'unknown', 'pending']);
     await stand.pushOn(order);
-    expect((await stand.pushes(order)).map(({ state }) => state)).toEqual(['rejected', 'sent', 'sent']);
+    expect((await stand.pushes(order)).map(({ state }) => state)).toEqual(['replaced', 'sent', 'sent']);
     expect(held(order)).toEqual({ [third]: expect.any(Object) });
     expect(stand.sandbox.effects.told(second)).toEqual({ arrived: 1, accepted: 1 });
   });

@@ -34,7 +34,7 @@ describe('A6: an older AWB never takes the place of a newer one', () => {
     await retryPushes(stand.deps, { failed: true });
     await stand.pushOn(order);
     expect(numbers(order)).toEqual([second]);
-    expect(await states(order)).toEqual({ [first]: 'rejected', [second]: 'sent' });
+    expect(await states(order)).toEqual({ [first]: 'replaced', [second]: 'sent' });
   });
 
   test('that waits for the order to change, which it does by the newer one', async () => {
@@ -59,7 +59,7 @@ describe('A6: an older AWB never takes the place of a newer one', () => {
     await stand.tick();
     await stand.pushOn(order);
     expect(numbers(order)).toEqual([second]);
-    expect(await states(order)).toEqual({ [first]: 'rejected', [second]: 'sent' });
+    expect(await states(order)).toEqual({ [first]: 'replaced', [second]: 'sent' });
     // that one is history is no error of the order
     expect(await stand.row(order)).toMatchObject({ sent: true, error: null });
   });
@@ -75,7 +75,7 @@ describe('A6: an older AWB never takes the place of a newer one', () => {
     await stand.created(order, second);
     await stand.pushOn(order);
     expect(numbers(order)).toEqual([second]);
-    expect(await states(order)).toEqual({ [first]: 'rejected', [second]: 'sent' });
+    expect(await states(order)).toEqual({ [first]: 'replaced', [second]: 'sent' });
   });
 
   test('though both waited for their order and were looked at in another order', async () => {
@@ -95,7 +95,7 @@ describe('A6: an older AWB never takes the place of a newer one', () => {
     await stand.tick();
     await stand.pushOn(order);
     expect(numbers(order)).toEqual([second]);
-    expect(await states(order)).toEqual({ [first]: 'rejected', [second]: 'sent' });
+    expect(await states(order)).toEqual({ [first]: 'replaced', [second]: 'sent' });
   });
 });
 
@@ -127,12 +127,12 @@ test('A1: the same event again changes nothing; one with another carrier correct
     state: 'parked',
     error: expect.stringContaining('SAMDAY'),
   });
-  expect(await stand.created(order, awb, { carrier: 'samday' })).toEqual({ outcome: 'known already' });
+  expect(await stand.created(order, awb, { carrier: 'samday' })).toEqual({ is: 'known' });
   expect(await stand.only(order)).toMatchObject({ state: 'parked' });
-  expect(await stand.created(order, awb, { carrier: 'sameday' })).toMatchObject({ outcome: 'recorded' });
+  expect(await stand.created(order, awb, { carrier: 'sameday' })).toMatchObject({ is: 'due' });
   await stand.push(order);
   expect(await stand.only(order)).toMatchObject({ state: 'sent' });
-  expect(await stand.created(order, awb, { carrier: 'fancourier' })).toEqual({ outcome: 'known already' });
+  expect(await stand.created(order, awb, { carrier: 'fancourier' })).toEqual({ is: 'known' });
   expect(await stand.only(order)).toMatchObject({ state: 'sent' });
 });
 
@@ -144,7 +144,7 @@ test('R3: an event that cannot be written fails alone, is told of after a day, a
   // as an older version took it
   const unwritable = { ...event, orderId: bad.id, awbNumber: awb, bookedAt: '0000-01-01T00:00:00Z' };
   expect(await recordEvent(stand.deps, unwritable)).toMatchObject({
-    outcome: 'waiting',
+    is: 'waiting',
     why: expect.stringContaining('it cannot be recorded'),
   });
   await stand.created(good, stand.newAwb(), { source: 'temu', marketplaceOrderId: good.sn });

@@ -368,10 +368,10 @@ describe('an orders row that another program wrote by source and number alone', 
     return row?.id;
   };
   const event = async (awbNumber: string) => {
-    const { outcome } = await record(stand.deps, {
+    const recorded = await record(stand.deps, {
       ...{ v: 1, source: 'temu', marketplaceOrderId: order.parentOrderSn, awbNumber, carrier: 'fancourier' },
     });
-    return outcome.outcome;
+    return recorded.is;
   };
   const rows = async () =>
     await sql()`select id, store_id, status from orders where marketplace_order_id = ${order.parentOrderSn} order by store_id`;
@@ -379,12 +379,12 @@ describe('an orders row that another program wrote by source and number alone', 
   test('becomes the store’s, whole, with its parcels; events by its number find one order', async () => {
     await given({});
     const id = await write();
-    expect(await event('AWB-1')).toBe('recorded');
+    expect(await event('AWB-1')).toBe('due');
     stand.work();
     await stand.sync();
     expect(await rows()).toEqual([{ id, store_id: one.storeId, status: 'Ready for Shipping' }]);
     await truthHolds();
-    expect(await event('AWB-2')).toBe('recorded');
+    expect(await event('AWB-2')).toBe('due');
     expect(await sql()`select order_id, awb_number from shipments order by 2`).toEqual([
       { order_id: id, awb_number: 'AWB-1' },
       { order_id: id, awb_number: 'AWB-2' },

@@ -59,16 +59,17 @@ describe('T1: a store that Temu refuses', () => {
     await stand.sync();
 
     await truthHolds(good);
-    expect(await storeOf(good)).toMatchObject({ active: true, paused_reason: null });
+    expect(await storeOf(good)).toMatchObject({ active: true, paused_reason: null, paused_by: null });
     expect(await storeOf(bad)).toMatchObject({
       active: false,
+      paused_by: 'temu',
       paused_reason: expect.stringMatching(
         /3000034.*access_token is expired.*orderfleet store rotate "bad" --access-token/,
       ),
       last_synced_at: before?.last_synced_at,
     });
-    expect(await sql()`select kind, payload->>'store' as store, state from notices`).toEqual([
-      { kind: 'store-paused', store: 'bad', state: 'pending' },
+    expect(await sql()`select kind, subject, payload->>'store' as store, state from notices`).toEqual([
+      { kind: 'store-paused', subject: bad.storeId, store: 'bad', state: 'pending' },
     ]);
     const asked = () => stand.sandbox.ledger.count({ outcome: 'error:3000034' });
     const callsBefore = asked();
@@ -84,7 +85,7 @@ describe('T1: a store that Temu refuses', () => {
     await stand.tick(); // the window that stayed open was read; now the time since
     await stand.settle();
     await truthHolds(bad);
-    expect(await storeOf(bad)).toMatchObject({ active: true, paused_reason: null });
+    expect(await storeOf(bad)).toMatchObject({ active: true, paused_reason: null, paused_by: null });
     expect(await sql()`select state from notices`).toEqual([{ state: 'withdrawn' }]);
   });
 
