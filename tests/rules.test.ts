@@ -44,7 +44,9 @@ describe('docs/rules.md', () => {
 
   it('calls not yet built what nothing claims', () => {
     const open = new Set(of('not yet'));
-    expect(citations.filter(({ rule }) => open.has(rule)).map(shown)).toEqual([]);
+    // decisions say what would overturn them: they speak of what is to come
+    const claims = citations.filter(({ file }) => !file.startsWith('docs/decisions/'));
+    expect(claims.filter(({ rule }) => open.has(rule)).map(shown)).toEqual([]);
   });
 
   it('is in the repository like all that is cited', () => {
