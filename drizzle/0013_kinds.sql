@@ -27,7 +27,7 @@ UPDATE notices SET subject = CASE kind
 WHERE kind IN ('store-paused', 'scope-missing', 'seller-must-act', 'webhook-stopped', 'sync-gap', 'awb-not-sent',
   'awb-at-risk', 'unknown-status', 'unknown-country', 'tracker-stopped', 'unmapped-status', 'tracking-report',
   'booking_cancelled', 'lost', 'destroyed', 'b2b-delivered');--> statement-breakpoint
--- Workers of the release before go on meanwhile, and write sentences alone (R11): these three write the kind beside them,
+-- Workers of the release before go on meanwhile, and write sentences alone (R6): these three write the kind beside them,
 -- and go with the next release. They do not know `replaced` and would leave an AWB so that is named again: the push that they
 -- insert takes the place of the replaced one.
 CREATE FUNCTION temu_pushes_kinds() RETURNS trigger

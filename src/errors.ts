@@ -1,8 +1,8 @@
 import { cut, storable } from './storable.ts';
 
 /**
- * What can go wrong with a call to somebody else's API, as a closed union of plain values (T16, DESIGN
- * "failures are values"). Each API makes them in one place; `actionOf` says what the fleet does about each.
+ * What can go wrong with a call to somebody else's API, as a closed union of plain values (T16). Each API makes them in
+ * one place; `actionOf` says what the fleet does about each.
  */
 export type FailureKind =
   | 'throttled' // over the quota: wait, nothing is spent

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { askedFor, longestIn, MAX_WAIT_MS, MIN_WAIT_MS, readWait, waitFor } from '../src/retry-after.ts';
 
-/** C10 and reference/couriers.md, section 6: the answer's own clock says 12:00, ours is an hour ahead. */
+/** C10: the answer's own clock says 12:00, ours is an hour ahead. */
 const SENT = Date.UTC(2026, 10, 22, 12, 0, 0);
 const NOW = SENT + 3_600_000;
 const DATE = 'Sun, 22 Nov 2026 12:00:00 GMT';

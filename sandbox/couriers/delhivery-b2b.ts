@@ -11,7 +11,7 @@ import { type AccountSettings, createAccount, secretOf, type TokenCheck } from '
 import { b2bWord } from './words.ts';
 
 export interface B2bSettings extends DeskSettings {
-  /** The official LR words, the title-case ones of the source document, or of each parcel one kind. */
+  /** The official LR words, title-case ones that older answers have, or of each parcel one kind. */
   vocabulary: 'official' | 'title' | 'both';
   /** HTTP status of the errors about the token; their texts tell them, too. */
   tokenErrorStatus: number;
@@ -115,7 +115,7 @@ const WRONG_SHAPES = [
   '{"success":true,"data":{"status":["DELIVERED"],"wbns":[null]}}',
 ];
 
-/** data of one LR; children are shown on request, and one of them is the documents' own waybill. */
+/** data of one LR; children are shown on request, and one of them is a waybill of its own. */
 function lrOf(parcel: Parcel, scans: readonly Scan[], title: boolean, all: boolean): unknown {
   const last = scans.at(-1) as Scan;
   if (last.word?.raw !== undefined) return last.word.raw;

@@ -11,7 +11,7 @@ export interface ApiCall {
   world: World;
 }
 
-/** One API type: what it answers, and in which envelope (reference section 3 "Envelope"). */
+/** One API type: what it answers, and in which envelope (T15). */
 export interface Api {
   envelope(host: HostName): 'flat' | 'double';
   /** What stands beside the inner result in the double envelope; differs from call to call in the recorded answers. */

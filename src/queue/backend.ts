@@ -17,7 +17,7 @@ import { forQueues } from './pool.ts';
 import { PREFIX, reconnectOn, verifyRedis } from './redis.ts';
 import { openRedis } from './redis-open.ts';
 
-/** Where the queues live: Redis when there is one, else Postgres, schema `bullmq` (DESIGN). */
+/** Where the queues live: Redis when there is one, else Postgres, schema `bullmq`. */
 export interface QueueBackend {
   kind: 'redis' | 'postgres';
   /** Which of the Redis' databases, as it names it in its list of clients. */
@@ -77,7 +77,7 @@ function redisBackend(url: string, { outages, telemetry, watch: changed }: Backe
   const watch = { ...WATCH, ...changed };
   const common = { prefix: PREFIX, ...(telemetry ? { telemetry } : {}) };
   const reconnectOnError = reconnectOn(watch.readOnlyMs);
-  // A producer must learn at once that Redis is away; a worker waits for it (anchors 2.2). BullMQ makes each worker's
+  // A producer must learn at once that Redis is away; a worker waits for it. BullMQ makes each worker's
   // blocking connection with the options of its other one.
   const producer = openRedis(url, {
     ...{ maxRetriesPerRequest: 2, commandTimeout: 5_000 },

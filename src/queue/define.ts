@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 
-/** One queue, whole: what it carries and how it is worked (DESIGN "one file tells one thing whole"). */
+/** One queue, whole: what it carries and how it is worked. */
 export interface QueueDefinition<P = unknown> {
   name: string;
   /** Parsed when a job is added and again when it is taken; new fields must be optional (R6). */

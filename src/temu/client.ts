@@ -102,7 +102,7 @@ const THROTTLE_TRIES = 10;
 /** A call without an answer for this long hangs: Temu answers within a second. */
 const HANGING_MS = 3_000;
 
-/** The source document sends an EU store's price call to the global host; everything else goes home (T15). */
+/** An EU store's price call goes to the global host first; everything else goes home (T15). */
 export const defaultHost = (region: TemuHost, api: TemuApi): TemuHost =>
   api === 'orderAmount' && region === 'EU' ? 'GLOBAL' : region;
 export const otherHost = (region: TemuHost, host: TemuHost): TemuHost => {
@@ -244,7 +244,7 @@ export function createTemuClient(deps: TemuClientDeps): TemuClient {
         await deps.hosts.set(store.id, api, host);
         deps.log.info({ store: store.name, api, host }, 'Temu: this host serves the call; remembered');
       }
-      // "system error, try again" does not say whether it was done (reference, section 4: read back before any retry)
+      // "system error, try again" does not say whether it was done: it is read back before any retry (A6)
       if (refusal?.errorClass === 'transient' && options.effect)
         return { ok: false, failure: { ...failureOf(refusal), kind: 'unknownOutcome' } };
       return refusal

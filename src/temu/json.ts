@@ -2,7 +2,7 @@ import { isInteger, isSafeNumber, parse, stringify } from 'lossless-json';
 
 /**
  * JSON as Temu means it: whole numbers above 2^53 (goods, SKU and channel ids) become bigint instead of being
- * rounded, and go out again digit for digit (reference: "Large numbers").
+ * rounded, and go out again digit for digit.
  * @throws SyntaxError on broken JSON, and on JSON that is nested too deep or has a number of absurd length (R4).
  */
 export function parseExact(text: string): unknown {

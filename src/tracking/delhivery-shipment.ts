@@ -25,7 +25,7 @@ export function shipmentOf(raw: Json, now: number): readonly [string | null, Ite
   const { Status, StatusType, StatusCode, StatusDateTime } = parcel.Status ?? {};
   // When it was picked up: PickedupDate, null until then. PickUpDate is filled when the parcel is booked, before any
   // pickup: by it every parcel would be "in transit" the day after. It counts only in answers that have no PickedupDate
-  // at all, as the source documents show them.
+  // at all, an older form.
   const actual = 'PickedupDate' in raw;
   const pickedUpAt = pastTime(actual ? parcel.PickedupDate : parcel.PickUpDate, now);
   // a push calls the code NSLCode

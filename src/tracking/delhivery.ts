@@ -27,7 +27,7 @@ const B2C_WORDS = wordTable({
   delivered: 'DL-DELIVERED',
   rto_in_transit: 'RT-IN_TRANSIT RT-PENDING RT-DISPATCHED',
   rto: 'DL-RTO',
-  // LT is its type; the source system took the word under any
+  // LT is its type; the word means so under any
   lost: 'LT-LOST UD-LOST RT-LOST',
   // a reverse pickup that was called off: the booking of this number is over
   booking_cancelled: 'CN-CANCELED CN-CANCELLED CN-CLOSED',
@@ -68,7 +68,7 @@ export function b2cMeaning(said: B2cStatus, now: number): Meaning | undefined {
     return pendingMeaning(said.pickedUpAt, now);
   }
   // X-PNP, "not received from client", comes a second after booking and may still be picked up, as with other codes.
-  // Without a code (the fallback has none) the word means what it did in the source system, and on Delhivery's site.
+  // Without a code (the fallback has none) the word means what it does on Delhivery's site.
   if (word === 'UD-NOT_PICKED')
     return CANCELLED_CODES.includes(code) || !code ? 'booking_cancelled' : 'pending';
   return B2C_WORDS.get(word);
@@ -78,10 +78,7 @@ export function b2cMeaning(said: B2cStatus, now: number): Meaning | undefined {
 export const pendingMeaning = (pickedUpAt: Date | null, now: number): 'in_transit' | 'pending' =>
   pickedUpAt && pickedUpAt.getTime() < startOfIndiasDay(now) ? 'in_transit' : 'pending';
 
-/**
- * The source system's table for B2B and fallback. It had OUT_FOR_RETURN under rto and no RTO_INITIATED: with C5, rto is
- * only what is back at the origin.
- */
+/** Words of older answers of B2B and the fallback. OUT_FOR_RETURN is no rto: only what is back at the origin is (C5). */
 export const LEGACY = {
   in_transit: `IN_TRANSIT PICKED_UP DISPATCHED RECEIVED_AT_ORIGIN REACHED_AT_DESTINATION BAGGED RECEIVED ADDED_TO_BAG
     CONNECTION_ALLOCATED IN_TRANSIT_TO PICKUP_COMPLETE SHIPPED IN_TRANSIT_TO_NEXT_FACILITY`,

@@ -105,7 +105,7 @@ async function plan(
 }
 
 /**
- * Makes jobs of due batches without one (DESIGN idea 1).
+ * Makes jobs of due batches without one (R1).
  * @param offerAgainMs after which a job that has not shown up counts as lost
  * @param first before all that are offered already
  * @returns how many

@@ -208,7 +208,7 @@ describe('deploy/kubernetes (O5)', () => {
         capabilities: { drop: ['ALL'] },
       });
       const { requests, limits } = containerOf({ spec }).resources;
-      expect(Number.parseInt(requests.memory, 10)).toBeGreaterThan(150); // P4: a worker holds less than 150 MB
+      expect(Number.parseInt(requests.memory, 10)).toBeGreaterThan(150); // a worker holds less than 150 MB
       expect(Number.parseInt(limits.memory, 10)).toBeGreaterThanOrEqual(
         2 * Number.parseInt(requests.memory, 10),
       );

@@ -1,6 +1,6 @@
 /** The walls between the rooms of the house: who may import whom. Pure; tests/walls.test.ts runs it on the checkout. */
 import path from 'node:path';
-import { parseAst } from 'vitest/node';
+import { isNode, lineOf, list, type Node, nodesOf, text } from './ast.ts';
 
 interface Import {
   /** As written: `../db/client.ts`, `bullmq`. */
@@ -129,26 +129,19 @@ function resolve(file: string, name: string): string {
 
 // --- reading a file ---
 
-interface Node {
-  type: string;
-  start: number;
-  [field: string]: unknown;
-}
-
 function factsOf(file: string, source: string): Facts {
-  const lang = file.endsWith('x') ? 'tsx' : 'ts';
-  const root: unknown = parseAst(source, { lang }, file);
-  const lineOf = (node: Node) => source.slice(0, node.start).split('\n').length;
-  const nodes = isNode(root) ? [...walk(root)] : [];
+  const nodes = nodesOf(file, source);
   const imports = nodes.flatMap((node) => {
     const name = importedBy(node);
-    return name === undefined ? [] : [{ name, line: lineOf(node) }];
+    return name === undefined ? [] : [{ name, line: lineOf(source, node) }];
   });
   const handedOver = roomOf(file) === 'cli' ? handedToConfig(file, nodes) : new Set<unknown>();
   const environment =
     file === 'src/config.ts'
       ? []
-      : nodes.filter((node) => readsEnvironment(node) && !handedOver.has(node)).map(lineOf);
+      : nodes
+          .filter((node) => readsEnvironment(node) && !handedOver.has(node))
+          .map((node) => lineOf(source, node));
   return { imports, environment, lines: source.trimEnd().split('\n').length };
 }
 
@@ -198,25 +191,6 @@ function handedToConfig(file: string, nodes: Node[]): Set<unknown> {
       .filter((node) => isNode(node.callee) && fromConfig.includes(nameOf(node.callee) ?? ''))
       .flatMap((node) => list(node.arguments)),
   );
-}
-
-function* walk(node: Node): Generator<Node> {
-  yield node;
-  for (const value of Object.values(node)) {
-    for (const child of Array.isArray(value) ? value : [value]) if (isNode(child)) yield* walk(child);
-  }
-}
-
-function isNode(value: unknown): value is Node {
-  return typeof value === 'object' && value !== null && 'type' in value && typeof value.type === 'string';
-}
-
-function list(value: unknown): unknown[] {
-  return Array.isArray(value) ? value : [];
-}
-
-function text(node: unknown): string | undefined {
-  return isNode(node) && typeof node.value === 'string' ? node.value : undefined;
 }
 
 function nameOf(node: unknown): string | undefined {

@@ -21,7 +21,7 @@ const company = z.object({
   logisticsServiceProviderName: z.string(),
   logisticsBrandName: z.string().nullish(),
 });
-// an array today; an object that holds one is tolerated (reference, section 4)
+// an array today; an object that holds one is tolerated
 const companies = rows(company, MOST_COMPANIES);
 const companiesAnswer = z.union([
   companies,

@@ -49,10 +49,10 @@ export async function saveOrder(
 }
 
 /**
- * Other programs write orders by source and number alone (DESIGN, "Rows that others write"), and AWBs for them before the
- * sync sees them: such a row becomes this store's, with the parcels that it has. Its time of change is not Temu's, so
- * that it bars no copy of Temu's (T14). Where the store has the order already, the other row stays as it is, since its
- * writer knows it by its id; two stores' workers at once wait for each other here, and the second finds nothing.
+ * Other programs write orders by source and number alone, and AWBs for them before the sync sees them: such a row becomes
+ * this store's, with the parcels that it has. Its time of change is not Temu's, so that it bars no copy of Temu's (T14).
+ * Where the store has the order already, the other row stays as it is, since its writer knows it by its id; two stores'
+ * workers at once wait for each other here, and the second finds nothing.
  */
 async function adoptOrder(tx: Tx, storeId: string, marketplaceOrderId: string): Promise<void> {
   await tx.execute(raw`

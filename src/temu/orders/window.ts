@@ -74,7 +74,7 @@ export async function openWindows(deps: OrdersBase, storeIds?: readonly string[]
   return open.map((row) => row.id);
 }
 
-/** Makes jobs of due windows without one (DESIGN idea 1). @returns how many */
+/** Makes jobs of due windows without one (R1). @returns how many */
 export async function offerWindows({ db, queues, clock }: OrdersBase): Promise<number> {
   const now = new Date(clock());
   const stale = new Date(clock() - OFFER_AGAIN_MS);

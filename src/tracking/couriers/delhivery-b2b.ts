@@ -10,7 +10,7 @@ import { normalise, wordTable } from '../words.ts';
 
 const HOUR_MS = 3_600_000;
 
-/** Delhivery B2B (LTL): consignments with an LR number, one a request (reference/couriers.md, section 2). */
+/** Delhivery B2B (LTL): consignments with an LR number, one a request: `/lrn/track` of Delhivery's LTL API. */
 export default defineCourier({
   name: 'delhivery-b2b',
   title: 'Delhivery B2B',
@@ -34,7 +34,7 @@ export default defineCourier({
   },
   connect({ DELHIVERY_B2B_URL, DELHIVERY_B2B_USERNAME: username, DELHIVERY_B2B_PASSWORD: password }) {
     if (!username || !password) return undefined;
-    // the source system's variable may hold the whole address of the tracking call
+    // the variable may hold the whole address of the tracking call
     const origin = DELHIVERY_B2B_URL.replace(/\/lrn\/track\/?$/, '');
     return {
       access: {
@@ -70,11 +70,11 @@ export default defineCourier({
   },
 });
 
-/** The official words and B2C's beside the source system's. No word is `unchanged` here (C6). */
+/** The official words and B2C's beside those of older answers. No word is `unchanged` here (C6). */
 const WORDS = wordTable({
   // a push writes it with its type
   pending: `${LEGACY.waiting} UD-MANIFESTED`,
-  // DISPATCHED has left a hub, as the source system had it; what B2C calls so is OFD here. PART_DEL: some boxes are there
+  // DISPATCHED has left a hub, as older answers mean it; what B2C calls so is OFD here. PART_DEL: some boxes are there
   in_transit: `${LEGACY.in_transit} LEFT_ORIGIN REACH_DESTINATION PART_DEL`,
   out_for_delivery: LEGACY.out_for_delivery,
   ndr: `${LEGACY.ndr} UNDEL_REATTEMPT`,

@@ -4,7 +4,10 @@ import { defineCourier } from '../courier.ts';
 import { b2cTable, bareToken, DELHIVERY_COMPLAINTS, delhiveryToken, tokenScheme } from '../delhivery.ts';
 import { delhiveryPush, delhiveryWebhookToken, shipmentOf } from '../delhivery-shipment.ts';
 
-/** Delhivery B2C: parcels of the primary sources, 50 a request (reference/couriers.md, section 1). */
+/**
+ * Delhivery B2C: parcels of the primary sources, 50 a request
+ * (https://one.delhivery.com/developer-portal/document/b2c/detail/order-tracking).
+ */
 export default defineCourier({
   name: 'delhivery-b2c',
   title: 'Delhivery B2C',

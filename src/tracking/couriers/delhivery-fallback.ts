@@ -33,7 +33,7 @@ const HOUR_MS = 3_600_000;
 const CONSUMER_SITE = 'https://dlv-api.delhivery.com/v3/unified-tracking';
 const withoutToken: Scheme = () => ({});
 
-/** Delhivery's consumer site: parcels of other sources, one a request (reference/couriers.md, section 3). */
+/** Delhivery's consumer site: parcels of other sources, one a request. Nobody documents it. */
 export default defineCourier({
   name: 'delhivery-fallback',
   title: 'Delhivery fallback',
@@ -64,7 +64,7 @@ export default defineCourier({
     if (!key && !DELHIVERY_FALLBACK_URL) return undefined;
     const { origin } = new URL(DELHIVERY_ORIGIN);
     return {
-      // the source documents send the token, the site itself does without
+      // some clients send the token, the site itself does without
       access: key ? { schemes: [tokenScheme, withoutToken], key } : { schemes: [withoutToken], key: '' },
       request: (numbers) => ({
         url: withQuery(DELHIVERY_FALLBACK_URL ?? CONSUMER_SITE, { wbn: numbers.join(',') }),

@@ -20,7 +20,7 @@ import { type Meaning, normalise, wordTable } from '../words.ts';
 
 const DAY_MS = 24 * 3_600_000;
 
-/** Shiprocket, a broker of many carriers: 50 parcels a request (reference/couriers.md, section 4). */
+/** Shiprocket, a broker of many carriers: 50 parcels a request (https://apidocs.shiprocket.in). */
 export default defineCourier({
   name: 'shiprocket',
   title: 'Shiprocket',
@@ -83,7 +83,7 @@ export default defineCourier({
 });
 
 /**
- * Words of `current_status` and of the labels. SHIPPED stays what it was in the source system, though its id is not. NEW
+ * Words of `current_status` and of the labels. SHIPPED says nothing new, though its id means in_transit. NEW
  * (before a courier is chosen, or after one was dropped) and RETURN… (the buyer's, or on the way back to the seller?) say
  * too little: they are left to people (C6).
  */

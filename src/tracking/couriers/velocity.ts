@@ -9,7 +9,7 @@ import { normalise, wordTable } from '../words.ts';
 
 const HOUR_MS = 3_600_000;
 
-/** Velocity, a broker of many carriers: 45 parcels a request (reference/couriers.md, section 5). */
+/** Velocity, a broker of many carriers: 45 parcels a request. */
 export default defineCourier({
   name: 'velocity',
   title: 'Velocity',
@@ -67,7 +67,7 @@ export default defineCourier({
   },
 });
 
-/** The source system's words, and Velocity's own, which are lower case with underscores. */
+/** Upper-case words of older answers, and Velocity's own, which are lower case with underscores. */
 const WORDS = wordTable({
   pending: 'PENDING READY_FOR_PICKUP READY_TO_SHIP PICKUP_SCHEDULED',
   in_transit: 'IN_TRANSIT SHIPPED PICKED_UP',

@@ -8,7 +8,7 @@ import { wrongOrders } from '../../e2e/stored.ts';
 import { type Stand, type StandShop, startStand } from '../../support/fleet.ts';
 import { until } from '../../support/until.ts';
 
-/** How rows become jobs and jobs find their rows (DESIGN idea 1). */
+/** How rows become jobs and jobs find their rows (R1). */
 const MINUTE = 60_000;
 let stand: Stand;
 beforeEach(async () => {

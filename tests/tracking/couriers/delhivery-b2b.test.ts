@@ -35,8 +35,8 @@ const OFFICIAL = rows(`
   booking_cancelled: NOT_PICKED
   lost: LOST
 `);
-// reference/source-system.md; what was unchanged has a status here, OUT_FOR_RETURN is on its way back (C5)
-const SOURCE = rows(`
+// words of older answers; what is unchanged elsewhere has a status here, OUT_FOR_RETURN is on its way back (C5)
+const OLDER = rows(`
   pending: PICK_UP_PENDING MANIFESTED WAITING_PICKUP PICKUP_QUEUED PICKUP_RESCHEDULED PICK_REQUESTED SHIPMENT_BOOKED
   in_transit: IN_TRANSIT PICKED_UP DISPATCHED RECEIVED_AT_ORIGIN REACHED_AT_DESTINATION BAGGED RECEIVED ADDED_TO_BAG
   in_transit: CONNECTION_ALLOCATED IN_TRANSIT_TO PICKUP_COMPLETE SHIPPED IN_TRANSIT_TO_NEXT_FACILITY
@@ -60,7 +60,7 @@ const B2C = rows(`
 `);
 
 describe('C4: data.status, official and B2C words', () => {
-  test.each([...OFFICIAL, ...SOURCE, ...B2C])('C5: %s: %s', (status, word) => {
+  test.each([...OFFICIAL, ...OLDER, ...B2C])('C5: %s: %s', (status, word) => {
     expect(means(word)).toBe(status);
     expect(means(word.toLowerCase().replaceAll('_', ' '))).toBe(status);
   });
@@ -70,7 +70,7 @@ describe('C4: data.status, official and B2C words', () => {
     expect(means('Pending', { pickup_date: null })).toBe('pending');
   });
   test('C6: no word is unchanged here, and an unknown one is kept', () => {
-    for (const [, word] of [...OFFICIAL, ...SOURCE, ...B2C]) expect(means(word)).not.toBe('unchanged');
+    for (const [, word] of [...OFFICIAL, ...OLDER, ...B2C]) expect(means(word)).not.toBe('unchanged');
     expect(scan(courier, answer('On the Moon'), LR)).toMatchObject({
       word: 'ON_THE_MOON',
       courierStatus: 'On the Moon',
@@ -91,7 +91,7 @@ describe('recorded answers', () => {
       deliveredAt: null,
     });
   });
-  test('the answer of the source documents', () => {
+  test('an older answer, with boxes', () => {
     const body = {
       success: true,
       data: {

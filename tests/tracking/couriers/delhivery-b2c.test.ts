@@ -89,7 +89,7 @@ describe('C4: UD/Pending', () => {
   test('PickUpDate is the day of booking: with PickedupDate null the parcel was never picked up', () => {
     expect(means({ ...pending, PickUpDate: '2026-09-01T10:00:00', PickedupDate: null })).toBe('pending');
   });
-  test('PickUpDate counts in answers that have no PickedupDate, as in the source documents', () => {
+  test('PickUpDate counts in answers that have no PickedupDate, an older form', () => {
     const old = answer({ ...pending, PickUpDate: '2026-09-01T10:00:00' });
     delete old.ShipmentData[0]?.Shipment.PickedupDate;
     expect(scan(courier, old, AWB).means).toBe('in_transit');
@@ -125,7 +125,7 @@ describe('C4: UD/Not Picked, by its code', () => {
     ['DTUP-203', 'booking_cancelled'],
     ['X-PNP', 'pending'],
     ['X-NEW', 'pending'],
-    // the source documents have no code
+    // older answers have no code
     [null, 'booking_cancelled'],
   ])('%s: %s', (code, status) => {
     expect(means({ type: 'UD', status: 'Not Picked', code })).toBe(status);

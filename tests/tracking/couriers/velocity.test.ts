@@ -20,8 +20,8 @@ const AWB = 'VEL1';
 const answer = (data: unknown, number = AWB) => ({ result: { [number]: { tracking_data: data } } });
 const said = (data: unknown) => scan(courier, answer(data), AWB);
 
-// reference/source-system.md; RTO_INITIATED is on its way back only (C5)
-const SOURCE = rows(`
+// words of older answers; RTO_INITIATED is on its way back only (C5)
+const OLDER = rows(`
   booking_cancelled: CANCELLED NOT_PICKED
   in_transit: IN_TRANSIT SHIPPED PICKED_UP
   unchanged: MANIFEST_UPLOADED
@@ -33,7 +33,7 @@ const SOURCE = rows(`
   lost: LOST MISSING
   destroyed: DAMAGED DESTROYED
 `);
-// reference/couriers.md, section 5
+// Velocity's own
 const OWN = rows(`
   pending: pending ready_for_pickup ready_to_ship pickup_scheduled
   in_transit: picked_up in_transit
@@ -50,7 +50,7 @@ const OWN = rows(`
 `);
 
 describe('C4: words', () => {
-  test.each([...SOURCE, ...OWN])('C5: %s: %s', (means, word) => {
+  test.each([...OLDER, ...OWN])('C5: %s: %s', (means, word) => {
     expect(said({ shipment_status: word })).toMatchObject({
       means,
       word: word.toUpperCase(),
@@ -73,7 +73,7 @@ describe('C4: words', () => {
 });
 
 describe('answers', () => {
-  test('of the source documents', () => {
+  test('of the older form', () => {
     const body = {
       result: {
         AWB1: {
