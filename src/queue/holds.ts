@@ -6,10 +6,18 @@ export interface Pausable {
   resume(): Promise<void>;
 }
 
-/** Not in its types: how it takes a job. */
-interface Taking {
+/** Not in its types: how it takes a job, and how it runs something within a span. */
+interface Inner {
   moveToActive(...args: unknown[]): Promise<unknown>;
+  trace(
+    kind: unknown,
+    operation: string,
+    destination: string,
+    work: Work,
+    ...more: unknown[]
+  ): Promise<unknown>;
 }
+type Work = (...span: unknown[]) => Promise<unknown>;
 
 /** A worker that several may hold, each for a reason of its own: it takes jobs while nobody does. */
 export interface Holds {
@@ -26,11 +34,15 @@ export interface Holds {
 export function createHolds(worker: Pausable): Holds {
   const holders = new Set<Pausable>();
   // paused while it waits for a job, BullMQ's worker still takes the one that comes
-  const taking = worker as unknown as Taking;
-  // its loop begins anew, in the context of its start: who lets go may be a job, whose trace is not that of all later ones
+  const inner = worker as unknown as Inner;
+  // its loop begins anew in the context of whoever lets go, a job for instance, and within a span of its own (BullMQ 6.7):
+  // all later jobs would be of one trace (O4)
   const resume = AsyncResource.bind(() => worker.resume());
-  const take = taking.moveToActive.bind(worker);
-  taking.moveToActive = async (...args) => (holders.size > 0 ? undefined : await take(...args));
+  const trace = inner.trace.bind(worker);
+  inner.trace = (kind, operation, destination, work, ...more) =>
+    operation === 'resume' ? work() : trace(kind, operation, destination, work, ...more);
+  const take = inner.moveToActive.bind(worker);
+  inner.moveToActive = async (...args) => (holders.size > 0 ? undefined : await take(...args));
   return {
     get on() {
       return holders.size > 0;

@@ -214,6 +214,7 @@ describe('R10: the brake', () => {
     const resumedIn: (string | undefined)[] = [];
     const worker = {
       moveToActive: async () => undefined,
+      trace: async () => undefined,
       pause: async () => undefined,
       resume: async () => void resumedIn.push(traces.getStore()),
     };
