@@ -3,8 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll } from 'vitest';
 import { reapProcesses } from './process.ts';
 
-/** Closing takes a few turns of the loop, a TCP goodbye a little longer. */
-const GRACE_MS = 1_000;
+/**
+ * Closing takes a few turns of the loop, a TCP goodbye a little longer; and BullMQ's look for stalled jobs waits five seconds
+ * after a fault, also when its worker has been closed meanwhile.
+ */
+const GRACE_MS = 8_000;
 const POLL_MS = 20;
 
 const before = process.getActiveResourcesInfo();
