@@ -3,7 +3,8 @@ import { Command } from 'commander';
 import logUpdate from 'log-update';
 import { UserError } from '../errors.ts';
 import type { Fleet } from '../fleet.ts';
-import { offerOrders, openWindows, replaySetAside, temuOrders, temuPages } from '../temu/orders/index.ts';
+import { enqueueDue } from '../leases/enqueue.ts';
+import { inboxOrders, openWindows, replaySetAside, temuOrders, temuPages } from '../temu/orders/index.ts';
 import { storeOverviews } from '../temu/overview.ts';
 import { storeByName } from '../temu/stores.ts';
 import { type JsonOption, withQueues } from './context.ts';
@@ -84,7 +85,7 @@ Examples:
               ids.map((row) => row.id),
             )
           : 0;
-        if (again > 0) await offerOrders(fleet);
+        if (again > 0) await enqueueDue(fleet, inboxOrders);
         if (!options.wait) {
           print(
             options,

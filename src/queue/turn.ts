@@ -17,7 +17,7 @@ export const turnId = (what: string, dueMs: string | number, nowMs: number): str
  * its id would be used up, and its row could not be offered again within the hour.
  */
 export const EARLY_MS = 60_000;
-const MOMENT_MS = 100;
+export const MOMENT_MS = 100;
 
 /**
  * For a job whose row was not there to be claimed.

@@ -1,4 +1,5 @@
-import { and, eq, sql } from 'drizzle-orm';
+import { and, eq, type SQL, sql } from 'drizzle-orm';
+import type { PgColumn } from 'drizzle-orm/pg-core';
 import type { Db, Tx } from '../db/client.ts';
 import { notices, temuStoreHosts, temuStores } from '../db/schema/index.ts';
 import type { Secrets } from '../db/secrets.ts';
@@ -21,6 +22,10 @@ export const openStore = (row: StoreRow, secrets: Secrets): Store => ({
   apiVersion: row.apiVersion,
   sealed: { appSecret: row.appSecret, accessToken: row.accessToken },
 });
+
+/** That the store is on which a row belongs to. */
+export const hasActiveStore = (storeId: PgColumn): SQL =>
+  sql`exists (select from ${temuStores} where ${temuStores.id} = ${storeId} and ${temuStores.active})`;
 
 /** The store with its secrets, or undefined while it is paused or gone. */
 export async function activeStore(db: Db, secrets: Secrets, id: string): Promise<Store | undefined> {

@@ -27,6 +27,7 @@ export const notices = pgTable(
     error: text('error'),
     dueAt: time('due_at').notNull().defaultNow(),
     offeredAt: time('offered_at'),
+    claim: uuid('claim'),
     createdAt: time('created_at').notNull().defaultNow(),
     sentAt: time('sent_at'),
   },

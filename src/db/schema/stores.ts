@@ -102,6 +102,7 @@ export const temuSyncWindows = pgTable(
     error: text('error'),
     dueAt: time('due_at').notNull().defaultNow(),
     offeredAt: time('offered_at'),
+    claim: uuid('claim'),
     createdAt: time('created_at').notNull().defaultNow(),
     finishedAt: time('finished_at'),
   },
@@ -138,6 +139,7 @@ export const temuOrderInbox = pgTable(
     incompleteSince: time('incomplete_since'),
     dueAt: time('due_at').notNull().defaultNow(),
     offeredAt: time('offered_at'),
+    claim: uuid('claim'),
     receivedAt: time('received_at').notNull().defaultNow(),
   },
   (table) => [

@@ -2,6 +2,7 @@ import { despiteOutage } from '../../db/despite-outage.ts';
 import { notices } from '../../db/schema/index.ts';
 import { actionOf, type Failure, FailureError, messageOf, ok, type Result, UserError } from '../../errors.ts';
 import { isInfrastructureFault } from '../../infrastructure.ts';
+import { ClaimLost, explainUnclaimed } from '../../leases/claim.ts';
 import { backoffMs, minutes } from '../../queue/define.ts';
 import { type JobContext, type Outcome, TimeUp } from '../../queue/handle.ts';
 import type { Store, TemuApi } from '../client.ts';
@@ -10,9 +11,17 @@ import { createPlaces } from '../places.ts';
 import { activeStore, pauseRefusedStore } from '../stores.ts';
 import { amountAnswer, type ListItem, listItem, readAnswer, shippingAnswer } from './answers.ts';
 import { askNextTime, dueIfResumed, pauseApi, pauseOf, resumeApi, saysNothingOf } from './api-pauses.ts';
-import { type ClaimedOrder, claim, giveBack, putOff, setAside, tryAgain, whyNot } from './claim.ts';
 import type { OrdersDeps } from './deps.ts';
 import { unreadable } from './inbox.ts';
+import {
+  type ClaimedOrder,
+  claimOrder,
+  inboxOrders,
+  quarantine,
+  releaseOrder,
+  retryOrder,
+  whichOrder,
+} from './inbox-orders.ts';
 import { type MappedOrder, mapOrder } from './map.ts';
 import { temuOrders } from './queues.ts';
 import { saveOrder } from './save.ts';
@@ -40,17 +49,22 @@ export function createEnrichment(deps: OrdersDeps) {
   const places = createPlaces(MOST_PLACES, WAIT_FOR_PLACE_MS);
 
   return async (job: { storeId: string; parentOrderSn: string }, context: JobContext): Promise<Outcome> => {
-    const row = await claim(deps, job.storeId, job.parentOrderSn, context.redelivered);
-    if (!row) return await whyNot(deps, job);
+    const row = await claimOrder(deps, job, context.redelivered);
+    if (!row) return await explainUnclaimed(deps, inboxOrders, whichOrder(job));
+    const later = async (ms: number, outcome: string): Promise<Outcome> => {
+      await releaseOrder(deps, row, ms);
+      return { outcome };
+    };
     if (row.severalStores && !(await places.enter(row.storeId)))
-      return await giveBack(deps, row, LET_OTHERS_PASS_MS, 'stepped aside for other stores');
+      return await later(LET_OTHERS_PASS_MS, 'stepped aside for other stores');
     try {
       const store = await activeStore(deps.db, deps.secrets, row.storeId);
-      if (!store) return await giveBack(deps, row, 0, 'store paused');
+      if (!store) return await later(0, 'store paused');
       if (deps.temu.hanging(store.id) >= HANGING)
-        return await giveBack(deps, row, STEP_ASIDE_MS, 'stepped aside: the store does not answer');
+        return await later(STEP_ASIDE_MS, 'stepped aside: the store does not answer');
       return await enrich(deps, store, row, context);
     } catch (error) {
+      if (error instanceof ClaimLost) return { outcome: 'taken over by another worker' };
       if (!(error instanceof FailureError))
         await despiteOutage(() => interrupted(deps, row, context, error), context.signal).catch(() => {});
       throw error;
@@ -71,10 +85,11 @@ async function interrupted(
   error: unknown,
 ): Promise<void> {
   const stopped = signal.aborted && !(signal.reason instanceof TimeUp);
-  if (stopped || isInfrastructureFault(error)) await putOff(deps, row, 0, null);
+  if (stopped || isInfrastructureFault(error)) await releaseOrder(deps, row, 0);
   // the store's secrets do not open: whoever mends the key finds the order with all its tries
-  else if (error instanceof UserError) await putOff(deps, row, LOCKED_MS, null);
-  else await putOff(deps, row, backoffMs(temuOrders.backoff, row.attempts), messageOf(error));
+  else if (error instanceof UserError) await releaseOrder(deps, row, LOCKED_MS);
+  else
+    await retryOrder(deps, row, backoffMs(temuOrders.backoff, row.attempts), { message: messageOf(error) });
 }
 
 async function enrich(
@@ -88,7 +103,7 @@ async function enrich(
     const why = parsed.success
       ? `given up after ${POISON_ATTEMPTS} tries: ${row.error ?? 'each of them ended its worker'}`
       : unreadable(parsed.error);
-    return await setAside(deps, row, why);
+    return await quarantine(deps, row, why);
   }
   const item = parsed.data;
   const params = { parentOrderSn: item.parentOrderMap.parentOrderSn };
@@ -122,16 +137,19 @@ async function enrich(
     if (action === 'pauseAccount') {
       // paused first: given back to a store that is on, the order would be asked for again at once
       await pauseRefusedStore(deps.db, store, failure);
-      await giveBack(deps, row, 0, 'store paused');
+      await releaseOrder(deps, row, 0);
       return { outcome: 'store paused', why: failure.message };
     }
     // who was not asked has nothing new to say: a pause that ended meanwhile must not begin again
     if (action === 'pauseApi' && !notAsked.includes(api)) await pauseApi(deps, store, api, failure);
-    if (action === 'wait') return await giveBack(deps, row, failure.retryAfterMs ?? 15_000, 'throttled');
+    if (action === 'wait') {
+      await releaseOrder(deps, row, failure.retryAfterMs ?? 15_000);
+      return { outcome: 'throttled' };
+    }
   }
   const forTheMoment = failures.find(({ failure }) => actionOf(failure) === 'retry');
   if (forTheMoment && row.attempts < temuOrders.attempts) {
-    return await tryAgain(deps, row, backoffMs(temuOrders.backoff, row.attempts), forTheMoment.failure);
+    return await retryOrder(deps, row, backoffMs(temuOrders.backoff, row.attempts), forTheMoment.failure);
   }
   const outcome = await writeOrder(
     deps,
@@ -166,13 +184,8 @@ async function writeOrder(
     now,
   });
   const heal = planHeal(order, row, failures, now, !amounts.ok && mayCome(amounts.failure));
-  const saved = await saveOrder(deps.db, store, order, {
-    storeId: row.storeId,
-    parentOrderSn: row.sn,
-    version: row.version,
-    state: heal ? 'incomplete' : 'stored',
-    dueAt: heal?.at ?? null,
-    incompleteSince: heal?.since ?? null,
+  const saved = await saveOrder(deps.db, store, order, row.claim, {
+    again: heal,
     error: failures.map(({ message }) => message).join('; ') || null,
   });
   await tellSeller(deps, store, failures);

@@ -1,5 +1,6 @@
+import { enqueueDue } from '../../leases/enqueue.ts';
 import type { OrdersBase } from './deps.ts';
-import { offerOrders } from './inbox.ts';
+import { inboxOrders } from './inbox-orders.ts';
 
 /**
  * T12: orders whose wait is over get the status that was decided when they were stored. One that would be Incomplete
@@ -19,6 +20,6 @@ export async function releaseHeld(deps: OrdersBase): Promise<number> {
       where r.status = 'Incomplete' and i.store_id = r.store_id and i.parent_order_sn = r.marketplace_order_id
         and i.state = 'incomplete')
     select 1 from released`;
-  if (released.length > 0) await offerOrders(deps);
+  if (released.length > 0) await enqueueDue(deps, inboxOrders);
   return released.length;
 }

@@ -5,7 +5,8 @@ import { syncWindow } from './page.ts';
 import { temuOrders, temuPages } from './queues.ts';
 
 export { askPausedApisAgain } from './api-pauses.ts';
-export { offerOrders, replaySetAside } from './inbox.ts';
+export { replaySetAside } from './inbox.ts';
+export { inboxOrders } from './inbox-orders.ts';
 export { temuOrders, temuPages } from './queues.ts';
 export { orderTasks } from './tasks.ts';
 export { openWindows } from './window.ts';

@@ -1,16 +1,30 @@
+import { and, eq, sql } from 'drizzle-orm';
 import { despiteOutage } from '../../db/despite-outage.ts';
+import type { RowOf } from '../../db/query.ts';
+import { notices, temuApiPauses, temuStores, temuSyncWindows } from '../../db/schema/index.ts';
 import { FailureError, type Result } from '../../errors.ts';
 import { isInfrastructureFault } from '../../infrastructure.ts';
+import {
+  type Claim,
+  ClaimLost,
+  claim,
+  explainUnclaimed,
+  finish,
+  release,
+  renew,
+  retry,
+} from '../../leases/claim.ts';
 import { backoffMs } from '../../queue/define.ts';
 import { type JobContext, type Outcome, TimeUp } from '../../queue/handle.ts';
-import { waitIfEarly } from '../../queue/turn.ts';
 import { type Store, withRetries } from '../client.ts';
 import { activeStore, pauseRefusedStore } from '../stores.ts';
 import { type ListPage, listPage, readAnswer } from './answers.ts';
 import { API_PAUSE_MS, pauseApi } from './api-pauses.ts';
 import type { OrdersDeps } from './deps.ts';
-import { offerOrders, storeInInbox, toInboxRow } from './inbox.ts';
+import { storeInInbox, toInboxRow } from './inbox.ts';
+import { enqueueFresh } from './inbox-orders.ts';
 import { temuPages } from './queues.ts';
+import { windows } from './window.ts';
 
 /** T3; Temu allows no more. */
 export const PAGE_SIZE = 100;
@@ -85,76 +99,76 @@ export async function syncWindow(
   { windowId }: { windowId: string },
   context: JobContext,
 ): Promise<Outcome> {
-  const claimed = await claim(deps, windowId, context.redelivered);
-  if (!claimed) return await whyNot(deps, windowId);
-  const store = await activeStore(deps.db, deps.secrets, claimed.storeId);
-  if (!store) return { outcome: 'store paused' };
+  const which = sql`${temuSyncWindows.id} = ${windowId}`;
+  const claimed = await claim(deps, windows, {
+    where: which,
+    fields: WINDOW,
+    leaseMs: LEASE_MS,
+    redelivered: context.redelivered,
+    set: { error: null },
+  });
+  const [window] = claimed?.rows ?? [];
+  if (!claimed || !window) return await explainUnclaimed(deps, windows, which);
+  const store = await activeStore(deps.db, deps.secrets, window.storeId);
+  if (!store) {
+    await release(deps, windows, claimed);
+    return { outcome: 'store paused' };
+  }
+  const work: WindowWork = { deps, claimed, window, store, signal: context.signal };
 
   try {
     const read = await readWindow(
-      (number) => readListPage(deps, store, claimed, number, context.signal),
+      (number) => readListPage(work, number),
       async (items) => {
         await storeInInbox(deps, store.id, items.map(toInboxRow));
-        await offerOrders(deps, { storeId: store.id });
+        await enqueueFresh(deps, store.id);
       },
       (item) => toInboxRow(item).parentOrderSn,
     );
-    await complete(deps, claimed, store, read);
+    await complete(work, read);
     return { outcome: 'complete', store: store.name, expected: read.expected, stored: read.seen };
   } catch (error) {
-    if (context.signal.reason instanceof TimeUp) {
-      await postpone(deps, windowId, RETRY_MS, context.signal.reason.message);
-      throw error;
-    }
-    if (context.signal.aborted) {
-      await postpone(deps, windowId, 0, null); // given back: the next worker reads the window from its start
-      throw error;
-    }
-    if (!(error instanceof FailureError)) {
-      // the job comes back in seconds, the lease would keep it out for a minute and a half
-      if (isInfrastructureFault(error))
-        await despiteOutage(() => postpone(deps, windowId, 0, null), context.signal).catch(() => {});
-      throw error;
-    }
-    return await stop(deps, claimed, store, error);
+    if (error instanceof ClaimLost) return { outcome: 'taken over by another worker' };
+    if (error instanceof FailureError) return await onFailure(work, error);
+    await interrupted(work, error);
+    throw error;
   }
 }
 
-interface ClaimedWindow {
-  id: string;
-  storeId: string;
-  start: Date;
-  end: Date;
-  attempts: number;
+const WINDOW = {
+  id: temuSyncWindows.id,
+  storeId: temuSyncWindows.storeId,
+  start: temuSyncWindows.windowStart,
+  end: temuSyncWindows.windowEnd,
+  attempts: temuSyncWindows.attempts,
+};
+type Window = RowOf<typeof WINDOW>;
+
+/** A window in this worker's hands. */
+interface WindowWork {
+  deps: OrdersDeps;
+  claimed: Claim<Window>;
+  window: Window;
+  store: Store;
+  signal: AbortSignal;
 }
 
-async function claim(
-  { db, clock }: OrdersDeps,
-  id: string,
-  redelivered: boolean,
-): Promise<ClaimedWindow | undefined> {
-  const now = new Date(clock());
-  const [row] = await db.$client<ClaimedWindow[]>`
-    update temu_sync_windows set attempts = attempts + 1, error = null, due_at = ${new Date(clock() + LEASE_MS)}
-    where id = ${id} and state = 'open' and (${redelivered} or due_at <= ${now})
-    returning id, store_id as "storeId", window_start as start, window_end as end, attempts`;
-  return row;
-}
-
-/** For a job whose window was not there to be claimed. @throws Wait when its turn is yet to come */
-async function whyNot({ db, clock }: OrdersDeps, id: string): Promise<Outcome> {
-  const [row] = await db.$client<{ dueAt: Date; held: boolean }[]>`
-    select due_at as "dueAt", coalesce(offered_at < due_at, false) as held from temu_sync_windows
-    where id = ${id} and state = 'open'`;
-  return waitIfEarly(row, clock());
+/** Due again at once, for the next worker, who reads it from its start; but later where its time was up. */
+async function interrupted({ deps, claimed, signal }: WindowWork, error: unknown): Promise<void> {
+  if (signal.reason instanceof TimeUp)
+    await retry(deps, windows, claimed, {
+      dueAt: new Date(deps.clock() + RETRY_MS),
+      error: signal.reason.message,
+    });
+  else if (signal.aborted) await release(deps, windows, claimed);
+  // the job comes back in seconds, the lease would keep it out for a minute and a half
+  else if (isInfrastructureFault(error))
+    await despiteOutage(() => release(deps, windows, claimed), signal).catch(() => {});
 }
 
 async function readListPage(
-  deps: OrdersDeps,
-  store: Store,
-  window: ClaimedWindow,
+  { deps, claimed, window, store, signal }: WindowWork,
   number: number,
-  signal: AbortSignal,
 ): Promise<ListPage> {
   const seconds = (time: Date) => Math.floor(time.getTime() / 1000);
   const page: Result<ListPage> = await withRetries(
@@ -163,7 +177,7 @@ async function readListPage(
     signal,
     async () => {
       // five tries of a page that does not come take longer than the lease
-      await renew(deps, window.id);
+      if ((await renew(deps, windows, claimed, LEASE_MS)) === 0) throw new ClaimLost();
       return readAnswer(
         'orderList',
         listPage,
@@ -185,73 +199,62 @@ async function readListPage(
   return page.value;
 }
 
-const renew = ({ db, clock }: OrdersDeps, id: string) =>
-  db.$client`update temu_sync_windows set due_at = ${new Date(clock() + LEASE_MS)} where id = ${id} and state = 'open'`;
-
 /** T2: only now, with every page stored, does the store's mark move. */
-async function complete(
-  deps: OrdersDeps,
-  window: ClaimedWindow,
-  store: Store,
-  read: WindowRead,
-): Promise<void> {
+async function complete({ deps, claimed, window, store }: WindowWork, read: WindowRead): Promise<void> {
   const gap = read.expected - read.seen;
-  await deps.db.$client.begin(async (sql) => {
-    await sql`
-      update temu_sync_windows set state = 'complete', expected = ${read.expected}, stored = ${read.seen}, error = null,
-        finished_at = ${new Date(deps.clock())}
-      where id = ${window.id} and state = 'open'`;
-    await sql`delete from temu_api_pauses where store_id = ${window.storeId} and api = 'orderList'`;
-    await sql`
-      update temu_stores set last_synced_at = greatest(last_synced_at, ${window.end}) where id = ${window.storeId}`;
+  const finishedAt = new Date(deps.clock());
+  await deps.db.transaction(async (tx) => {
+    await finish({ db: tx }, windows, claimed, 'complete', {
+      set: { expected: read.expected, stored: read.seen, error: null, finishedAt },
+    });
+    await tx
+      .delete(temuApiPauses)
+      .where(and(eq(temuApiPauses.storeId, window.storeId), eq(temuApiPauses.api, 'orderList')));
+    await tx
+      .update(temuStores)
+      .set({ lastSyncedAt: sql`greatest(${temuStores.lastSyncedAt}, ${window.end})` })
+      .where(eq(temuStores.id, window.storeId));
     if (gap > 0)
-      await sql`
-        insert into notices (kind, key, subject, payload) values ('sync-gap', ${`sync-gap-${window.id}`}, ${store.id}, ${sql.json(
-          {
+      await tx
+        .insert(notices)
+        .values({
+          kind: 'sync-gap',
+          key: `sync-gap-${window.id}`,
+          subject: store.id,
+          payload: {
             store: store.name,
             text: `Temu counts ${read.expected} orders from ${window.start.toISOString()} to ${window.end.toISOString()}, but gave ${read.seen} in ${ROUNDS} reads`,
           },
-        )}) on conflict (key) do nothing`;
+        })
+        .onConflictDoNothing();
   });
 }
 
-async function postpone(
-  { db, clock }: OrdersDeps,
-  id: string,
-  ms: number,
-  error: string | null,
-): Promise<void> {
-  await db.$client`
-    update temu_sync_windows set due_at = ${new Date(clock() + ms)}, error = coalesce(${error}, error),
-      attempts = case when ${error === null} then greatest(attempts - 1, 0) else attempts end
-    where id = ${id} and state = 'open'`;
-}
-
 /** A window that could not be read stays open and is tried again: orders must not be missed for giving up. */
-async function stop(
-  deps: OrdersDeps,
-  window: ClaimedWindow,
-  store: Store,
+async function onFailure(
+  { deps, claimed, window, store }: WindowWork,
   error: FailureError,
 ): Promise<Outcome> {
   const { failure } = error;
+  const again = (ms: number) =>
+    retry(deps, windows, claimed, { dueAt: new Date(deps.clock() + ms), error: failure.message });
   switch (failure.kind) {
     case 'credentials':
     case 'bug':
       // paused first: whoever looks meanwhile sees the reason with its remedy
       await pauseRefusedStore(deps.db, store, failure);
-      await postpone(deps, window.id, 0, failure.message);
+      await again(0);
       return { outcome: 'store paused', store: store.name, why: failure.message };
     case 'scope': // AWB numbers of orders that are known go on (T16)
       await pauseApi(deps, store, 'orderList', failure);
-      await postpone(deps, window.id, API_PAUSE_MS, failure.message);
+      await again(API_PAUSE_MS);
       return { outcome: 'its orders may not be read', store: store.name, why: failure.message };
     case 'throttled':
-      await postpone(deps, window.id, RETRY_MS / 2, null);
+      await release(deps, windows, claimed, { dueAt: new Date(deps.clock() + RETRY_MS / 2) });
       return { outcome: 'throttled', store: store.name };
     default: {
       const ms = Math.min(LONGEST_RETRY_MS, RETRY_MS * 2 ** Math.max(0, window.attempts - 1));
-      await postpone(deps, window.id, ms, failure.message);
+      await again(ms);
       return { outcome: 'failed for now', store: store.name, why: failure.message, againInMs: ms };
     }
   }

@@ -1,19 +1,16 @@
-import { sql as raw, TransactionRollbackError } from 'drizzle-orm';
+import { sql as raw } from 'drizzle-orm';
 import type { Db, Tx } from '../../db/client.ts';
 import { notices, orders, temuOrders } from '../../db/schema/index.ts';
+import { type Claim, ClaimLost, finish, retry } from '../../leases/claim.ts';
 import { cut } from '../../storable.ts';
 import type { Store } from '../client.ts';
+import { inboxOrders } from './inbox-orders.ts';
 import { ERROR_TYPES, type MappedOrder, type MappedProduct, type OrderError } from './map.ts';
 
 /** What remains to be done about the inbox row, written with the order in one transaction. */
 export interface InboxOutcome {
-  storeId: string;
-  parentOrderSn: string;
-  /** The copy that was read; a newer one that came meanwhile stays pending. */
-  version: number;
-  state: 'stored' | 'incomplete';
-  dueAt: Date | null;
-  incompleteSince: Date | null;
+  /** When a part that is missing is asked for again, and since when it is; null: the order is stored. */
+  again: { at: Date; since: Date } | null;
   error: string | null;
 }
 
@@ -27,6 +24,7 @@ export async function saveOrder(
   db: Db,
   store: Pick<Store, 'id' | 'name'>,
   order: MappedOrder,
+  claim: Claim,
   outcome: InboxOutcome,
 ): Promise<boolean> {
   try {
@@ -39,11 +37,11 @@ export async function saveOrder(
         await tellPeople(tx, store, id, order);
       }
       // the inbox last: whoever locks both takes the order first (hold.ts)
-      if (!(await settleInbox(tx, outcome))) tx.rollback();
+      await settleInbox(tx, claim, outcome);
       return id !== undefined;
     });
   } catch (error) {
-    if (error instanceof TransactionRollbackError) return false;
+    if (error instanceof ClaimLost) return false;
     throw error;
   }
 }
@@ -222,13 +220,13 @@ async function tellPeople(
     .onConflictDoNothing();
 }
 
-/** @returns false when a newer copy has come meanwhile: until this transaction ends, none can come any more */
-async function settleInbox(tx: Tx, outcome: InboxOutcome): Promise<boolean> {
-  const settled = await tx.execute(raw`
-    update temu_order_inbox set
-      state = ${outcome.state}, error = ${outcome.error}, attempts = 0, incomplete_since = ${outcome.incompleteSince?.toISOString() ?? null},
-      due_at = coalesce(${outcome.dueAt?.toISOString() ?? null}::timestamptz, due_at)
-    where store_id = ${outcome.storeId} and parent_order_sn = ${outcome.parentOrderSn} and version = ${outcome.version}
-    returning 1`);
-  return settled.length > 0;
+/** @throws ClaimLost when a newer copy has come meanwhile: until this transaction ends, none can come any more */
+async function settleInbox(tx: Tx, claim: Claim, { again, error }: InboxOutcome): Promise<void> {
+  const set = { error, attempts: 0, incompleteSince: again?.since ?? null };
+  if (!again) return await finish({ db: tx }, inboxOrders, claim, 'stored', { set });
+  const kept = await retry({ db: tx }, inboxOrders, claim, {
+    dueAt: again.at,
+    set: { ...set, state: 'incomplete' },
+  });
+  if (kept === 0) throw new ClaimLost();
 }

@@ -1,9 +1,10 @@
+import { enqueueDue } from '../../leases/enqueue.ts';
 import { minutes, seconds } from '../../queue/define.ts';
 import type { Task } from '../../queue/maintenance.ts';
 import type { OrdersBase } from './deps.ts';
 import { releaseHeld } from './hold.ts';
-import { offerOrders } from './inbox.ts';
-import { forgetOldWindows, offerWindows, openWindows } from './window.ts';
+import { inboxOrders } from './inbox-orders.ts';
+import { forgetOldWindows, openWindows, windows } from './window.ts';
 
 /** What the scheduler does for Temu's orders. */
 export const orderTasks = (deps: OrdersBase): Task[] => [
@@ -15,7 +16,10 @@ export const orderTasks = (deps: OrdersBase): Task[] => [
   {
     id: 'temu-sweep', // R1: due rows without a job, found within the offer's minute plus this
     everyMs: seconds(15),
-    run: async () => ({ windows: await offerWindows(deps), orders: await offerOrders(deps) }),
+    run: async () => ({
+      windows: await enqueueDue(deps, windows),
+      orders: await enqueueDue(deps, inboxOrders),
+    }),
   },
   {
     id: 'temu-release-held', // T12: within a minute

@@ -1,6 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { Db } from '../../db/client.ts';
-import { offer, turnId } from '../../queue/turn.ts';
+import { temuSyncWindows } from '../../db/schema/index.ts';
+import { defineWork } from '../../leases/define.ts';
+import { enqueueDue } from '../../leases/enqueue.ts';
+import { turnId } from '../../queue/turn.ts';
+import { hasActiveStore } from '../stores.ts';
 import type { OrdersBase } from './deps.ts';
 import { temuPages } from './queues.ts';
 
@@ -16,8 +20,8 @@ export const SYNC_EVERY_MS = 5 * 60_000;
  * at its head and push others behind a page that is read already (T3). Our clock may be a little ahead of Temu's.
  */
 const SETTLE_MS = 5_000;
-/** A job that has not shown up after this long is offered again under the same id (R1: within two minutes). */
-export const OFFER_AGAIN_MS = 60_000;
+/** A job that has not shown up after this long is made again (R1: within two minutes). */
+export const ENQUEUE_AGAIN_MS = 60_000;
 
 export interface Window {
   start: Date;
@@ -70,31 +74,31 @@ export async function openWindows(deps: OrdersBase, storeIds?: readonly string[]
   const open = await sql<{ id: string }[]>`
     select id from temu_sync_windows
     where state = 'open' and ${storeIds ? sql`store_id = any(${storeIds as string[]}::uuid[])` : sql`created_at = ${now}`}`;
-  await offerWindows(deps);
+  await enqueueDue(deps, windows);
   return open.map((row) => row.id);
 }
 
-/** Makes jobs of due windows without one (R1). @returns how many */
-export async function offerWindows({ db, queues, clock }: OrdersBase): Promise<number> {
-  const now = new Date(clock());
-  const stale = new Date(clock() - OFFER_AGAIN_MS);
-  const due = await db.$client<{ id: string; due: string }[]>`
-    update temu_sync_windows w set offered_at = ${now}
-    from temu_stores s
-    where s.id = w.store_id and s.active and w.state = 'open' and w.due_at <= ${now}
-      and (w.offered_at is null or w.offered_at < w.due_at or w.offered_at < ${stale})
-    returning w.id, floor(extract(epoch from w.due_at) * 1000)::text as due`;
-  const jobs = due.map(({ id, due }) => ({
-    id: turnId(id, due, now.getTime()),
-    payload: { v: 1 as const, windowId: id },
-  }));
-  await offer(
-    () => queues.add(temuPages, jobs),
-    () =>
-      db.$client`update temu_sync_windows set offered_at = null where state = 'open' and offered_at = ${now}`,
-  );
-  return due.length;
-}
+/** A window is open until every page of it is stored, and is read by one worker at a time. */
+export const windows = defineWork({
+  table: temuSyncWindows,
+  key: [temuSyncWindows.id],
+  open: ['open'],
+  ready: hasActiveStore(temuSyncWindows.storeId),
+  enqueue: {
+    queue: temuPages,
+    fields: { id: temuSyncWindows.id },
+    jobs:
+      ({ now }) =>
+      (due) =>
+        due.map(({ id, dueMs }) => ({
+          id: turnId(id, dueMs, now.getTime()),
+          payload: { v: 1 as const, windowId: id },
+        })),
+    againMs: ENQUEUE_AGAIN_MS,
+    chunk: 1_000,
+    most: 50_000,
+  },
+});
 
 /** Windows are kept for looking at; their number must not grow for ever. */
 export async function forgetOldWindows(db: Db, nowMs: number): Promise<number> {

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createSecrets } from '../../../src/db/secrets.ts';
+import { enqueueDue } from '../../../src/leases/enqueue.ts';
 import { runWorkers } from '../../../src/queue/run.ts';
-import { offerOrders } from '../../../src/temu/orders/inbox.ts';
+import { enqueueFresh, inboxOrders } from '../../../src/temu/orders/inbox-orders.ts';
 import { openWindows, orderHandlers, temuOrders } from '../../../src/temu/orders/index.ts';
 import { wrongOrders } from '../../e2e/stored.ts';
 import { type Stand, type StandShop, startStand } from '../../support/fleet.ts';
@@ -55,7 +56,7 @@ test('T13, T17: an order that waits for a part is as early as its place among it
   ];
   await fill(large.storeId, 2_500);
   await fill(small.storeId, 1, 'incomplete');
-  expect(await offerOrders(stand.deps)).toBe(2_501);
+  expect(await enqueueDue(stand.deps, inboxOrders)).toBe(2_501);
   const first = (await jobs()).slice(0, 20).map(({ data }) => data.storeId);
   expect(first).toContain(small.storeId);
 });
@@ -66,20 +67,22 @@ test('a walk over many rows offers each of them once, however long it takes', as
   let asked = 0;
   // a clock that runs away: each look is a minute later than the one before
   const deps = { ...stand.deps, clock: () => stand.deps.clock() + asked++ * MINUTE };
-  expect(await offerOrders(deps)).toBe(4_321);
+  expect(await enqueueDue(deps, inboxOrders)).toBe(4_321);
   expect(new Set((await jobs()).map(({ id }) => id)).size).toBe(4_321);
   // what has its job is left alone for a minute, then offered again under the same id
-  expect(await offerOrders(stand.deps)).toBe(0);
-  expect(await offerOrders({ ...stand.deps, clock: () => stand.deps.clock() + 10 * MINUTE })).toBe(4_321);
+  expect(await enqueueDue(stand.deps, inboxOrders)).toBe(0);
+  expect(
+    await enqueueDue({ ...stand.deps, clock: () => stand.deps.clock() + 10 * MINUTE }, inboxOrders),
+  ).toBe(4_321);
 });
 
 test('what a page has just brought is offered alone', async () => {
   const [one, other] = [await stand.addShop({ name: 'one' }, 0), await stand.addShop({ name: 'other' }, 0)];
   await fill(one.storeId, 3);
   await fill(other.storeId, 3);
-  expect(await offerOrders(stand.deps, { storeId: one.storeId })).toBe(3);
+  expect(await enqueueFresh(stand.deps, one.storeId)).toBe(3);
   stand.advance(2 * MINUTE);
-  expect(await offerOrders(stand.deps, { storeId: one.storeId })).toBe(0);
+  expect(await enqueueFresh(stand.deps, one.storeId)).toBe(0);
 });
 
 test('T1: while a store’s secrets do not open its orders lose no try', async () => {
