@@ -15,6 +15,10 @@ export type Db = PostgresJsDatabase<typeof schema> & { $client: Sql } & Pick<Lis
 /** What runs inside `db.transaction`: everything but a further connection. */
 export type Tx = Parameters<Parameters<Db['transaction']>[0]>[0];
 
+/** The driver's own transaction under one of Drizzle's: for statements that are not yet Drizzle's. */
+export const rawOf = (tx: Tx): postgres.TransactionSql =>
+  (tx._.session as unknown as { client: postgres.TransactionSql }).client;
+
 export interface DbOptions {
   /**
    * Connections at most; each worker process holds its own pool. With 1 there is one session: nothing may wait in it when

@@ -25,6 +25,8 @@ export class ClaimLost extends Error {
 
 export interface ClaimOptions<T extends LeasedTable, F extends Fields> {
   where: SQL;
+  /** What must hold besides for them to be taken. */
+  ready?: SQL;
   /** What is read of the rows. */
   fields: F;
   leaseMs: number;
@@ -44,16 +46,17 @@ export interface ClaimOptions<T extends LeasedTable, F extends Fields> {
 export async function claim<T extends LeasedTable, F extends Fields>(
   { db, clock }: { db: Db | Tx; clock: () => number },
   work: Work<T>,
-  { where, fields, leaseMs, redelivered = false, limit, set }: ClaimOptions<T, F>,
+  { where, ready, fields, leaseMs, redelivered = false, limit, set }: ClaimOptions<T, F>,
 ): Promise<Claim<RowOf<F>> | undefined> {
   const { table, key } = work;
   const [now, lease] = [new Date(clock()), new Date(clock() + leaseMs)];
   const token = randomUUID();
   const due = sql`${table.dueAt} <= ${now}`;
+  const fits = sql`where ${isOpen(work)} and ${where} ${ready ? sql`and ${ready}` : sql``}`;
   const candidates =
     limit === undefined
-      ? sql`where ${isOpen(work)} and ${where} order by ${list(key)} for update`
-      : sql`where ${isOpen(work)} and ${where} and ${due} order by ${table.dueAt} limit ${limit} for update skip locked`;
+      ? sql`${fits} order by ${list(key)} for update`
+      : sql`${fits} and ${due} order by ${table.dueAt} limit ${limit} for update skip locked`;
   const [dueAt, by] = [name(table.dueAt), name(table.claim)];
   const mayBeHad =
     limit === undefined
@@ -154,9 +157,9 @@ export async function finish<T extends LeasedTable>(
 }
 
 /**
- * For a job whose rows could not be claimed: they came while another worker has what belongs to them, or are due in a moment,
- * as a dead worker's are at the end of its lease. Were the job to end now, its id would be used up, and no other could be made
- * for that turn within the hour.
+ * For a job whose rows could not be claimed: they are due in a moment, as a dead worker's are at the end of its lease, which
+ * lies before the job was made; or they came while another worker has what belongs to them. Were the job to end now, its id
+ * would be used up, and no other could be made for that turn within the hour.
  * @throws Wait when their turn is yet to come
  */
 export async function explainUnclaimed<T extends LeasedTable>(
@@ -172,8 +175,8 @@ export async function explainUnclaimed<T extends LeasedTable>(
     { dueAt: table.dueAt },
     (read) => sql`
       select ${read} from ${table}
-      where ${isOpen(work)} and ${where} and (${table.offeredAt} >= ${table.dueAt} and ${table.dueAt} <= ${soon}
-        or ${table.claim} is null and ${table.dueAt} <= ${new Date(nowMs)})
+      where ${isOpen(work)} and ${where} and ${table.dueAt} <= ${soon}
+        and (${table.claim} is null or ${table.offeredAt} >= ${table.dueAt})
       order by ${table.dueAt} limit 1`,
   );
   if (next) throw new Wait(Math.max(MOMENT_MS, (next.dueAt as Date).getTime() - nowMs), 'due in a moment');

@@ -30,7 +30,7 @@ export interface Work<T extends LeasedTable = LeasedTable> {
   /** States of rows that are to be worked on, also while a worker has them. */
   open: readonly string[];
   /** What must hold besides for a job to be made: a store that is on, for instance. */
-  ready?: SQL;
+  ready?(now: Date): SQL;
   /** How jobs are made of rows that are due. */
   enqueue: EnqueueOptions;
 }

@@ -10,6 +10,8 @@ export interface Which {
   where?: SQL;
   /** Another time after which a job counts as lost. */
   againMs?: number;
+  /** The jobs come before all that wait already. */
+  first?: boolean;
 }
 
 /**
@@ -32,7 +34,7 @@ export async function enqueueDue<T extends LeasedTable>(
     const due = await mark(db, work, which, now, after);
     const jobs = await jobsOf(due);
     try {
-      await queues.add(queue, jobs);
+      await queues.add(queue, which.first ? jobs.map((job) => ({ ...job, first: true })) : jobs);
     } catch (error) {
       // with Postgres away, too, they are taken for lost after a while
       await unmark(db, work, sql`${work.table.offeredAt} = ${now}`).catch(() => {});
@@ -75,7 +77,7 @@ async function mark<T extends LeasedTable>(
     isOpen(work),
     sql`${table.dueAt} <= ${now}`,
     sql`(${table.offeredAt} is null or ${table.offeredAt} < ${table.dueAt} or ${table.offeredAt} < ${lost})`,
-    ...[ready, where, further].filter((condition) => condition !== undefined),
+    ...[ready?.(now), where, further].filter((condition) => condition !== undefined),
   ];
   const names = (all: object) => list(Object.keys(all).map((one) => sql`${sql.identifier(one)}`));
   return (await rows(

@@ -1,18 +1,30 @@
 import type { TransactionSql } from 'postgres';
+import { rawOf } from '../db/client.ts';
 import { despiteOutage } from '../db/despite-outage.ts';
 import { type Failure, messageOf, ok } from '../errors.ts';
 import { isInfrastructureFault } from '../infrastructure.ts';
+import { ClaimLost } from '../leases/claim.ts';
+import { enqueueDue } from '../leases/enqueue.ts';
 import { isParcelNumber } from '../numbers.ts';
 import { backoffMs, minutes, seconds } from '../queue/define.ts';
 import { type JobContext, type Outcome, Wait } from '../queue/handle.ts';
 import { applyAnswer, lockParcels } from './apply.ts';
 import { type Asked, ask } from './ask.ts';
 import { type Tracker, whyOff } from './catalogue.ts';
-import { type Claim, ClaimLost, claimBatch, endBatch, giveBack, renew, whyNot } from './claim.ts';
+import {
+  type Batch,
+  batchesOf,
+  claimBatch,
+  endBatch,
+  releaseBatch,
+  renewBatch,
+  retryBatch,
+  whyUnclaimed,
+} from './claim.ts';
 import type { Item } from './courier.ts';
 import { LEASE_MS, type TrackingDeps } from './deps.ts';
 import type { BatchJob } from './queues.ts';
-import { countInRun, giveUpRun, NO_COUNTS, offerBatches } from './runs.ts';
+import { countInRun, giveUpRun, NO_COUNTS } from './runs.ts';
 import { markStopped, markWorking } from './stop.ts';
 import { startWait, TrackerWaits, type Waits } from './waits.ts';
 
@@ -42,13 +54,13 @@ export const createBatchHandler =
     const signal = AbortSignal.any([context.signal, wait.signal]);
     let renewing: NodeJS.Timeout | undefined;
     try {
-      const claim = await claimBatch(deps, tracker, job, context.redelivered, leaseMs);
-      if (!claim) return await whyNot(deps, tracker, job);
-      renewing = setInterval(() => renew(deps, claim, leaseMs).catch(() => {}), leaseMs / 3);
+      const batch = await claimBatch(deps, tracker, job, context.redelivered, leaseMs);
+      if (!batch) return await whyUnclaimed(deps, tracker, job);
+      renewing = setInterval(() => renewBatch(deps, batch, leaseMs).catch(() => {}), leaseMs / 3);
       try {
-        return await track(deps, tracker, claim, signal);
+        return await track(deps, tracker, batch, signal);
       } catch (error) {
-        return await onThrown(deps, tracker, job, claim, error, signal, context.signal);
+        return await onThrown(deps, tracker, batch, error, signal, context.signal);
       }
     } finally {
       clearInterval(renewing);
@@ -60,8 +72,7 @@ export const createBatchHandler =
 async function onThrown(
   deps: TrackingDeps,
   tracker: Tracker,
-  job: BatchJob,
-  claim: Claim,
+  batch: Batch,
   error: unknown,
   signal: AbortSignal,
   jobSignal: AbortSignal,
@@ -69,41 +80,42 @@ async function onThrown(
   if (error instanceof ClaimLost) return { outcome: 'taken over by another worker' };
   if (error instanceof Wait) throw error;
   if (signal.aborted || isInfrastructureFault(error)) {
-    await despiteOutage(() => giveBack(deps, claim, { spent: false }), jobSignal).catch(() => {});
-    if (signal.reason instanceof TrackerWaits && !jobSignal.aborted) return await whyNot(deps, tracker, job);
+    await despiteOutage(() => releaseBatch(deps, batch), jobSignal).catch(() => {});
+    if (signal.reason instanceof TrackerWaits && !jobSignal.aborted)
+      return await whyUnclaimed(deps, tracker, { v: 1, ...batch });
     throw error;
   }
   // R3: a parcel that cannot be written must not hold up its batch for ever
   const message = `our own mistake: ${messageOf(error)}`;
-  deps.log.error({ tracker: tracker.name, run: claim.runId, no: claim.no, err: message }, 'batch');
-  return await onFailure(deps, tracker, claim, { requests: 0 }, { kind: 'bug', message });
+  deps.log.error({ tracker: tracker.name, run: batch.runId, no: batch.no, err: message }, 'batch');
+  return await onFailure(deps, tracker, batch, { requests: 0 }, { kind: 'bug', message });
 }
 
 async function track(
   deps: TrackingDeps,
   tracker: Tracker,
-  claim: Claim,
+  batch: Batch,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const numbers = await numbersOf(deps, tracker, claim);
+  const numbers = await numbersOf(deps, tracker, batch);
   const sound = [...new Set(numbers.filter(isParcelNumber))];
-  if (claim.attempts > POISON_ATTEMPTS)
-    return await fail(deps, claim, `given up: ${POISON_ATTEMPTS} tries ended without an outcome`, 0);
+  if (batch.attempts > POISON_ATTEMPTS)
+    return await fail(deps, batch, `given up: ${POISON_ATTEMPTS} tries ended without an outcome`, 0);
   const asked: Asked =
     sound.length > 0
-      ? await ask(deps, tracker, claim.runId, sound, signal)
+      ? await ask(deps, tracker, batch.runId, sound, signal)
       : { result: ok(new Map()), requests: 0 };
   return asked.result.ok
-    ? await settle(deps, tracker, claim, asked.result.value, asked.requests)
-    : await onFailure(deps, tracker, claim, asked, asked.result.failure);
+    ? await settle(deps, tracker, batch, asked.result.value, asked.requests)
+    : await onFailure(deps, tracker, batch, asked, asked.result.failure);
 }
 
 /** What the parcels of a batch are asked by; '' where there is none any more. */
-async function numbersOf({ db }: TrackingDeps, { courier }: Tracker, claim: Claim): Promise<string[]> {
+async function numbersOf({ db }: TrackingDeps, { courier }: Tracker, batch: Batch): Promise<string[]> {
   const sql = db.$client;
   const column = courier.selection.number === 'lr' ? sql`lr_number` : sql`awb_number`;
   const rows = await sql<{ number: string }[]>`
-    select btrim(coalesce(${column}, '')) as number from shipments where id = any(${claim.shipmentIds}::uuid[])`;
+    select btrim(coalesce(${column}, '')) as number from shipments where id = any(${batch.shipmentIds}::uuid[])`;
   return rows.map(({ number }) => number);
 }
 
@@ -111,31 +123,32 @@ async function numbersOf({ db }: TrackingDeps, { courier }: Tracker, claim: Clai
 async function settle(
   { db, clock, log }: TrackingDeps,
   tracker: Tracker,
-  claim: Claim,
+  batch: Batch,
   items: ReadonlyMap<string, Item>,
   requests: number,
 ): Promise<Outcome> {
   const now = clock();
-  return await db.$client.begin(async (sql) => {
-    const all = await lockParcels(sql, tracker, claim.shipmentIds);
+  return await db.transaction(async (tx) => {
+    const sql = rawOf(tx);
+    const all = await lockParcels(sql, tracker, batch.shipmentIds);
     const sound = all.filter(({ number }) => isParcelNumber(number));
     const { counts, words, reopened } = await applyAnswer(sql, tracker, sound, items, now);
     for (const change of reopened)
       log.warn({ tracker: tracker.name, ...change }, 'a parcel goes on after its end'); // C7
     const unsound = all.filter((parcel) => !sound.includes(parcel)).map(({ id }) => id);
     await touch(sql, unsound, now);
-    const gone = claim.shipmentIds.length - sound.length; // without a sound number, or deleted meanwhile
+    const gone = batch.shipmentIds.length - sound.length; // without a sound number, or deleted meanwhile
     if (items.size > 0) await markWorking(sql, tracker);
-    await endBatch(sql, claim, 'done', null, now);
+    await endBatch(tx, batch, 'done', null, now);
     const errors = gone > 0 ? { 'its number is none, or has signs that no number has': gone } : {};
     await countInRun(
       sql,
-      claim.runId,
+      batch.runId,
       { ...counts, failed: gone, requests },
       { words, errors },
       new Date(now),
     );
-    return { outcome: 'asked', parcels: claim.shipmentIds.length, ...counts, failed: gone, requests };
+    return { outcome: 'asked', parcels: batch.shipmentIds.length, ...counts, failed: gone, requests };
   });
 }
 
@@ -147,7 +160,7 @@ const touch = (sql: TransactionSql, ids: readonly string[], now: number) =>
 async function onFailure(
   deps: TrackingDeps,
   tracker: Tracker,
-  claim: Claim,
+  batch: Batch,
   { requests, wait }: Pick<Asked, 'requests' | 'wait'>,
   failure: Failure,
 ): Promise<Outcome> {
@@ -156,34 +169,34 @@ async function onFailure(
     case 'notReady':
     case 'throttled': {
       const ms = retryAfterMs ?? minutes(5);
-      if (wait) await startWait(deps, tracker, claim.runId, wait); // first: others are asking still
-      await giveBack(deps, claim, { spent: false, ms });
-      await count(deps, claim, requests);
+      if (wait) await startWait(deps, tracker, batch.runId, wait); // first: others are asking still
+      await releaseBatch(deps, batch, ms);
+      await count(deps, batch, requests);
       throw new Wait(ms, message);
     }
     case 'credentials': {
       const now = deps.clock();
-      await count(deps, claim, requests);
-      await deps.db.$client.begin((sql) => markStopped(sql, tracker, claim.runId, message, now));
-      await deps.db.$client.begin((sql) => giveUpRun(sql, claim.runId, message, new Date(now)));
+      await count(deps, batch, requests);
+      await deps.db.$client.begin((sql) => markStopped(sql, tracker, batch.runId, message, now));
+      await deps.db.$client.begin((sql) => giveUpRun(sql, batch.runId, message, new Date(now)));
       return { outcome: 'tracker stopped', why: message };
     }
     case 'rejected':
-      return await halve(deps, tracker, claim, message, requests, 0);
+      return await halve(deps, tracker, batch, message, requests, 0);
     default: {
-      if (claim.attempts < ATTEMPTS) {
-        const ms = retryAfterMs ?? backoffMs(BACKOFF, claim.attempts);
-        await giveBack(deps, claim, { spent: true, ms, error: message });
-        await count(deps, claim, requests);
+      if (batch.attempts < ATTEMPTS) {
+        const ms = retryAfterMs ?? backoffMs(BACKOFF, batch.attempts);
+        await retryBatch(deps, batch, ms, message);
+        await count(deps, batch, requests);
         throw new Wait(ms, message);
       }
       // what fails again and again, while others are answered, may be one parcel's fault; its halves get one try each
-      return await halve(deps, tracker, claim, message, requests, ATTEMPTS - 1);
+      return await halve(deps, tracker, batch, message, requests, ATTEMPTS - 1);
     }
   }
 }
 
-const count = ({ db }: TrackingDeps, { runId }: Claim, requests: number) =>
+const count = ({ db }: TrackingDeps, { runId }: Batch, requests: number) =>
   db.$client`update tracking_runs set requests = requests + ${requests} where id = ${runId}`;
 
 /**
@@ -194,18 +207,19 @@ const count = ({ db }: TrackingDeps, { runId }: Claim, requests: number) =>
 async function halve(
   deps: TrackingDeps,
   tracker: Tracker,
-  claim: Claim,
+  batch: Batch,
   message: string,
   requests: number,
   attempts: number,
 ): Promise<Outcome> {
-  const { runId, shipmentIds } = claim;
+  const { runId, shipmentIds } = batch;
   if (shipmentIds.length === 1 || (await inVain(deps, runId)))
-    return await fail(deps, claim, message, requests);
+    return await fail(deps, batch, message, requests);
   const now = deps.clock();
   const middle = Math.ceil(shipmentIds.length / 2);
-  await deps.db.$client.begin(async (sql) => {
-    await endBatch(sql, claim, 'split', message, now);
+  await deps.db.transaction(async (tx) => {
+    const sql = rawOf(tx);
+    await endBatch(tx, batch, 'split', message, now);
     // locks the run: of two batches that are halved at once each gets numbers of its own
     await sql`update tracking_runs set requests = requests + ${requests} where id = ${runId}`;
     for (const half of [shipmentIds.slice(0, middle), shipmentIds.slice(middle)])
@@ -213,7 +227,7 @@ async function halve(
         insert into tracking_batches (run_id, no, shipment_ids, attempts, due_at)
         select ${runId}, max(no) + 1, ${half}::uuid[], ${attempts}, ${new Date(now)} from tracking_batches where run_id = ${runId}`;
   });
-  await offerBatches(deps, tracker, undefined, true); // to the ground first: so it shows soon whose fault it is
+  await enqueueDue(deps, batchesOf(tracker), { first: true }); // to the ground first: so it shows soon whose fault it is
   return { outcome: 'halved', parcels: shipmentIds.length, why: message };
 }
 
@@ -230,18 +244,19 @@ async function inVain({ db }: TrackingDeps, runId: string): Promise<boolean> {
 /** Given up. A single parcel counts as asked for, lest it stands in front of all others for ever. */
 async function fail(
   { db, clock }: TrackingDeps,
-  claim: Claim,
+  batch: Batch,
   message: string,
   requests: number,
 ): Promise<Outcome> {
   const now = clock();
-  const failed = claim.shipmentIds.length;
-  await db.$client.begin(async (sql) => {
-    if (failed === 1) await touch(sql, claim.shipmentIds, now);
-    await endBatch(sql, claim, 'failed', message, now);
+  const failed = batch.shipmentIds.length;
+  await db.transaction(async (tx) => {
+    const sql = rawOf(tx);
+    if (failed === 1) await touch(sql, batch.shipmentIds, now);
+    await endBatch(tx, batch, 'failed', message, now);
     await countInRun(
       sql,
-      claim.runId,
+      batch.runId,
       { ...NO_COUNTS, failed, requests },
       { errors: { [message]: failed } },
       new Date(now),

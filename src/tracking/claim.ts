@@ -1,98 +1,121 @@
-import type { TransactionSql } from 'postgres';
+import { type SQL, sql } from 'drizzle-orm';
+import type { Tx } from '../db/client.ts';
+import { type RowOf, rows } from '../db/query.ts';
+import { trackers, trackingBatches, trackingRuns } from '../db/schema/index.ts';
+import { type Claim, claim, explainUnclaimed, finish, release, renew, retry } from '../leases/claim.ts';
+import { defineWork, type Work } from '../leases/define.ts';
 import { type Outcome, Wait } from '../queue/handle.ts';
-import { waitIfEarly } from '../queue/turn.ts';
+import { turnId } from '../queue/turn.ts';
 import type { Tracker } from './catalogue.ts';
 import type { TrackingDeps } from './deps.ts';
-import type { BatchJob } from './queues.ts';
+import { type BatchJob, queueOf } from './queues.ts';
 
-/** A batch in one worker's hands. Every write through it is refused once another has claimed it. */
-export interface Claim {
-  runId: string;
-  no: number;
-  token: string;
-  attempts: number;
-  shipmentIds: string[];
-}
+const { runId, no } = trackingBatches;
 
-/** Another worker has the batch now: its outcome counts, not ours. */
-export class ClaimLost extends Error {
-  override name = 'ClaimLost';
-}
+/** A job that has not shown up after this long is made again (R1: within two minutes). */
+const ENQUEUE_AGAIN_MS = 60_000;
+/** Batches that are made jobs by one look at most: a run of a hundred thousand single parcels is offered bit by bit. */
+const ENQUEUED_MOST = 2_000;
+
+/** The batches of a tracker's run that goes on; none while it waits (C10). */
+export const batchesOf = (tracker: Pick<Tracker, 'name' | 'atOnce'>): Work<typeof trackingBatches> =>
+  defineWork({
+    table: trackingBatches,
+    key: [runId, no],
+    open: ['pending', 'working'],
+    ready: (now) => runGoesOn(tracker.name, sql`${notWaiting(now)}`),
+    enqueue: {
+      queue: queueOf(tracker),
+      fields: { runId, no },
+      jobs:
+        ({ now }) =>
+        (due) =>
+          due.map(({ runId, no, dueMs }) => ({
+            id: turnId(`${runId}-${no}`, dueMs, now.getTime()),
+            payload: { v: 1 as const, runId, no },
+          })),
+      againMs: ENQUEUE_AGAIN_MS,
+      chunk: ENQUEUED_MOST,
+      most: ENQUEUED_MOST,
+    },
+  });
+
+const notWaiting = (now: Date) =>
+  sql`(${trackers.waitingUntil} is null or ${trackers.waitingUntil} <= ${now})`;
+/** A run that began before its tracker was stopped is over (C11). */
+const notStopped = sql`(${trackers.stoppedAt} is null or ${trackers.stoppedAt} <= ${trackingRuns.startedAt})`;
+
+const runGoesOn = (name: string, further: SQL) => sql`exists (
+  select from ${trackingRuns} join ${trackers} on ${trackers.name} = ${trackingRuns.tracker}
+  where ${trackingRuns.id} = ${runId} and ${trackingRuns.tracker} = ${name} and ${trackingRuns.state} = 'running' and ${further})`;
+
+const BATCH = {
+  runId,
+  no,
+  attempts: trackingBatches.attempts,
+  shipmentIds: trackingBatches.shipmentIds,
+};
+/** A batch in one worker's hands. */
+export type Batch = RowOf<typeof BATCH> & { claim: Claim; work: ReturnType<typeof batchesOf> };
+
+const which = (job: BatchJob) => sql`${runId} = ${job.runId} and ${no} = ${job.no}`;
 
 /** Takes a due batch of a run that goes on; not while its tracker waits (C10) or has been stopped since (C11). */
 export async function claimBatch(
-  { db, clock }: TrackingDeps,
-  { name }: Tracker,
-  { runId, no }: BatchJob,
+  deps: TrackingDeps,
+  tracker: Tracker,
+  job: BatchJob,
   redelivered: boolean,
   leaseMs: number,
-): Promise<Claim | undefined> {
-  const now = new Date(clock());
-  const token = crypto.randomUUID();
-  const [row] = await db.$client<{ attempts: number; shipmentIds: string[] }[]>`
-    update tracking_batches b set state = 'working', claim = ${token}, attempts = b.attempts + 1,
-      due_at = ${new Date(clock() + leaseMs)}
-    from tracking_runs r join trackers t on t.name = r.tracker
-    where r.id = b.run_id and r.id = ${runId} and r.tracker = ${name} and r.state = 'running' and b.no = ${no}
-      and (b.due_at <= ${now} or ${redelivered}) and b.state in ('pending', 'working')
-      and (t.waiting_until is null or t.waiting_until <= ${now})
-      and (t.stopped_at is null or t.stopped_at <= r.started_at)
-    returning b.attempts, b.shipment_ids as "shipmentIds"`;
-  return row && { runId, no, token, ...row };
+): Promise<Batch | undefined> {
+  const work = batchesOf(tracker);
+  const claimed = await claim(deps, work, {
+    where: which(job),
+    ready: runGoesOn(tracker.name, sql`${notWaiting(new Date(deps.clock()))} and ${notStopped}`),
+    fields: BATCH,
+    leaseMs,
+    redelivered,
+    set: { state: 'working' },
+  });
+  const [row] = claimed?.rows ?? [];
+  return claimed && row && { ...row, claim: claimed, work };
 }
 
-/** A batch that waits for the quota, or for others to log in, stays its worker's. */
-export const renew = ({ db, clock }: TrackingDeps, { runId, no, token }: Claim, leaseMs: number) =>
-  db.$client`
-    update tracking_batches set due_at = ${new Date(clock() + leaseMs)}
-    where run_id = ${runId} and no = ${no} and claim = ${token} and state = 'working'`;
+/** One that waits for the quota, or for others to log in, stays its worker's. */
+export const renewBatch = (deps: TrackingDeps, { work, claim }: Batch, leaseMs: number) =>
+  renew(deps, work, claim, leaseMs);
 
-/**
- * For a job whose batch was not there to be claimed. In a worker's hands its lease lies beyond the time of its offer; one
- * that was offered after the lease had run out waits for the very turn that the job was made for.
- * @throws Wait when that turn is yet to come
- */
-export async function whyNot(
-  { db, clock }: TrackingDeps,
-  { name }: Tracker,
-  job: BatchJob,
-): Promise<Outcome> {
-  const now = clock();
-  const [row] = await db.$client<{ waitingUntil: Date | null; dueAt: Date; held: boolean }[]>`
-    select t.waiting_until as "waitingUntil", b.due_at as "dueAt",
-      b.state = 'working' and (b.offered_at is null or b.offered_at < b.due_at) as held
-    from tracking_batches b join tracking_runs r on r.id = b.run_id join trackers t on t.name = r.tracker
-    where t.name = ${name} and b.run_id = ${job.runId} and b.no = ${job.no} and r.state = 'running'
-      and b.state in ('pending', 'working') and (t.stopped_at is null or t.stopped_at <= r.started_at)`;
-  if (row) {
-    const waitMs = (row.waitingUntil?.getTime() ?? 0) - now;
-    if (waitMs > 0) throw new Wait(waitMs, 'the courier told us to wait');
-  }
-  return waitIfEarly(row, now);
-}
+/** Due again, at once or after `ms`; the attempt is given back. */
+export const releaseBatch = (deps: TrackingDeps, { work, claim }: Batch, ms = 0) =>
+  release(deps, work, claim, { dueAt: new Date(deps.clock() + ms), set: { state: 'pending', error: null } });
 
-/** Due again: at once, or after `ms`; `spent` false gives the attempt back. */
-export async function giveBack(
-  { db, clock }: TrackingDeps,
-  { runId, no, token }: Claim,
-  { spent, ms = 0, error = null }: { spent: boolean; ms?: number; error?: string | null },
-): Promise<void> {
-  await db.$client`
-    update tracking_batches set state = 'pending', claim = null, error = ${error}, due_at = ${new Date(clock() + ms)},
-      attempts = greatest(0, attempts - ${spent ? 0 : 1})
-    where run_id = ${runId} and no = ${no} and claim = ${token} and state = 'working'`;
-}
+/** Due again after `ms`; the attempt is spent. */
+export const retryBatch = (deps: TrackingDeps, { work, claim }: Batch, ms: number, error: string) =>
+  retry(deps, work, claim, { dueAt: new Date(deps.clock() + ms), error, set: { state: 'pending' } });
 
-/** From now on its due_at is the time of its end. @throws ClaimLost */
-export async function endBatch(
-  sql: TransactionSql,
-  { runId, no, token }: Claim,
+/** From now on its dueAt is the time of its end. @throws ClaimLost */
+export const endBatch = (
+  tx: Tx,
+  { work, claim }: Batch,
   state: 'done' | 'failed' | 'split',
   error: string | null,
   now: number,
-): Promise<void> {
-  const ended = await sql`
-    update tracking_batches set state = ${state}, error = ${error}, claim = null, due_at = ${new Date(now)}
-    where run_id = ${runId} and no = ${no} and claim = ${token} and state = 'working' returning 1`;
-  if (ended.length === 0) throw new ClaimLost();
+) => finish({ db: tx }, work, claim, state, { set: { error, dueAt: new Date(now) } });
+
+/**
+ * For a job whose batch was not there to be claimed.
+ * @throws Wait while its tracker waits, or when its turn is yet to come
+ */
+export async function whyUnclaimed(deps: TrackingDeps, tracker: Tracker, job: BatchJob): Promise<Outcome> {
+  const open = sql`${which(job)} and ${runGoesOn(tracker.name, notStopped)}`;
+  const [row] = await rows(
+    deps.db,
+    { until: trackers.waitingUntil },
+    (read) => sql`
+      select ${read} from ${trackers} where ${trackers.name} = ${tracker.name}
+        and exists (select from ${trackingBatches} where ${open} and ${trackingBatches.state} in ('pending', 'working'))`,
+  );
+  const waitMs = (row?.until?.getTime() ?? 0) - deps.clock();
+  if (waitMs > 0) throw new Wait(waitMs, 'the courier told us to wait');
+  return await explainUnclaimed(deps, batchesOf(tracker), open);
 }

@@ -1,13 +1,9 @@
 import type { Sql, TransactionSql } from 'postgres';
-import { offer, turnId } from '../queue/turn.ts';
+import { enqueueDue } from '../leases/enqueue.ts';
 import { type Tracker, whyOff } from './catalogue.ts';
+import { batchesOf } from './claim.ts';
 import type { TrackingBase } from './deps.ts';
-import { queueOf } from './queues.ts';
 
-/** A job that has not shown up after this long is offered again under the same id (R1: within two minutes). */
-const OFFER_AGAIN_MS = 60_000;
-/** Batches that are made jobs by one look at most: a run of a hundred thousand single parcels is offered bit by bit. */
-const OFFERED_MOST = 2_000;
 const DAY_MS = 86_400_000;
 
 /** Why no run begins: its tracker is off, the scheduler does not know it yet, it has to wait (C10), or its last run goes on. */
@@ -60,7 +56,7 @@ export async function startRun(base: TrackingBase, tracker: Tracker): Promise<St
       where name = ${tracker.name}`;
     return { is: 'started', runId, planned };
   });
-  if (started.is === 'started') await offerBatches(base, tracker);
+  if (started.is === 'started') await enqueueDue(base, batchesOf(tracker));
   return started;
 }
 
@@ -102,44 +98,6 @@ async function plan(
       from due group by 2)
     select planned from run`;
   return { runId, planned: made?.planned ?? 0 };
-}
-
-/**
- * Makes jobs of due batches without one (R1).
- * @param offerAgainMs after which a job that has not shown up counts as lost
- * @param first before all that are offered already
- * @returns how many
- */
-export async function offerBatches(
-  { db, queues, clock }: TrackingBase,
-  tracker: Tracker,
-  offerAgainMs = OFFER_AGAIN_MS,
-  first = false,
-): Promise<number> {
-  const now = new Date(clock());
-  const due = await db.$client<{ runId: string; no: number; due: string }[]>`
-    with due as (
-      select b.run_id, b.no
-      from tracking_batches b join tracking_runs r on r.id = b.run_id join trackers t on t.name = r.tracker
-      where r.tracker = ${tracker.name} and (t.waiting_until is null or t.waiting_until <= ${now})
-        and r.state = 'running' and b.state in ('pending', 'working') and b.due_at <= ${now}
-        and (b.offered_at is null or b.offered_at < b.due_at or b.offered_at < ${new Date(clock() - offerAgainMs)})
-      order by b.no limit ${OFFERED_MOST} for update of b skip locked)
-    update tracking_batches b set offered_at = ${now} from due where b.run_id = due.run_id and b.no = due.no
-    returning b.run_id as "runId", b.no, floor(extract(epoch from b.due_at) * 1000)::text as due`;
-  const jobs = due
-    .sort((a, b) => a.no - b.no)
-    .map(({ runId, no, due }) => ({
-      id: turnId(`${runId}-${no}`, due, now.getTime()),
-      payload: { v: 1 as const, runId, no },
-      first,
-    }));
-  await offer(
-    () => queues.add(queueOf(tracker), jobs),
-    () => db.$client`
-      update tracking_batches set offered_at = null where state in ('pending', 'working') and offered_at = ${now}`,
-  );
-  return due.length;
 }
 
 /** What a run counts, and the columns that hold it. */

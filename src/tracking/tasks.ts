@@ -1,8 +1,9 @@
+import { enqueueDue } from '../leases/enqueue.ts';
 import { minutes, seconds } from '../queue/define.ts';
 import type { Task } from '../queue/maintenance.ts';
+import { batchesOf } from './claim.ts';
 import type { TrackingBase } from './deps.ts';
 import { replayWords } from './replay.ts';
-import { offerBatches } from './runs.ts';
 import { endOldParcels, endOrphanedRuns, forgetOldRuns, startDueRuns } from './trackers.ts';
 
 /** What the scheduler does for tracking. */
@@ -17,7 +18,7 @@ export const trackingTasks = (base: TrackingBase): Task[] => [
     everyMs: seconds(15),
     async run() {
       let offered = 0;
-      for (const tracker of base.trackers) offered += await offerBatches(base, tracker);
+      for (const tracker of base.trackers) offered += await enqueueDue(base, batchesOf(tracker));
       return { offered, orphaned: await endOrphanedRuns(base) };
     },
   },

@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { CourierName, Parcel } from '../../sandbox/couriers/model.ts';
 import { createRandom } from '../../sandbox/random.ts';
-import { offerBatches } from '../../src/tracking/runs.ts';
+import { enqueueDue } from '../../src/leases/enqueue.ts';
+import { batchesOf } from '../../src/tracking/claim.ts';
 import { emptyQueues } from '../support/empty-queues.ts';
 import { reapProcesses, startProcess } from '../support/process.ts';
 import { oneBackend } from '../support/redis.ts';
@@ -61,7 +62,8 @@ describe.each(oneBackend())('C3, R1, R2: a run ends once, queues on %s', (backen
     }
     async function sweep() {
       while (going) {
-        for (const api of APIS) await offerBatches(stand.deps, stand.tracker(api), 2_000).catch(() => {});
+        for (const api of APIS)
+          await enqueueDue(stand.deps, batchesOf(stand.tracker(api)), { againMs: 2_000 }).catch(() => {});
         await sleep(300);
       }
     }

@@ -3,7 +3,9 @@ import { COURIERS, type CourierName, type Parcel } from '../../sandbox/couriers/
 import type { ParcelSpec } from '../../sandbox/couriers/parcels.ts';
 import { bookParcels } from '../../sandbox/other-channels.ts';
 import { type Sandbox, startSandbox } from '../../sandbox/server.ts';
+import { enqueueDue } from '../../src/leases/enqueue.ts';
 import { type RunningWorkers, runWorkers } from '../../src/queue/run.ts';
+import { batchesOf } from '../../src/tracking/claim.ts';
 import {
   reconcileTrackers,
   startRun,
@@ -12,7 +14,6 @@ import {
   trackingHandlers,
   trackingTasks,
 } from '../../src/tracking/index.ts';
-import { offerBatches } from '../../src/tracking/runs.ts';
 import { emptyQueues } from './empty-queues.ts';
 import { startTestFleet, type TestFleet } from './fleet.ts';
 import type { Backend } from './redis.ts';
@@ -100,9 +101,9 @@ export async function startTrackingStand(
   /** As the scheduler does, only sooner: a job that was lost when a test emptied the queues comes back. */
   let sweeping: Promise<unknown> = Promise.resolve();
   const sweep = setInterval(() => {
-    sweeping = Promise.all(fleet.trackers.map((tracker) => offerBatches(deps, tracker, 3_000))).catch(
-      () => {},
-    );
+    sweeping = Promise.all(
+      fleet.trackers.map((tracker) => enqueueDue(deps, batchesOf(tracker), { againMs: 3_000 })),
+    ).catch(() => {});
   }, 1_000);
 
   const stand: TrackingStand = {
@@ -133,7 +134,7 @@ export async function startTrackingStand(
       return await until(
         async () => {
           if (performance.now() - swept > 500) {
-            await offerBatches(deps, stand.tracker(name)); // as the scheduler does
+            await enqueueDue(deps, batchesOf(stand.tracker(name))); // as the scheduler does
             swept = performance.now();
           }
           const run = await stand.lastRun(name);

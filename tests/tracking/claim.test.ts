@@ -1,8 +1,9 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { claimBatch, giveBack, whyNot } from '../../src/tracking/claim.ts';
+import { enqueueDue } from '../../src/leases/enqueue.ts';
+import { batchesOf, claimBatch, retryBatch, whyUnclaimed } from '../../src/tracking/claim.ts';
 import { LEASE_MS } from '../../src/tracking/deps.ts';
 import { startRun } from '../../src/tracking/index.ts';
-import { giveUpRun, offerBatches } from '../../src/tracking/runs.ts';
+import { giveUpRun } from '../../src/tracking/runs.ts';
 import { markStopped } from '../../src/tracking/stop.ts';
 import { startTrackingStand, type TrackingStand } from '../support/tracking.ts';
 
@@ -26,9 +27,9 @@ async function batch() {
   return {
     claim: (ms: number) => claimBatch(at(ms), tracker, job, false, LEASE_MS),
     giveBack: (ms: number, claim: NonNullable<Awaited<ReturnType<typeof claimBatch>>>, inMs: number) =>
-      giveBack(at(ms), claim, { spent: true, ms: inMs }),
-    offer: (ms: number) => offerBatches(at(ms), tracker),
-    whyNot: (ms: number) => whyNot(at(ms), tracker, job),
+      retryBatch(at(ms), claim, inMs, 'for the moment'),
+    offer: (ms: number) => enqueueDue(at(ms), batchesOf(tracker)),
+    whyNot: (ms: number) => whyUnclaimed(at(ms), tracker, job),
   };
 }
 const NEEDLESS = { outcome: 'nothing to do' };

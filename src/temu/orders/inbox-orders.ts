@@ -32,7 +32,7 @@ export const inboxOrders = defineWork({
   table: temuOrderInbox,
   key: [storeId, parentOrderSn],
   open: ['pending', 'incomplete'],
-  ready: hasActiveStore(storeId),
+  ready: () => hasActiveStore(storeId),
   enqueue: {
     queue: temuOrders,
     fields: { storeId, parentOrderSn },

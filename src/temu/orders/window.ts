@@ -83,7 +83,7 @@ export const windows = defineWork({
   table: temuSyncWindows,
   key: [temuSyncWindows.id],
   open: ['open'],
-  ready: hasActiveStore(temuSyncWindows.storeId),
+  ready: () => hasActiveStore(temuSyncWindows.storeId),
   enqueue: {
     queue: temuPages,
     fields: { id: temuSyncWindows.id },
