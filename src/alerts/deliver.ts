@@ -7,9 +7,9 @@ import { peopleMail, slackMessage } from './message.ts';
 import {
   type Claimed,
   claim,
-  giveBack,
-  leaveToLease,
+  keepUntilLeaseEnds,
   postponeDue,
+  release,
   settleFailed,
   settleSent,
   withdrawDue,
@@ -150,7 +150,7 @@ async function post(
     if (answer.ok) await settleSent(deps, claimed);
     return answer;
   } catch (error) {
-    if (signal.aborted) await leaveToLease(deps, claimed);
+    if (signal.aborted) await keepUntilLeaseEnds(deps, claimed);
     throw error;
   }
 }
@@ -186,7 +186,7 @@ async function settleRefused(
   const until = rests.failed(key, failure.retryAfterMs);
   const told = { outcome: failure.kind, why: failure.message, notices: claimed.length };
   if (failure.kind === 'throttled') {
-    await giveBack(deps, claimed, new Date(until), failure.message);
+    await release(deps, claimed, new Date(until), failure.message);
     return { ...told, failed: 0 };
   }
   return { ...told, ...(await settleFailed(deps, claimed, failure.message, MESSAGE_RETRIES, until)) };

@@ -1,76 +1,105 @@
-import type { Sql } from '../db/client.ts';
+import { createHash } from 'node:crypto';
+import { type SQL, sql } from 'drizzle-orm';
+import type { PgUpdateSetSource } from 'drizzle-orm/pg-core';
 import { despiteOutage } from '../db/despite-outage.ts';
+import { name, type RowOf } from '../db/query.ts';
+import { notices } from '../db/schema/index.ts';
+import { type Claim, release as letGo, retry, claim as take } from '../leases/claim.ts';
+import { defineWork, type EnqueuedRow } from '../leases/define.ts';
 import { backoffMs } from '../queue/define.ts';
-import { offer } from '../queue/turn.ts';
 import type { AlertsBase, RetryPolicy } from './deps.ts';
-import { notices } from './queues.ts';
+import { notices as queue } from './queues.ts';
 import { MACHINE_KINDS, MAIL_KIND, PARCEL_KINDS, REPORT_KIND, WEBHOOK_EVENTS, type Which } from './routes.ts';
 
-/** A job that has not shown up after this long is offered again, under another id (R1). */
-const OFFER_AGAIN_MS = 15_000;
+/** A job that has not shown up after this long is made again, under another id (R1). */
+const ENQUEUE_AGAIN_MS = 15_000;
 /** Rows that one sweep looks at: bounded work, and a backlog of one destination is passed by in a few sweeps. */
 const SWEEP_ROWS = 5_000;
 /** Rows that are settled in bulk at a time. */
 const BULK_ROWS = 5_000;
 
-/** A notice in a worker's hands, until `lease`. */
-export interface Claimed {
-  id: string;
-  kind: string;
-  payload: Record<string, unknown>;
-  /** This one included. */
-  attempts: number;
-  createdAt: Date;
-  lease: Date;
+const endpointId = sql<string | null>`${notices.payload}->>'endpointId'`;
+const isAny = (kinds: readonly string[]) => sql`${notices.kind} = any(${sql.param(kinds)}::text[])`;
+const isWebhook = sql`(${notices.payload} ? 'endpointId' or ${isAny(WEBHOOK_EVENTS)})`;
+
+function matching(which: Which): SQL {
+  if ('endpointId' in which)
+    return sql`${isWebhook} and ${endpointId} is not distinct from ${which.endpointId}`;
+  return sql`not ${isWebhook} and (${isAny(which.kinds)} or (${which.people} and not ${isAny(MACHINE_KINDS)}))`;
 }
 
-const isWebhook = (sql: Sql) => sql`(payload ? 'endpointId' or kind = any(${[...WEBHOOK_EVENTS]}))`;
+const LANE = {
+  id: notices.id,
+  lane: sql<string>`case when ${isWebhook} then 'webhook'
+    when ${isAny([...PARCEL_KINDS, REPORT_KIND, MAIL_KIND])} then ${notices.kind} else 'people' end`,
+  endpointId: sql<string | null>`case when ${isWebhook} then ${endpointId} end`,
+};
 
-function matching(sql: Sql, which: Which) {
-  if ('endpointId' in which)
-    return sql`${isWebhook(sql)} and payload->>'endpointId' is not distinct from ${which.endpointId}`;
-  return sql`not ${isWebhook(sql)} and (kind = any(${[...which.kinds]})
-    or (${which.people} and kind <> all(${[...MACHINE_KINDS]})))`;
+/** Notices that are to be delivered: one job for all that are due on a lane. */
+export const outbox = defineWork({
+  table: notices,
+  key: [notices.id],
+  open: ['pending'],
+  enqueue: {
+    queue,
+    fields: LANE,
+    jobs:
+      ({ now }) =>
+      (due) =>
+        lanesOf(due).map((rows) => {
+          const [{ lane, endpointId }] = rows;
+          return {
+            id: `${lane}-${rows.at(-1)?.dueMs}-${digestOf(rows)}-${Math.floor(now.getTime() / ENQUEUE_AGAIN_MS)}`,
+            payload: { v: 1 as const, lane, ...(endpointId === null ? {} : { endpointId }) },
+          };
+        }),
+    againMs: ENQUEUE_AGAIN_MS,
+    chunk: SWEEP_ROWS,
+    most: SWEEP_ROWS,
+  },
+});
+
+type LaneRow = EnqueuedRow<typeof LANE>;
+
+function lanesOf(due: readonly LaneRow[]): [LaneRow, ...LaneRow[]][] {
+  const lanes = new Map<string, [LaneRow, ...LaneRow[]]>();
+  for (const row of due) {
+    const key = `${row.lane} ${row.endpointId}`;
+    const lane = lanes.get(key);
+    if (lane) lane.push(row);
+    else lanes.set(key, [row]);
+  }
+  return [...lanes.values()];
 }
 
 /**
- * The sweep: makes one job of all due notices of a lane, the oldest first. Its id names which notices are due since
- * when, so that a job that has ended cannot swallow the next one.
- * @returns how many notices
+ * Which notices a job is made for: a job that has ended must not swallow the next one. The time is part of the id, too, since
+ * the rows of one that was lost are the same.
  */
-export async function offerNotices({ db, queues, clock }: AlertsBase): Promise<number> {
-  const sql = db.$client;
-  const now = new Date(clock());
-  const lanes = await sql<
-    { lane: string; endpointId: string | null; due: string; which: string; count: number }[]
-  >`
-    with due as (
-      select id from notices
-      where state = 'pending' and due_at <= ${now}
-        and (offered_at is null or offered_at < due_at or offered_at < ${new Date(clock() - OFFER_AGAIN_MS)})
-      order by due_at limit ${SWEEP_ROWS} for update skip locked),
-    offered as (
-      update notices n set offered_at = ${now} from due where n.id = due.id returning n.id, n.kind, n.payload, n.due_at)
-    select lane, "endpointId", floor(extract(epoch from max(due_at)) * 1000)::text as due, count(*)::int as count,
-      left(md5(coalesce("endpointId", '') || string_agg(id::text, ' ' order by id)), 12) as which
-    from (
-      select id, due_at,
-        case when ${isWebhook(sql)} then 'webhook'
-          when kind = any(${[...PARCEL_KINDS, REPORT_KIND, MAIL_KIND]}) then kind else 'people' end as lane,
-        case when ${isWebhook(sql)} then payload->>'endpointId' end as "endpointId"
-      from offered) rows
-    group by lane, "endpointId" order by max(due_at)`;
-  const jobs = lanes.map(({ lane, endpointId, due, which }) => ({
-    // offered again when the job was lost: the time is part of the id, since the rows may be the same
-    id: `${lane}-${due}-${which}-${Math.floor(now.getTime() / OFFER_AGAIN_MS)}`,
-    payload: { v: 1 as const, lane, ...(endpointId === null ? {} : { endpointId }) },
-  }));
-  await offer(
-    () => queues.add(notices, jobs),
-    () => sql`update notices set offered_at = null where state = 'pending' and offered_at = ${now}`,
-  );
-  return lanes.reduce((sum, { count }) => sum + count, 0);
-}
+const digestOf = (rows: readonly LaneRow[]) =>
+  createHash('md5')
+    .update(
+      `${rows[0]?.endpointId ?? ''}${rows
+        .map(({ id }) => id)
+        .sort()
+        .join(' ')}`,
+    )
+    .digest('hex')
+    .slice(0, 12);
+
+const NOTICE = {
+  id: notices.id,
+  kind: notices.kind,
+  payload: notices.payload,
+  /** This try included. */
+  attempts: notices.attempts,
+  createdAt: notices.createdAt,
+  /** When the lease is over. */
+  lease: notices.dueAt,
+};
+
+/** A notice in a worker's hands, until `lease`. */
+export type Claimed = RowOf<typeof NOTICE> & { claim: Claim };
 
 /**
  * Takes due notices, the oldest first: nobody else has them until the lease is over. Claims of one destination wait
@@ -82,24 +111,25 @@ export async function claim(
   limit: number,
   leaseMs: number,
 ): Promise<Claimed[]> {
-  return await db.$client.begin(async (sql) => {
-    await sql`select pg_advisory_xact_lock(hashtextextended(${`orderfleet notices ${destination.key}`}, 0))`;
+  return await db.transaction(async (tx) => {
+    await tx.execute(
+      sql`select pg_advisory_xact_lock(hashtextextended(${`orderfleet notices ${destination.key}`}, 0))`,
+    );
     // after the lock: the time may have passed while it was waited for
-    const [now, lease] = [new Date(clock()), new Date(clock() + leaseMs)];
-    const rows = await sql<Omit<Claimed, 'lease'>[]>`
-      with due as (
-        select id from notices
-        where state = 'pending' and due_at <= ${now} and ${matching(sql as unknown as Sql, destination.which)}
-        order by due_at limit ${limit} for update skip locked)
-      update notices n set attempts = attempts + 1, due_at = ${lease} from due where n.id = due.id
-      returning n.id, n.kind, n.payload, n.attempts, n.created_at as "createdAt"`;
-    return rows
-      .map((row) => ({ ...row, lease }))
+    const where = matching(destination.which);
+    const taken = await take({ db: tx, clock }, outbox, { where, fields: NOTICE, leaseMs, limit });
+    if (!taken) return [];
+    return taken.rows
+      .map((row) => ({ ...row, claim: { ...taken, where: isOneOf([row.id]) } }))
       .sort((a, b) => a.createdAt.getTime() - b.createdAt.getTime());
   });
 }
 
-const idsOf = (claimed: readonly Claimed[]) => claimed.map(({ id }) => id);
+const isOneOf = (ids: readonly string[]) => sql`${notices.id} = any(${sql.param(ids)}::uuid[])`;
+const allOf = (claimed: readonly Claimed[]) => isOneOf(claimed.map(({ id }) => id));
+/** They were claimed together. */
+const claimOf = (claimed: readonly Claimed[]): Claim | undefined =>
+  claimed[0] && { ...claimed[0].claim, where: allOf(claimed) };
 
 /**
  * Delivered. Written also when the lease is over meanwhile: it is the truth. What stands between the delivery and this
@@ -110,10 +140,11 @@ export const settleSent = (
   claimed: readonly Claimed[],
   remark: string | null = null,
 ) =>
-  despiteOutage(
-    () => db.$client`
-      update notices set state = 'sent', sent_at = ${new Date(clock())}, error = ${remark}
-      where id = any(${idsOf(claimed)}) and state = 'pending'`,
+  despiteOutage(() =>
+    db
+      .update(notices)
+      .set({ state: 'sent', claim: null, sentAt: new Date(clock()), error: remark })
+      .where(sql`${allOf(claimed)} and ${notices.state} = 'pending'`),
   );
 
 /** Not delivered: due again by the policy, but not before `notBefore`; or failed, when its tries are spent. */
@@ -124,94 +155,93 @@ export async function settleFailed(
   policy: RetryPolicy,
   notBefore = 0,
 ): Promise<{ failed: number }> {
-  const next = claimed.map(({ id, attempts, lease }) => ({
-    ...{ id, lease },
-    state: attempts >= policy.tries ? 'failed' : 'pending',
-    due: new Date(Math.max(notBefore, clock() + backoffMs(policy.backoff, attempts))),
-  }));
-  await despiteOutage(
-    () => db.$client`
-      update notices n set state = s.state, due_at = s.due, error = ${why}
-      from unnest(${next.map(({ id }) => id)}::uuid[], ${next.map(({ state }) => state)}::text[],
-        ${next.map(({ due }) => due.toISOString())}::timestamptz[], ${next.map(({ lease }) => lease.toISOString())}::timestamptz[]) s(id, state, due, lease)
-      where n.id = s.id and n.state = 'pending' and n.due_at = s.lease`,
-  );
-  return { failed: next.filter(({ state }) => state === 'failed').length };
+  let failed = 0;
+  for (const attempts of new Set(claimed.map((one) => one.attempts))) {
+    const alike = claimed.filter((one) => one.attempts === attempts);
+    const by = claimOf(alike);
+    if (!by) continue;
+    const spent = attempts >= policy.tries;
+    const dueAt = new Date(Math.max(notBefore, clock() + backoffMs(policy.backoff, attempts)));
+    const set = { state: spent ? ('failed' as const) : ('pending' as const) };
+    await despiteOutage(() => retry({ db }, outbox, by, { dueAt, error: why, set }));
+    if (spent) failed += alike.length;
+  }
+  return { failed };
 }
 
 /** Not tried, or refused for a reason that is nobody's fault: the attempt is given back. */
-export async function giveBack(
-  { db }: Pick<AlertsBase, 'db'>,
+export async function release(
+  { db, clock }: Pick<AlertsBase, 'db' | 'clock'>,
   claimed: readonly Claimed[],
-  due: Date,
-  why: string | null = null,
+  dueAt: Date,
+  error?: string,
 ): Promise<void> {
-  const lease = claimed[0]?.lease;
-  if (!lease) return;
-  await despiteOutage(
-    () => db.$client`
-      update notices set attempts = attempts - 1, due_at = ${due}, error = coalesce(${why}, error)
-      where id = any(${idsOf(claimed)}) and state = 'pending' and due_at = ${lease}`,
-  );
+  const by = claimOf(claimed);
+  if (by) await despiteOutage(() => letGo({ db, clock }, outbox, by, { dueAt, error }));
 }
 
 /**
  * Cut off while they were on their way, by a shutdown for instance: they may have arrived, so they are due again only
  * when their lease is over; the attempt is given back (O2).
  */
-export async function leaveToLease(deps: Pick<AlertsBase, 'db'>, claimed: readonly Claimed[]): Promise<void> {
+export async function keepUntilLeaseEnds(
+  deps: Pick<AlertsBase, 'db' | 'clock'>,
+  claimed: readonly Claimed[],
+): Promise<void> {
   const [first] = claimed;
-  if (first) await giveBack(deps, claimed, first.lease);
+  if (first) await release(deps, claimed, first.lease);
 }
 
 /** Ended without delivery, with the reason. */
 export const withdraw = ({ db }: Pick<AlertsBase, 'db'>, claimed: readonly Claimed[], why: string) =>
-  despiteOutage(
-    () => db.$client`
-      update notices set state = 'withdrawn', error = ${why} where id = any(${idsOf(claimed)}) and state = 'pending'`,
+  despiteOutage(() =>
+    db
+      .update(notices)
+      .set({ state: 'withdrawn', claim: null, error: why })
+      .where(sql`${allOf(claimed)} and ${notices.state} = 'pending'`),
   );
 
-/** What is due on a lane that leads nowhere is ended with the reason. @returns how many */
-export async function withdrawDue({ db, clock }: AlertsBase, which: Which, why: string): Promise<number> {
-  const sql = db.$client;
-  const ended = await sql`
-    update notices set state = 'withdrawn', error = ${why} where id in (
-      select id from notices where state = 'pending' and due_at <= ${new Date(clock())} and ${matching(sql, which)}
-      order by due_at limit ${BULK_ROWS} for update skip locked)`;
-  return ended.count;
+/** Changes what is due, the oldest first. @returns how many */
+async function changeDue(
+  { db, clock }: AlertsBase,
+  which: SQL,
+  values: PgUpdateSetSource<typeof notices>,
+): Promise<number> {
+  const { count } = await db
+    .update(notices)
+    .set(values)
+    .where(
+      sql`${notices.id} in (
+        select ${name(notices.id)} from ${notices}
+        where ${notices.state} = 'pending' and ${notices.dueAt} <= ${new Date(clock())} and ${which}
+        order by ${notices.dueAt} limit ${BULK_ROWS} for update skip locked)`,
+    );
+  return count;
 }
+
+/** What is due on a lane that leads nowhere is ended with the reason. @returns how many */
+export const withdrawDue = (deps: AlertsBase, which: Which, why: string): Promise<number> =>
+  changeDue(deps, matching(which), { state: 'withdrawn', error: why });
 
 /**
  * What is due waits until then, and spends nothing. With `youngerThan`, older notices stay due.
  * @returns how many
  */
-export async function postponeDue(
-  { db, clock }: AlertsBase,
+export const postponeDue = (
+  deps: AlertsBase,
   which: Which,
   until: Date,
-  options: { why?: string; youngerThan?: Date } = {},
-): Promise<number> {
-  const sql = db.$client;
-  const postponed = await sql`
-    update notices set due_at = ${until}, error = coalesce(${options.why ?? null}, error) where id in (
-      select id from notices where state = 'pending' and due_at <= ${new Date(clock())} and ${matching(sql, which)}
-        and created_at > ${options.youngerThan ?? new Date(0)}
-      order by due_at limit ${BULK_ROWS} for update skip locked)`;
-  return postponed.count;
-}
+  { why, youngerThan = new Date(0) }: { why?: string; youngerThan?: Date } = {},
+): Promise<number> =>
+  changeDue(deps, sql`${matching(which)} and ${notices.createdAt} > ${youngerThan}`, {
+    dueAt: until,
+    ...(why === undefined ? {} : { error: why }),
+  });
 
 /** Gives up what has waited for so long. @returns how many */
-export async function failOld(
-  { db, clock }: AlertsBase,
-  which: Which,
-  olderThan: number,
-  why: string,
-): Promise<number> {
-  const sql = db.$client;
-  const failed = await sql`
-    update notices set state = 'failed', due_at = ${new Date(clock())}, error = concat_ws(': ', ${why}::text, error) where id in (
-      select id from notices where state = 'pending' and due_at <= ${new Date(clock())} and ${matching(sql, which)}
-        and created_at < ${new Date(olderThan)}
-      order by due_at limit ${BULK_ROWS} for update skip locked)`;
-  return failed.count;
-}
+export const failOld = (deps: AlertsBase, which: Which, olderThan: number, why: string): Promise<number> =>
+  changeDue(deps, sql`${matching(which)} and ${notices.createdAt} < ${new Date(olderThan)}`, {
+    state: 'failed',
+    dueAt: new Date(deps.clock()),
+    error: sql`concat_ws(': ', ${why}::text, ${notices.error})`,
+  });

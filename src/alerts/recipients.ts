@@ -10,7 +10,7 @@ import { createMailer, type Delivered, type Mail, type MailSettings, type Refusa
 import {
   type Claimed,
   claim,
-  leaveToLease,
+  keepUntilLeaseEnds,
   postponeDue,
   settleFailed,
   settleSent,
@@ -79,7 +79,7 @@ export async function sendToAll(
     await settle(deps, sending, claimed, mail, answer.value);
     return ok(undefined);
   } catch (error) {
-    if (signal.aborted) await leaveToLease(deps, claimed);
+    if (signal.aborted) await keepUntilLeaseEnds(deps, claimed);
     throw error;
   }
 }
@@ -187,7 +187,7 @@ async function sendLeft(
     else await settleSent(deps, [row]);
     return again ? 'again' : refused ? 'refused' : 'taken';
   } catch (error) {
-    if (signal.aborted) await leaveToLease(deps, [row]);
+    if (signal.aborted) await keepUntilLeaseEnds(deps, [row]);
     throw error;
   }
 }

@@ -1,7 +1,8 @@
+import { enqueueDue } from '../leases/enqueue.ts';
 import { minutes, seconds } from '../queue/define.ts';
 import type { Task } from '../queue/maintenance.ts';
 import type { AlertsBase } from './deps.ts';
-import { offerNotices } from './outbox.ts';
+import { outbox } from './outbox.ts';
 import { MAIL_KIND } from './routes.ts';
 
 /** Deliveries that no rule of "once" rests on are forgotten after this long; they are by far the most. */
@@ -13,7 +14,7 @@ export const alertTasks = (deps: AlertsBase): Task[] => [
   {
     id: 'alerts-sweep',
     everyMs: seconds(5),
-    run: async () => ({ offered: await offerNotices(deps) }),
+    run: async () => ({ offered: await enqueueDue(deps, outbox) }),
   },
   {
     id: 'alerts-forget',

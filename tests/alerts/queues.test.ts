@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { alertHandlers, alertTasks, notices } from '../../src/alerts/index.ts';
-import { offerNotices } from '../../src/alerts/outbox.ts';
+import { outbox } from '../../src/alerts/outbox.ts';
+import { enqueueDue } from '../../src/leases/enqueue.ts';
 import { type RunningWorkers, runWorkers } from '../../src/queue/run.ts';
 import { reapProcesses, startProcess } from '../support/process.ts';
 import { oneBackend } from '../support/redis.ts';
@@ -53,7 +54,7 @@ describe.each(oneBackend())('C12, R1, R2: the outbox through queues on %s', (bac
     sweeping = stop;
     void (async () => {
       while (!stop.signal.aborted) {
-        await offerNotices(stand.stack.fleet).catch(() => {});
+        await enqueueDue(stand.stack.fleet, outbox).catch(() => {});
         await sleep(everyMs);
       }
     })();
@@ -93,11 +94,11 @@ describe.each(oneBackend())('C12, R1, R2: the outbox through queues on %s', (bac
 
   test('R1: the queue store is emptied after the sweep: offered again, and once', async () => {
     const ids = await events(5);
-    await offerNotices(stand.stack.fleet);
+    await enqueueDue(stand.stack.fleet, outbox);
     await stand.stack.fleet.queues.raw(notices.name).obliterate({ force: true });
     work();
-    expect(await offerNotices(stand.stack.fleet)).toBe(0); // it does not know yet
-    await offerNotices({ ...stand.stack.fleet, clock: () => Date.now() + 16_000 });
+    expect(await enqueueDue(stand.stack.fleet, outbox)).toBe(0); // it does not know yet
+    await enqueueDue({ ...stand.stack.fleet, clock: () => Date.now() + 16_000 }, outbox);
     await settled();
     expect(heard().sort()).toEqual(ids.sort());
   });
@@ -150,7 +151,7 @@ describe.each(oneBackend())('C12, R1, R2: the outbox through queues on %s', (bac
     hooks.answers = () => 'hang';
     const worker = startProcess('workers/alerts.ts', { env: { ...stand.stack.env, SHUTDOWN_GRACE: '1' } });
     await worker.waitForLine(/"msg":"started"/, { timeoutMs: 30_000 });
-    await offerNotices(stand.stack.fleet);
+    await enqueueDue(stand.stack.fleet, outbox);
     await until(() => hooks.received.length === 8);
     expect(await worker.kill('SIGTERM')).toEqual({ code: 0, signal: null });
     const rows = await stand.rows();

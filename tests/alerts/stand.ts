@@ -1,8 +1,9 @@
 import { createDelivery } from '../../src/alerts/deliver.ts';
 import { ALERT_TIMINGS, type AlertsDeps, type AlertTimings } from '../../src/alerts/deps.ts';
-import { offerNotices } from '../../src/alerts/outbox.ts';
+import { outbox } from '../../src/alerts/outbox.ts';
 import type { WebhookEvent } from '../../src/alerts/routes.ts';
 import { addEndpoint } from '../../src/alerts/webhooks/endpoints.ts';
+import { enqueueDue } from '../../src/leases/enqueue.ts';
 import type { Outcome } from '../../src/queue/handle.ts';
 import type { Queues } from '../../src/queue/queues.ts';
 import { startTestFleet, type TestFleet } from '../support/fleet.ts';
@@ -85,7 +86,7 @@ export async function startAlertStand(
       const add: Queues['add'] = async (_, made) => {
         jobs.push(...made.map(({ payload }) => payload as Job));
       };
-      await offerNotices({ ...deps, queues: { ...deps.queues, add } });
+      await enqueueDue({ ...deps, queues: { ...deps.queues, add } }, outbox);
       return await Promise.all(
         jobs.map((job) =>
           deliver(job, { signal: new AbortController().signal, log: stack.fleet.log, redelivered: false }),

@@ -1,7 +1,7 @@
 import type { Outcome } from '../../queue/handle.ts';
 import { type AlertsDeps, type AlertTimings, MESSAGE_RETRIES } from '../deps.ts';
 import type { Mail } from '../mail.ts';
-import { type Claimed, claim, giveBack, postponeDue, settleFailed, withdraw } from '../outbox.ts';
+import { type Claimed, claim, postponeDue, release, settleFailed, withdraw } from '../outbox.ts';
 import { sendToAll } from '../recipients.ts';
 import type { Destination } from '../routes.ts';
 import type { Rests } from '../turns.ts';
@@ -46,7 +46,7 @@ export async function deliverReports(
     const until = rests.failed(key);
     const { failed } = await settleFailed(deps, mail.claimed, failure.message, MESSAGE_RETRIES, until);
     const left = mails.slice(index + 1).flatMap((one) => one.claimed);
-    await giveBack(deps, left, new Date(until));
+    await release(deps, left, new Date(until));
     return { outcome: failure.kind, why: failure.message, sent, failed };
   }
   return { outcome: 'done', sent, waiting: claimed.length - due.length };
@@ -61,7 +61,7 @@ async function keepForDigest(deps: AlertsDeps, claimed: readonly Claimed[]): Pro
     if (at <= deps.clock()) due.push(one);
     else later.set(at, [...(later.get(at) ?? []), one]);
   }
-  for (const [at, waiting] of later) await giveBack(deps, waiting, new Date(at));
+  for (const [at, waiting] of later) await release(deps, waiting, new Date(at));
   return due;
 }
 

@@ -6,9 +6,9 @@ import {
   type Claimed,
   claim,
   failOld,
-  giveBack,
-  leaveToLease,
+  keepUntilLeaseEnds,
   postponeDue,
+  release,
   settleFailed,
   settleSent,
   withdraw,
@@ -111,7 +111,7 @@ async function deliverClaimed(round: Round, claimed: readonly Claimed[]): Promis
     }
   };
   const ended = await Promise.allSettled(Array.from({ length: CALLS_AT_ONCE }, caller));
-  await giveBack(deps, left, new Date(rests.until(key) ?? deps.clock()));
+  await release(deps, left, new Date(rests.until(key) ?? deps.clock()));
   const broken = ended.find((one) => one.status === 'rejected');
   if (broken) throw broken.reason;
 }
@@ -132,7 +132,7 @@ async function deliverOne(round: Round, notice: Claimed): Promise<void> {
     timeoutMs: timings.callMs,
     signal,
   }).catch(async (error) => {
-    if (signal.aborted) await leaveToLease(deps, [notice]);
+    if (signal.aborted) await keepUntilLeaseEnds(deps, [notice]);
     throw error;
   });
   ended(answer.ok ? 'ok' : answer.failure.kind);
