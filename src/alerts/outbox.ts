@@ -105,14 +105,10 @@ const idsOf = (claimed: readonly Claimed[]) => claimed.map(({ id }) => id);
  * Delivered. Written also when the lease is over meanwhile: it is the truth. What stands between the delivery and this
  * row is the window in which a crash makes a double.
  */
-export const settleSent = (
-  { db, clock }: AlertsBase,
-  claimed: readonly Claimed[],
-  remark: string | null = null,
-) =>
+export const settleSent = ({ db, clock }: AlertsBase, claimed: readonly Claimed[]) =>
   despiteOutage(
     () => db.$client`
-      update notices set state = 'sent', sent_at = ${new Date(clock())}, error = ${remark}
+      update notices set state = 'sent', sent_at = ${new Date(clock())}, error = null
       where id = any(${idsOf(claimed)}) and state = 'pending'`,
   );
 
