@@ -107,7 +107,9 @@ export const settings = z.object({
     ),
   REDIS_URL: address((text) => parseRedisUrl(text).tls?.files ?? {})
     .optional()
-    .describe('Redis for the queues (noeviction, AOF); without it they live in Postgres, schema bullmq'),
+    .describe(
+      'Redis for the queues (noeviction, AOF); redis+sentinel:// and redis+cluster:// name Sentinels and clusters (docs/deploy.md); without it they live in Postgres, schema bullmq',
+    ),
   CREDENTIALS_KEY: key.describe('encrypts the secrets of stores and couriers: 32 bytes, base64'),
   CREDENTIALS_KEYS_OLD: keys
     .default([])
