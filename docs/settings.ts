@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { formOf, settings } from '../src/config.ts';
+import { formOf, settings } from '../src/settings.ts';
 import { couriers } from '../src/tracking/catalogue.ts';
 import { trackingSettings } from '../src/tracking/index.ts';
 
@@ -64,7 +64,7 @@ function courierSections(): string[] {
   return [section('Several trackers', ofSeveral), ...ofEach].filter(Boolean);
 }
 
-const HEAD = `<!-- made by \`npm run docs\` from src/config.ts and src/tracking/couriers/; edit those -->
+const HEAD = `<!-- made by \`npm run docs\` from src/settings.ts and src/tracking/couriers/; edit those -->
 
 # Settings
 

@@ -26,7 +26,10 @@ export interface Probes {
   drain(): void;
   /** Alive and consuming. Asks nobody: a database that is away is no reason to be killed. */
   healthz(): Health;
-  /** Postgres and the queues’ store take what a job needs, the clock agrees with theirs, and the process is not stopping. Answers in time whatever they do. */
+  /**
+   * Postgres and the queues’ store take what a job needs, the clock agrees with theirs, and the process is not stopping.
+   * Answers in time whatever they do.
+   */
   readyz(): Promise<Health>;
   close(): void;
 }

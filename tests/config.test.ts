@@ -3,8 +3,9 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { environment, parseConfig, settings } from '../src/config.ts';
+import { environment, parseConfig } from '../src/config.ts';
 import { UserError } from '../src/errors.ts';
+import { settings } from '../src/settings.ts';
 
 const KEY = randomBytes(32).toString('base64');
 const right = { DATABASE_URL: 'postgres://user:pass@localhost/db', CREDENTIALS_KEY: KEY };

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { SETTINGS_PAGE, settingsPage } from '../docs/settings.ts';
-import { settings } from '../src/config.ts';
+import { settings } from '../src/settings.ts';
 import { trackingSettings } from '../src/tracking/index.ts';
 
 test('O7: docs/settings.md says what the schemas say', () => {

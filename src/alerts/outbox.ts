@@ -135,15 +135,11 @@ const claimOf = (claimed: readonly Claimed[]): Claim | undefined =>
  * Delivered. Written also when the lease is over meanwhile: it is the truth. What stands between the delivery and this
  * row is the window in which a crash makes a double.
  */
-export const settleSent = (
-  { db, clock }: AlertsBase,
-  claimed: readonly Claimed[],
-  remark: string | null = null,
-) =>
+export const settleSent = ({ db, clock }: AlertsBase, claimed: readonly Claimed[]) =>
   despiteOutage(() =>
     db
       .update(notices)
-      .set({ state: 'sent', claim: null, sentAt: new Date(clock()), error: remark })
+      .set({ state: 'sent', claim: null, sentAt: new Date(clock()), error: null })
       .where(sql`${allOf(claimed)} and ${notices.state} = 'pending'`),
   );
 

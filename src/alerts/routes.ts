@@ -23,11 +23,7 @@ export const REFUSED_KIND = 'mail-refused';
 export const WEBHOOK_EVENTS = ['order.rto', 'shipment.updated'] as const;
 export type WebhookEvent = (typeof WEBHOOK_EVENTS)[number];
 /** Everything that is not for people; besides, whatever names an endpoint is for that endpoint. */
-export const MACHINE_KINDS: readonly string[] = [
-  ...PARCEL_KINDS,
-  ...[REPORT_KIND, MAIL_KIND],
-  ...WEBHOOK_EVENTS,
-];
+export const MACHINE_KINDS: readonly string[] = [...PARCEL_KINDS, REPORT_KIND, MAIL_KIND, ...WEBHOOK_EVENTS];
 
 /** Notices of one destination, as a condition on the rows. */
 export type Which =
@@ -55,28 +51,19 @@ export function destinationOf(lane: string, endpointId: string | undefined, conf
       endpointId: endpointId ?? null,
       which: { endpointId: endpointId ?? null },
     };
-  if (lane === REPORT_KIND) return reportDestination(config);
-  if (lane === MAIL_KIND) return againDestination(config);
+  if (lane === REPORT_KIND) return mailDestination('report', lane, config);
+  if (lane === MAIL_KIND) return mailDestination('again', lane, config);
   return isParcelKind(lane) ? channelDestination(lane, config) : peopleDestination(config);
 }
 
-function reportDestination(config: Config): Destination {
-  const which: Which = { kinds: [REPORT_KIND], people: false };
-  const nowhere = (why: string): Destination => ({
-    ...{ via: 'nowhere', key: 'nowhere report', patient: false },
-    ...{ why, which },
-  });
-  if (config.REPORTS === 'off') return nowhere('reports are switched off: REPORTS=off');
-  const settings = mailSettings(config);
-  return typeof settings === 'string' ? nowhere(settings) : { via: 'report', key: 'report', settings, which };
-}
-
-function againDestination(config: Config): Destination {
-  const which: Which = { kinds: [MAIL_KIND], people: false };
-  const settings = mailSettings(config);
+/** By mail alone: reports, and what single addresses still lack. */
+function mailDestination(via: 'report' | 'again', kind: string, config: Config): Destination {
+  const which: Which = { kinds: [kind], people: false };
+  const off = via === 'report' && config.REPORTS === 'off';
+  const settings = off ? 'reports are switched off: REPORTS=off' : mailSettings(config);
   return typeof settings === 'string'
-    ? { via: 'nowhere', key: 'nowhere again', why: settings, patient: false, which }
-    : { via: 'again', key: 'mail again', settings, which };
+    ? { via: 'nowhere', key: `nowhere ${via}`, why: settings, patient: false, which }
+    : { via, key: via, settings, which };
 }
 
 const slackKey = (channel: string) => `slack ${channel}`;

@@ -1,6 +1,7 @@
 import { rmSync, writeFileSync } from 'node:fs';
-import { runningFleetFile, runningFleetPid, settings } from '../config.ts';
+import { runningFleetFile, runningFleetPid } from '../config.ts';
 import { UserError } from '../errors.ts';
+import { settings } from '../settings.ts';
 import { trackingSettings } from '../tracking/index.ts';
 
 /**

@@ -52,10 +52,7 @@ async function prepareGround(home: string, database: string): Promise<Ground> {
   if (env.DATABASE_URL) return { env, config: checked(env), database: 'DATABASE_URL', stop: async () => {} };
   // everything else must be right before a database is started for it
   checked({ ...env, DATABASE_URL: 'postgres://to-be-started' });
-  const server = await startEmbeddedPostgres({ dir: join(home, 'postgres') }).catch((error) => {
-    // what it says is for people (see there); other kinds of errors are mistakes of ours
-    throw error?.constructor === Error ? new UserError(error.message, { cause: error }) : error;
-  });
+  const server = await startEmbeddedPostgres({ dir: join(home, 'postgres') });
   await ensureDatabase(server.url('postgres'), database);
   const complete = { ...env, DATABASE_URL: server.url(database) };
   return {

@@ -15,6 +15,7 @@
 import os from 'node:os';
 import path from 'node:path';
 import postgres from 'postgres';
+import { UserError } from '../errors.ts';
 import { prepareCluster, urlOf } from './embedded/data.ts';
 import { lock } from './embedded/lock.ts';
 import { findPlace, makeDir } from './embedded/place.ts';
@@ -47,11 +48,11 @@ export interface EmbeddedPostgresOptions {
  * settings it has. Two processes may call this at once: the second takes over what the first started, and
  * whichever calls `stop` stops it for both.
  *
- * @throws Error that says what failed, shows the end of the server's log, and what to do.
+ * @throws UserError that says what failed, shows the end of the server's log, and what to do.
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   if (os.platform() === 'win32') {
-    throw new Error('The embedded Postgres runs on Linux and macOS. Use WSL, or set DATABASE_URL.');
+    throw new UserError('The embedded Postgres runs on Linux and macOS. Use WSL, or set DATABASE_URL.');
   }
   const dir = await makeDir(options.dir);
   const unlock = await lock(path.join(dir, 'start.lock'));

@@ -104,9 +104,7 @@ export async function storeFaults(fleet: Fleet, timeLimitMs = TIME_LIMIT_MS): Pr
   const grounds = await examineGrounds(fleet, timeLimitMs);
   return grounds.flatMap(({ examined: { name, findings } }) =>
     findings
-
       .filter(({ verdict }) => verdict === 'fault' || verdict === 'unknown')
-
       .map(({ says, remedy }) => ({ store: name, says, remedy })),
   );
 }

@@ -30,7 +30,7 @@ export async function reconcileSchedules<P>(
   for (const { id, everyMs, payload } of wanted) {
     const known = present.get(id);
     if (known && Number(known.every) === everyMs) {
-      if (await isAlive(queue, known)) continue;
+      if (await goesOn(queue, known)) continue;
       await forget(queue, known); // else its next turn would be a period away
     }
     await queue.upsertJobScheduler(
@@ -53,16 +53,18 @@ type Present = Pick<JobSchedulerJson, 'key' | 'every' | 'next'>;
 const nextJobId = ({ key, next }: Present) => `repeat:${key}:${next}`;
 
 /**
- * False when the chain broke: its next job was lost (a key that a full Redis evicted, rows that somebody removed), or
- * should have been taken long ago.
+ * False when the chain broke: its next job was lost (a key that a full Redis evicted, rows that somebody removed). One that
+ * is overdue is there: whoever takes it next makes the one after it.
  */
-async function isAlive(queue: Queue, present: Present): Promise<boolean> {
-  if ((present.next ?? 0) <= Date.now() - 3 * Number(present.every) - 10_000) return false;
+async function goesOn(queue: Queue, present: Present): Promise<boolean> {
   const state = await queue.getJobState(nextJobId(present));
   if (state !== 'unknown' && state !== 'completed' && state !== 'failed') return true;
   // taken and ended meanwhile: then there is another one by now
   return (await queue.getJobScheduler(present.key))?.next !== present.next;
 }
+
+/** Whether nobody has taken its next job for three periods. */
+const isOverdue = ({ next, every }: Present) => (next ?? 0) <= Date.now() - 3 * Number(every) - 10_000;
 
 /** With what is left of the lost job, which nothing else would remove. */
 async function forget(queue: Queue, present: Present): Promise<void> {
@@ -77,5 +79,7 @@ export async function readSchedules(
 ): Promise<{ id: string; alive: boolean }[]> {
   const queue = queues.raw(definition.name);
   const present = await queue.getJobSchedulers(0, -1);
-  return await Promise.all(present.map(async (one) => ({ id: one.key, alive: await isAlive(queue, one) })));
+  return await Promise.all(
+    present.map(async (one) => ({ id: one.key, alive: !isOverdue(one) && (await goesOn(queue, one)) })),
+  );
 }

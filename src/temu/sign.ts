@@ -4,9 +4,9 @@ import { stringifyExact } from './json.ts';
 export type TemuParams = Record<string, unknown>;
 
 /**
- * Temu's request signature (T15; "Signature method for API request" in its documentation): upper-case MD5 over secret + key1value1key2value2…
- * + secret, top-level keys sorted by code unit, `sign` and absent values left out, strings bare, everything else as
- * compact JSON with nested keys in the order in which they are sent.
+ * Temu's request signature (T15; "Signature method for API request" in its documentation): upper-case MD5 over secret +
+ * key1value1key2value2… + secret, top-level keys sorted by code unit, `sign` and absent values left out, strings bare,
+ * everything else as compact JSON with nested keys in the order in which they are sent.
  */
 export function sign(params: TemuParams, appSecret: string): string {
   const base = Object.keys(params)

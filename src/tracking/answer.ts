@@ -68,8 +68,8 @@ const key = (number: string) => number.trim().toUpperCase();
 
 /**
  * C4: what was found, by the numbers as they were asked, whatever their case; what was not asked is ignored. Of two
- * items for one number the one with the newer event stays, of one moment the one that is further along (C7). Failure: `malformed` when nothing is left but the status of
- * a parcel that the answer does not name.
+ * items for one number the one with the newer event stays, of one moment the one that is further along (C7). Failure:
+ * `malformed` when nothing is left but the status of a parcel that the answer does not name.
  */
 export function byNumber(
   courier: string,

@@ -3,8 +3,9 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
-import { type Config, count } from '../config.ts';
+import type { Config } from '../config.ts';
 import { UserError } from '../errors.ts';
+import { count } from '../settings.ts';
 import type { Connection, Courier, Limit } from './courier.ts';
 
 /**

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { url } from '../config.ts';
 import { fail, ok, type Result } from '../errors.ts';
 import type { HttpResponse } from '../http.ts';
+import { url } from '../settings.ts';
 import { isObject, jsonOf, quote, sentences } from './answer.ts';
 import type { CourierRequest, Scheme, Token } from './courier.ts';
 import { timeOf } from './times.ts';

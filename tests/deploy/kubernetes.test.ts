@@ -8,7 +8,8 @@ import * as policy from 'kubernetes-models/policy/v1';
 import * as core from 'kubernetes-models/v1';
 import { describe, expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
-import { parseConfig, settings } from '../../src/config.ts';
+import { parseConfig } from '../../src/config.ts';
+import { settings } from '../../src/settings.ts';
 import { trackingSettings } from '../../src/tracking/index.ts';
 import { ROOT } from '../support/process.ts';
 

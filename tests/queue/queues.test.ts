@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { handle } from '../../src/queue/handle.ts';
 import { maintenanceHandler, schedulesOf, type Task } from '../../src/queue/maintenance.ts';
 import { runWorkers } from '../../src/queue/run.ts';
@@ -282,6 +282,23 @@ describe.each(backends())('queues on %s', (backend) => {
       expect(await test.queues.counts(queue)).toMatchObject({ waiting: 0, delayed: 2 });
       await reconcileSchedules(test.queues, queue, wanted, test.log);
       expect(await present(queue.name)).toEqual(after);
+    });
+
+    it('R1: that are overdue, as after a pause of the scheduler, go on by the jobs that wait for it', async () => {
+      const queue = testQueue();
+      const wanted = [schedule('a', 1_000), schedule('b', 1_000)];
+      await reconcileSchedules(test.queues, queue, wanted, test.log);
+      const before = await present(queue.name);
+      vi.setSystemTime(Date.now() + 60_000);
+      try {
+        expect(await readSchedules(test.queues, queue)).toEqual(
+          expect.arrayContaining(['a', 'b'].map((id) => ({ id, alive: false }))),
+        );
+        await reconcileSchedules(test.queues, queue, wanted, test.log);
+      } finally {
+        vi.useRealTimers();
+      }
+      expect(await present(queue.name)).toEqual(before);
     });
 
     it('run their task again and again, and a task that is gone is no fault (R6)', async () => {

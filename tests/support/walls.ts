@@ -25,6 +25,7 @@ const LEVELS: Record<string, number> = {
   ...{
     addresses: 0,
     config: 0,
+    settings: 0,
     log: 0,
     errors: 0,
     infrastructure: 0,

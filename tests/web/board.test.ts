@@ -168,7 +168,7 @@ describe.each(backends())('O3: Bull Board, queues on %s', (backend) => {
     );
   });
 
-  test('what is added or edited by hand must fit the schema, and tries as often as any other', async () => {
+  test('a job that is added or edited by hand must fit the schema, and gets the queue’s own number of attempts', async () => {
     const add = (data: unknown, options = {}) =>
       as('ops', '/api/queues/awb-created/add', 'POST', { name: 'Ana', data, options });
     for (const wrong of [{ buyer: 'Ana Popescu' }, { ...EVENT, awbNumber: '' }, {}]) {

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import path from 'node:path';
+import { UserError } from '../../errors.ts';
 import { readIfThere } from './tools.ts';
 
 /** Whom Postgres runs as. Where it may be undefined, that means: as ourselves. */
@@ -15,7 +16,7 @@ export async function unprivilegedAccount(): Promise<Account> {
     const [, , uid, gid] = lines.find((fields) => fields[0] === name) ?? [];
     if (Number(uid) > 0) return { uid: Number(uid), gid: Number(gid) };
   }
-  throw new Error(
+  throw new UserError(
     'Postgres refuses to run as root, and this machine has neither an account "postgres" nor "nobody". ' +
       'Run as an ordinary user, or set DATABASE_URL.',
   );

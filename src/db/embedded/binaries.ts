@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { UserError } from '../../errors.ts';
 import { type Account, firstClosed, giveTo } from './account.ts';
 import type { Place } from './place.ts';
 import { exists, hasCode, readIfThere } from './tools.ts';
@@ -48,7 +49,7 @@ async function findPackage(): Promise<{ native: string; version: string }> {
     const { version }: { version: string } = JSON.parse(manifest);
     return { native: path.resolve(initdb, '..', '..'), version };
   } catch (cause) {
-    throw new Error(
+    throw new UserError(
       `There is no embedded Postgres for this machine: the package ${name} is not installed. ` +
         'Install with optional dependencies (npm ci), or set DATABASE_URL.',
       { cause },

@@ -4,6 +4,7 @@ import * as fs from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { UserError } from '../../errors.ts';
 import { giveTo } from './account.ts';
 import { findBinaries } from './binaries.ts';
 import type { Place } from './place.ts';
@@ -55,7 +56,7 @@ function ensureAccount(): void {
   try {
     os.userInfo();
   } catch {
-    throw new Error(
+    throw new UserError(
       `This process runs as user ${process.getuid?.()}, who has no account on this machine, and the embedded Postgres ` +
         'cannot be set up without one: run as a user of /etc/passwd, or set DATABASE_URL.',
     );
@@ -66,7 +67,7 @@ function ensureAccount(): void {
 async function initialise(cluster: Cluster, durable: boolean): Promise<void> {
   const { dir, home, data, bin, account, password } = cluster;
   if (await exists(data)) {
-    throw new Error(
+    throw new UserError(
       `${data} is not a Postgres data directory. Delete ${dir} to start with an empty database.`,
     );
   }
@@ -99,7 +100,7 @@ async function initialise(cluster: Cluster, durable: boolean): Promise<void> {
       { ...account, cwd: '/', env: CHILD_ENV },
     );
   } catch (cause) {
-    throw new Error(`initdb failed in ${home}: ${said(cause)}\n${HINT}`, { cause });
+    throw new UserError(`initdb failed in ${home}: ${said(cause)}\n${HINT}`, { cause });
   } finally {
     await fs.rm(passwordFile, { force: true });
   }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { UserError } from '../../errors.ts';
 import { hasCode, isAlive, POLL_MS, readIfThere } from './tools.ts';
 
 /** Longer than a start may take: a minute of recovery and a quarter for the backends of a killed server. */
@@ -25,7 +26,7 @@ export async function lock(file: string): Promise<() => Promise<void>> {
       const holder = Number(await readIfThere(file));
       if (holder > 0 && !isAlive(holder)) await fs.rm(file, { force: true });
       else if (Date.now() > giveUpAt) {
-        throw new Error(
+        throw new UserError(
           `Process ${holder} has been starting this Postgres for too long. End it, or delete ${file}.`,
         );
       } else await sleep(POLL_MS);

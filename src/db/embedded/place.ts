@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs/promises';
 import path from 'node:path';
+import { UserError } from '../../errors.ts';
 import { type Account, firstClosed, ownerOf, unprivilegedAccount } from './account.ts';
 import { readPostmaster, stopPostmaster } from './postmaster.ts';
 import { exists, readIfThere } from './tools.ts';
@@ -42,7 +43,7 @@ async function findPlaceForRoot(dir: string): Promise<Place> {
   const noted = (await readIfThere(noteFile))?.trim();
   if (noted !== undefined && noted !== '') {
     if (!(await exists(noted))) {
-      throw new Error(
+      throw new UserError(
         `The data of the embedded Postgres were in ${noted} (noted in ${noteFile}), which is gone. ` +
           `Bring it back, or delete ${dir} to start with an empty database.`,
       );
@@ -55,7 +56,7 @@ async function findPlaceForRoot(dir: string): Promise<Place> {
   const wall = await firstClosed(dir, account);
   if (wall === undefined) return { dir, home: dir, account };
   if (await exists(own)) {
-    throw new Error(
+    throw new UserError(
       `Postgres runs as uid ${account.uid}, to whom ${own} belongs, but that account cannot enter ${wall}. ` +
         `Let it through: chmod o+x ${wall}`,
     );
@@ -69,7 +70,7 @@ async function makeHomeElsewhere(dir: string, account: Account): Promise<string>
   await makeDir(ELSEWHERE);
   const wall = await firstClosed(ELSEWHERE, account);
   if (wall !== undefined) {
-    throw new Error(
+    throw new UserError(
       `Postgres cannot run as root, and the account it would run as (uid ${account.uid}) can enter neither ${dir} ` +
         `nor ${wall}. Choose a directory that others may enter, run as an ordinary user, or set DATABASE_URL.`,
     );

@@ -4,6 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { UserError } from '../../errors.ts';
 import { hasCode, POLL_MS, readIfThere } from './tools.ts';
 
 /** A running server, as its file postmaster.pid shows it. */
@@ -57,7 +58,7 @@ export async function stopPostmaster(data: string, pid: number): Promise<void> {
       await sleep(POLL_MS);
     }
   }
-  throw new Error(
+  throw new UserError(
     `The embedded Postgres (process ${pid}, data in ${data}) does not stop. End it: kill -9 ${pid}`,
   );
 }

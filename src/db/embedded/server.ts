@@ -3,6 +3,7 @@ import * as fs from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import postgres from 'postgres';
+import { UserError } from '../../errors.ts';
 import { CHILD_ENV, type Cluster, urlOf } from './data.ts';
 import { disownStalePid, isPostmasterOf, type Postmaster, readPostmaster } from './postmaster.ts';
 import { freePort, HINT, POLL_MS, said } from './tools.ts';
@@ -45,7 +46,7 @@ export async function adopt(cluster: Cluster): Promise<Postmaster | undefined> {
     const silence = found.ready ? await whySilent(urlOf(cluster, found.port, 'postgres')) : 'it is starting';
     if (silence === undefined) return found;
     if (Date.now() > giveUpAt) {
-      throw new Error(
+      throw new UserError(
         `The Postgres of ${cluster.data} (process ${found.pid}) is running but does not answer ` +
           `(${silence}). See ${logOf(cluster)}, or end it: kill -QUIT ${found.pid}`,
       );
@@ -79,7 +80,7 @@ export async function start(cluster: Cluster, options: ServerOptions): Promise<P
       await sleep(200);
       continue;
     }
-    throw new Error(
+    throw new UserError(
       `The embedded Postgres did not start on port ${port} with the data in ${cluster.data}. ` +
         `The end of its log, ${logOf(cluster)}:\n${logged}\n${HINT}`,
     );

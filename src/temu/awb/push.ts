@@ -4,31 +4,19 @@ import { isInfrastructureFault } from '../../infrastructure.ts';
 import { minutes } from '../../queue/define.ts';
 import { type JobContext, type Outcome, Wait } from '../../queue/handle.ts';
 import { activeStore } from '../stores.ts';
+import { carrierOf, change, confirm } from './confirm.ts';
 import {
   type AwbDeps,
-  aboutToTell,
   type Claim,
   type ClaimedPush,
   ClaimLost,
   claimPushes,
   waitForClaim,
 } from './ledger.ts';
-import { providerOf, warehouseOf } from './logistics.ts';
-import {
-  type Direct,
-  letGo,
-  onFailure,
-  parked,
-  postpone,
-  putOff,
-  settle,
-  unmatched,
-  type Work,
-} from './outcome.ts';
-import { compare, type KnownPackage, type Package, planPush } from './plan.ts';
+import { type Direct, letGo, onFailure, parked, postpone, putOff, settle, type Work } from './outcome.ts';
+import { compare, type KnownPackage, planPush } from './plan.ts';
 import { readBack, readOrder } from './read.ts';
 import { settleReplaced } from './replace.ts';
-import { whyForbidden } from './warnings.ts';
 
 /** An order that may not ship yet is looked at again after this long. */
 const WAIT_MS = minutes(1);
@@ -68,8 +56,6 @@ export async function pushClaimed(
     throw error;
   }
 }
-
-const carrierOf = (push: ClaimedPush) => push.carrier ?? push.bookingCourier;
 
 async function pushOrder(
   deps: AwbDeps,
@@ -186,55 +172,6 @@ async function onUnanswerable(
   return await settle(work, pushes, { ...parked(error), maybeTold: true });
 }
 
-/** Tells Temu of all parcels of an order in one call. */
-async function confirm(
-  work: Work,
-  pushes: readonly ClaimedPush[],
-  sendType: 0 | 1,
-  packages: readonly Package[],
-): Promise<Outcome> {
-  const { deps, store, order, signal } = work;
-  const warehouse = await warehouseOf(deps, store, signal);
-  if (!warehouse.ok) return await onFailure(work, pushes, warehouse.failure);
-  const requests: unknown[] = [];
-  for (const { parcel, contents } of packages) {
-    const provider = await providerOf(deps, store, parcel.carrier, signal);
-    if (!provider.ok) return await onFailure(work, pushes, provider.failure);
-    if (!provider.value.ok) return await settle(work, pushes, unmatched(provider.value));
-    requests.push({
-      carrierId: numberOf(provider.value.id),
-      trackingNumber: parcel.awbNumber,
-      selfShippingWarehouseId: warehouse.value,
-      orderSendInfoList: contents.map(({ orderSn, quantity }) => ({
-        parentOrderSn: order.sn,
-        orderSn,
-        quantity,
-      })),
-    });
-  }
-  const answer = await deps.temu.call(
-    store,
-    'confirmShipment',
-    { sendType, sendRequestList: requests },
-    {
-      share: 'awb',
-      signal,
-      patienceMs: work.direct?.patienceMs,
-      effect: {
-        beforeSend: () =>
-          aboutToTell(
-            deps,
-            work.claim,
-            pushes.map(({ id }) => id),
-          ),
-      },
-    },
-  );
-  return answer.ok
-    ? await settle(work, pushes, { state: 'sent' })
-    : await onFailure(work, pushes, answer.failure);
-}
-
 /** The order has shipped: what Temu has is compared with ours, and changed where it holds an earlier number of ours. */
 async function compareAndChange(work: Work, pushes: readonly ClaimedPush[]): Promise<Outcome> {
   const known = await readBack(work.deps, work.store, work.order, work.signal);
@@ -276,39 +213,3 @@ async function settleByComparison(
       );
   }
 }
-
-/** A re-booking: Temu's parcel gets the new number. */
-async function change(work: Work, push: ClaimedPush, packageSn: string): Promise<Outcome> {
-  const { deps, store, signal } = work;
-  const forbidden = whyForbidden(work.order.warnings, carrierOf(push));
-  if (forbidden) return await settle(work, [push], parked(forbidden, true));
-  const warehouse = await warehouseOf(deps, store, signal);
-  if (!warehouse.ok) return await onFailure(work, [push], warehouse.failure);
-  const provider = await providerOf(deps, store, carrierOf(push), signal);
-  if (!provider.ok) return await onFailure(work, [push], provider.failure);
-  if (!provider.value.ok) return await settle(work, [push], unmatched(provider.value));
-  const edit = {
-    packageSn,
-    trackingNumber: push.awbNumber,
-    shipCompanyId: numberOf(provider.value.id),
-    selfShippingWarehouseId: warehouse.value,
-  };
-  const answer = await deps.temu.call(
-    store,
-    'changeShipment',
-    { editPackageRequestList: [edit] },
-    { share: 'awb', signal, effect: { beforeSend: () => aboutToTell(deps, work.claim, [push.id]) } },
-  );
-  if (!answer.ok) return await onFailure(work, [push], answer.failure);
-  return answer.value === false
-    ? await settle(
-        work,
-        [push],
-        parked('Temu did not take the new number: change it in Temu’s seller centre'),
-      )
-    : await settle(work, [push], { state: 'sent' });
-}
-
-/** Temu wants its ids as numbers; one beyond 2^53 stays exact as a bigint. */
-const numberOf = (id: string): number | bigint | string =>
-  !/^\d+$/.test(id) ? id : Number.isSafeInteger(Number(id)) ? Number(id) : BigInt(id);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { count } from '../../config.ts';
+import { count } from '../../settings.ts';
 import { byNumber, hasMoved, isObject, jsonOf, part, parts, refusal, text } from '../answer.ts';
 import { address, bearer, below, post, readLogin, withQuery } from '../connecting.ts';
 import { defineCourier, type Item } from '../courier.ts';

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
-import { count } from '../../config.ts';
 import { ok } from '../../errors.ts';
+import { count } from '../../settings.ts';
 import {
   byNumber,
   codeOf,

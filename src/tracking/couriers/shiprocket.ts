@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { count, token } from '../../config.ts';
 import { ok } from '../../errors.ts';
+import { count, token } from '../../settings.ts';
 import {
   byNumber,
   type Complaints,

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { count } from '../../config.ts';
+import { count } from '../../settings.ts';
 import { byNumber, type Complaints, hasMoved, isObject, jsonOf, refusal, sentences } from '../answer.ts';
 import { address, bare, bearer, below, headerSecret, post, readLogin } from '../connecting.ts';
 import { type Access, defineCourier, type Item } from '../courier.ts';

@@ -1,5 +1,5 @@
 import { UserError } from '../../errors.ts';
-import { timeOf } from '../times.ts';
+import { monthOf, timeOf } from '../times.ts';
 import type { Given } from './given.ts';
 
 /** Which part of 03/04/2026 or 03/04/26 is the day, the month, the year. 2026/04/03 is read without it. */
@@ -28,9 +28,6 @@ const NAMED = [
   form(String.raw`(?<day>\d{1,2})[-/. ]\s*(?<name>[a-z]{3,9})\.?[-/., ]\s*(?<year>\d{4}|\d{2})`),
   form(String.raw`(?<name>[a-z]{3,9})\.?[- ](?<day>\d{1,2})(?:[-/]|,? )(?<year>\d{4})`),
 ];
-const MONTHS = 'january february march april may june july august september october november december'.split(
-  ' ',
-);
 /** Days since 30 December 1899 with a part of a day: 46075.604. */
 const SERIAL = /^\d{5}(?:[.,]\d+)?$/;
 /** Excel for Mac counted from 1904 for long: its serial numbers are so many days less. */
@@ -61,9 +58,8 @@ function written(text: string, { zone, order }: DateRules): Date | string | null
   const parts = BY_ORDER.exec(text)?.groups;
   if (!parts) {
     const named = NAMED.map((one) => one.exec(text)?.groups).find((one) => one !== undefined);
-    const month = named && MONTHS.findIndex((name) => name.startsWith(named.name?.toLowerCase() ?? ' ')) + 1;
     const groups: Parts | undefined = named
-      ? { ...named, month: String(month) }
+      ? { ...named, month: String(monthOf(named.name ?? '')) }
       : YEAR_FIRST.exec(text)?.groups;
     return groups ? instant(groups, zone) : null;
   }
@@ -93,12 +89,8 @@ function instant(parts: Parts, usualZone: string): Date | null {
   );
 }
 
-/** As `timeOf` reads it. Postgres writes whole hours as +00; IST is India's here (C4). */
-function offsetOf(zone: string): string {
-  if (/^(z|utc|gmt)$/i.test(zone)) return 'Z';
-  if (/^ist$/i.test(zone)) return '+05:30';
-  return zone.length === 3 ? `${zone}:00` : zone;
-}
+/** As `timeOf` reads it. Postgres writes whole hours as +00. */
+const offsetOf = (zone: string): string => (/^[+-]\d\d$/.test(zone) ? `${zone}:00` : zone);
 
 function serial(text: string, { zone, now }: DateRules): Date | string | null {
   // to the second: 46075.604 is not exact to the millisecond
@@ -155,7 +147,8 @@ export async function findOrder(lines: AsyncIterable<Given>): Promise<DateOrder 
     left = left.filter((order) => orders.includes(order));
     if (left.length === 0) break;
   }
-  if (first === undefined || left.length === 1) return left.length === 1 ? left[0] : undefined;
+  if (first === undefined) return undefined;
+  if (left.length === 1) return left[0];
   const which = (left.length > 1 ? left : DATE_ORDERS).map((order) => `--dates ${order}`).join(' or ');
   if (left.length > 1)
     throw new UserError(

@@ -2,8 +2,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { FaultAction } from '../../../sandbox/temu/faults.ts';
 import { shipByHand } from '../../../sandbox/temu/shipment.ts';
 import { awbCreatedEvent } from '../../../src/client.ts';
-import { settings } from '../../../src/config.ts';
 import { minutes, seconds } from '../../../src/queue/define.ts';
+import { settings } from '../../../src/settings.ts';
 import {
   AWB_TIMINGS,
   aboutToTell,

@@ -389,7 +389,7 @@ describe('an orders row that another program wrote by source and number alone', 
       { order_id: id, awb_number: 'AWB-1' },
       { order_id: id, awb_number: 'AWB-2' },
     ]);
-    // and it goes on as any other
+    // from then on it is synced like any other order
     set({ status: 4 });
     await stand.sync();
     expect(await rows()).toEqual([{ id, store_id: one.storeId, status: 'Shipped' }]);

@@ -1,0 +1,95 @@
+import type { Outcome } from '../../queue/handle.ts';
+import { aboutToTell, type ClaimedPush } from './ledger.ts';
+import { providerOf, warehouseOf } from './logistics.ts';
+import { onFailure, parked, settle, unmatched, type Work } from './outcome.ts';
+import type { Package } from './plan.ts';
+import { whyForbidden } from './warnings.ts';
+
+/** The two calls by which Temu hears of parcels (A3): each leaves behind its fence, and is settled by its answer (A6). */
+
+export const carrierOf = (push: ClaimedPush) => push.carrier ?? push.bookingCourier;
+
+/** Tells Temu of all parcels of an order in one call. */
+export async function confirm(
+  work: Work,
+  pushes: readonly ClaimedPush[],
+  sendType: 0 | 1,
+  packages: readonly Package[],
+): Promise<Outcome> {
+  const { deps, store, order, signal } = work;
+  const warehouse = await warehouseOf(deps, store, signal);
+  if (!warehouse.ok) return await onFailure(work, pushes, warehouse.failure);
+  const requests: unknown[] = [];
+  for (const { parcel, contents } of packages) {
+    const provider = await providerOf(deps, store, parcel.carrier, signal);
+    if (!provider.ok) return await onFailure(work, pushes, provider.failure);
+    if (!provider.value.ok) return await settle(work, pushes, unmatched(provider.value));
+    requests.push({
+      carrierId: numberOf(provider.value.id),
+      trackingNumber: parcel.awbNumber,
+      selfShippingWarehouseId: warehouse.value,
+      orderSendInfoList: contents.map(({ orderSn, quantity }) => ({
+        parentOrderSn: order.sn,
+        orderSn,
+        quantity,
+      })),
+    });
+  }
+  const answer = await deps.temu.call(
+    store,
+    'confirmShipment',
+    { sendType, sendRequestList: requests },
+    {
+      share: 'awb',
+      signal,
+      patienceMs: work.direct?.patienceMs,
+      effect: {
+        beforeSend: () =>
+          aboutToTell(
+            deps,
+            work.claim,
+            pushes.map(({ id }) => id),
+          ),
+      },
+    },
+  );
+  return answer.ok
+    ? await settle(work, pushes, { state: 'sent' })
+    : await onFailure(work, pushes, answer.failure);
+}
+
+/** A re-booking: Temu's parcel gets the new number. */
+export async function change(work: Work, push: ClaimedPush, packageSn: string): Promise<Outcome> {
+  const { deps, store, signal } = work;
+  const forbidden = whyForbidden(work.order.warnings, carrierOf(push));
+  if (forbidden) return await settle(work, [push], parked(forbidden, true));
+  const warehouse = await warehouseOf(deps, store, signal);
+  if (!warehouse.ok) return await onFailure(work, [push], warehouse.failure);
+  const provider = await providerOf(deps, store, carrierOf(push), signal);
+  if (!provider.ok) return await onFailure(work, [push], provider.failure);
+  if (!provider.value.ok) return await settle(work, [push], unmatched(provider.value));
+  const edit = {
+    packageSn,
+    trackingNumber: push.awbNumber,
+    shipCompanyId: numberOf(provider.value.id),
+    selfShippingWarehouseId: warehouse.value,
+  };
+  const answer = await deps.temu.call(
+    store,
+    'changeShipment',
+    { editPackageRequestList: [edit] },
+    { share: 'awb', signal, effect: { beforeSend: () => aboutToTell(deps, work.claim, [push.id]) } },
+  );
+  if (!answer.ok) return await onFailure(work, [push], answer.failure);
+  return answer.value === false
+    ? await settle(
+        work,
+        [push],
+        parked('Temu did not take the new number: change it in Temu’s seller centre'),
+      )
+    : await settle(work, [push], { state: 'sent' });
+}
+
+/** Temu wants its ids as numbers; one beyond 2^53 stays exact as a bigint. */
+const numberOf = (id: string): number | bigint | string =>
+  !/^\d+$/.test(id) ? id : Number.isSafeInteger(Number(id)) ? Number(id) : BigInt(id);
