@@ -36,6 +36,9 @@ export async function rows<F extends Fields>(
 /** A column's bare name, where Postgres takes no qualified one: in `set`, in lists of `insert`, behind another relation. */
 export const name = (column: PgColumn): SQL => sql`${sql.identifier(column.name)}`;
 
+/** Columns' bare names, as lists of `insert` and `returning` have them. */
+export const names = (columns: readonly PgColumn[]): SQL => sql.join(columns.map(name), sql`, `);
+
 /** What follows `set`: values by the names of the table's columns, as Drizzle's `update` takes them. */
 export function assignments<T extends PgTable>(table: T, values: Values<T>): SQL {
   const columns = table as unknown as Record<string, PgColumn>;

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type SQL, sql } from 'drizzle-orm';
+import type { PgTable } from 'drizzle-orm/pg-core';
 import type { Db, Tx } from '../db/client.ts';
 import { assignments, type Fields, name, type RowOf, rows, type Values } from '../db/query.ts';
 import { type Outcome, Wait } from '../queue/handle.ts';
@@ -36,6 +37,8 @@ export interface ClaimOptions<T extends LeasedTable, F extends Fields> {
   limit?: number;
   /** What the claim changes besides. */
   set?: Values<T>;
+  /** A table that is read with the rows, one row for each. */
+  beside?: { table: PgTable; on: SQL };
 }
 
 /**
@@ -46,7 +49,7 @@ export interface ClaimOptions<T extends LeasedTable, F extends Fields> {
 export async function claim<T extends LeasedTable, F extends Fields>(
   { db, clock }: { db: Db | Tx; clock: () => number },
   work: Work<T>,
-  { where, ready, fields, leaseMs, redelivered = false, limit, set }: ClaimOptions<T, F>,
+  { where, ready, fields, leaseMs, redelivered = false, limit, set, beside }: ClaimOptions<T, F>,
 ): Promise<Claim<RowOf<F>> | undefined> {
   const { table, key } = work;
   const [now, lease] = [new Date(clock()), new Date(clock() + leaseMs)];
@@ -70,7 +73,8 @@ export async function claim<T extends LeasedTable, F extends Fields>(
       with candidates as materialized (select ${list([...key, table.dueAt, table.claim])} from ${table} ${candidates})
       update ${table} set ${name(table.attempts)} = ${table.attempts} + 1, ${by} = ${token}, ${dueAt} = ${lease}
         ${set ? sql`, ${assignments(table, set)}` : sql``}
-      from candidates where ${sameRow(work, 'candidates')} and ${mayBeHad}
+      from candidates ${beside ? sql`, ${beside.table}` : sql``}
+      where ${sameRow(work, 'candidates')} and ${mayBeHad} ${beside ? sql`and ${beside.on}` : sql``}
       returning ${read}`,
   );
   return claimed.length > 0 ? { token, where, rows: claimed } : undefined;
@@ -116,7 +120,8 @@ export const renew = <T extends LeasedTable>(
   work: Work<T>,
   by: Claim,
   leaseMs: number,
-): Promise<number> => write(db, work, by, { dueAt: new Date(clock() + leaseMs) } as Values<T>);
+  { only, set }: WriteOptions<T> = {},
+): Promise<number> => write(db, work, by, { dueAt: new Date(clock() + leaseMs), ...set } as Values<T>, only);
 
 /** Not tried, or interrupted by what is nobody's fault: due again, and the attempt is given back. */
 export const release = <T extends LeasedTable>(
@@ -152,14 +157,14 @@ export async function finish<T extends LeasedTable>(
   state: T['$inferInsert']['state' & keyof T['$inferInsert']],
   { only, set, count = by.rows.length }: WriteOptions<T> & { count?: number } = {},
 ): Promise<void> {
-  const ended = await write(db, work, by, { claim: null, state, ...set } as Values<T>, only);
+  const ended = await write(db, work, by, { ...LET_GO, state, ...set } as Values<T>, only);
   if (ended !== count) throw new ClaimLost();
 }
 
 /**
- * For a job whose rows could not be claimed: they are due in a moment, as a dead worker's are at the end of its lease, which
- * lies before the job was made; or they came while another worker has what belongs to them. Were the job to end now, its id
- * would be used up, and no other could be made for that turn within the hour.
+ * For a job whose rows could not be claimed. A job was made for their next turn, and it is near: a dead worker's rows have one
+ * at the end of the lease. Or they came while another worker has what belongs to them. Were the job to end now, its id would
+ * be used up, and no other could be made for that turn within the hour.
  * @throws Wait when their turn is yet to come
  */
 export async function explainUnclaimed<T extends LeasedTable>(
@@ -175,8 +180,8 @@ export async function explainUnclaimed<T extends LeasedTable>(
     { dueAt: table.dueAt },
     (read) => sql`
       select ${read} from ${table}
-      where ${isOpen(work)} and ${where} and ${table.dueAt} <= ${soon}
-        and (${table.claim} is null or ${table.offeredAt} >= ${table.dueAt})
+      where ${isOpen(work)} and ${where} and (${table.offeredAt} >= ${table.dueAt} and ${table.dueAt} <= ${soon}
+        or ${table.claim} is null and ${table.dueAt} <= ${new Date(nowMs)})
       order by ${table.dueAt} limit 1`,
   );
   if (next) throw new Wait(Math.max(MOMENT_MS, (next.dueAt as Date).getTime() - nowMs), 'due in a moment');

@@ -85,13 +85,20 @@ export async function claimBatch(
 export const renewBatch = (deps: TrackingDeps, { work, claim }: Batch, leaseMs: number) =>
   renew(deps, work, claim, leaseMs);
 
-/** Due again, at once or after `ms`; the attempt is given back. */
-export const releaseBatch = (deps: TrackingDeps, { work, claim }: Batch, ms = 0) =>
-  release(deps, work, claim, { dueAt: new Date(deps.clock() + ms), set: { state: 'pending', error: null } });
+/** Due again after `ms`, for the job that waits so long itself; the attempt is given back. */
+export function releaseBatch(deps: TrackingDeps, { work, claim }: Batch, ms = 0): Promise<number> {
+  const { dueAt, set } = later(deps, ms);
+  return release(deps, work, claim, { dueAt, set: { ...set, error: null } });
+}
 
-/** Due again after `ms`; the attempt is spent. */
+/** The same, and the attempt is spent. */
 export const retryBatch = (deps: TrackingDeps, { work, claim }: Batch, ms: number, error: string) =>
-  retry(deps, work, claim, { dueAt: new Date(deps.clock() + ms), error, set: { state: 'pending' } });
+  retry(deps, work, claim, { ...later(deps, ms), error });
+
+function later({ clock }: TrackingDeps, ms: number) {
+  const dueAt = new Date(clock() + ms);
+  return { dueAt, set: { state: 'pending' as const, offeredAt: ms > 0 ? dueAt : null } };
+}
 
 /** From now on its dueAt is the time of its end. @throws ClaimLost */
 export const endBatch = (

@@ -5,7 +5,8 @@ import { type Sandbox, startSandbox } from '../../sandbox/server.ts';
 import { generateOrders, renderListItem } from '../../sandbox/temu/generator.ts';
 import type { Shop } from '../../sandbox/temu/model.ts';
 import { createClient } from '../../src/client.ts';
-import { offerPushes } from '../../src/temu/awb/offer.ts';
+import { enqueueDue } from '../../src/leases/enqueue.ts';
+import { pushes } from '../../src/temu/awb/offer.ts';
 import { parseExact } from '../../src/temu/json.ts';
 import { storeInInbox, toInboxRow } from '../../src/temu/orders/inbox.ts';
 import { emptyQueues } from '../support/empty-queues.ts';
@@ -118,7 +119,7 @@ describe.each(oneBackend())('A6, R1, R2: every number is told once, queues on %s
     }
     async function sweepNowAndThen() {
       while (going) {
-        await offerPushes(fleet, undefined, 3_000).catch(() => {}); // the queue store may be away this very moment
+        await enqueueDue(fleet, pushes, { againMs: 3_000 }).catch(() => {}); // the queue store may be away this very moment
         await sleep(500);
       }
     }

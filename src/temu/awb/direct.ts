@@ -1,8 +1,8 @@
+import { enqueueDue } from '../../leases/enqueue.ts';
 import type { JobContext, Outcome } from '../../queue/handle.ts';
 import { createPlaces } from '../places.ts';
-import { type AwbDeps, claimPushes } from './ledger.ts';
-import { offerPushes } from './offer.ts';
-import { letGo } from './outcome.ts';
+import { type AwbDeps, claimPushes, ofOrder, releasePushes } from './ledger.ts';
+import { pushes } from './offer.ts';
 import { pushClaimed } from './push.ts';
 import { awbCreated } from './queues.ts';
 import { inTrouble } from './turns.ts';
@@ -36,8 +36,8 @@ export function createDirectPush(deps: AwbDeps) {
   return async (orderId: string, { signal }: JobContext): Promise<Outcome> => {
     const claim = await claimPushes(deps, orderId, false);
     if (!claim || !(await enter(claim.storeId))) {
-      if (claim) await letGo(deps, claim);
-      await offerPushes(deps, orderId);
+      if (claim) await releasePushes(deps, claim);
+      await enqueueDue(deps, pushes, { where: ofOrder(orderId) });
       return { outcome: 'queued' };
     }
     try {

@@ -1,5 +1,12 @@
-import { EARLY_MS } from '../../queue/turn.ts';
+import { eq, type SQL, sql } from 'drizzle-orm';
+import type { Tx } from '../../db/client.ts';
+import { name, names, type RowOf } from '../../db/query.ts';
+import { notices, orders, shipments, temuOrders, temuPushes, temuStores } from '../../db/schema/index.ts';
+import { ClaimLost, claim, finish, type Claim as Lease, release, renew, retry } from '../../leases/claim.ts';
+import { backoffMs } from '../../queue/define.ts';
 import type { OrdersDeps } from '../orders/deps.ts';
+import { pushes } from './offer.ts';
+import { awbPush } from './queues.ts';
 
 export interface AwbTimings {
   /**
@@ -23,101 +30,89 @@ export interface AwbDeps extends OrdersDeps {
   timings: AwbTimings;
 }
 
-export interface ClaimedPush {
-  id: string;
-  awbNumber: string;
-  carrier: string | null;
-  bookingCourier: string;
-  items: { orderItemId: string; quantity: number }[] | null;
-  attempts: number;
-  /** Set when Temu may have been told by an earlier try. */
-  toldAt: Date | null;
-  createdAt: Date;
-}
+const { shipmentId, orderId } = temuPushes;
 
-/** An order's due pushes in one worker's hands. Every write through it is refused once another has claimed them. */
-export interface Claim {
+const PUSH = {
+  id: temuPushes.id,
+  awbNumber: sql<string>`${shipments.awbNumber}`,
+  carrier: shipments.carrier,
+  bookingCourier: sql<string>`${shipments.bookingCourier}`,
+  items: shipments.items,
+  attempts: temuPushes.attempts,
+  /** Set when Temu may have been told by an earlier try. */
+  toldAt: temuPushes.toldAt,
+  createdAt: temuPushes.createdAt,
+  storeId: sql<string>`(select coalesce(${orders.storeId}::text, '') from ${orders} where ${orders.id} = ${orderId})`,
+};
+export type ClaimedPush = RowOf<typeof PUSH>;
+
+/** An order's due pushes in one worker's hands. */
+export interface Claim extends Lease<ClaimedPush> {
   orderId: string;
   /** '' while no store has taken the order over. */
   storeId: string;
-  token: string;
   pushes: ClaimedPush[];
 }
 
+export const ofOrder = (id: string): SQL => sql`${orderId} = ${id}`;
+
 /**
- * Takes all due pushes of an order (A6). A push that a worker left as `sending` is taken once its lease has run out,
- * or at once by the redelivered job of a dead worker. Counts an attempt when taken, so that work which kills its worker
- * is bounded.
+ * Takes all open pushes of an order once one of them is due (A6): one worker at a time per order, since its parcels may have to
+ * go in one call. What a worker left is taken once its lease has run out, or at once by the redelivered job of a dead worker.
  */
 export async function claimPushes(
-  { db, clock, timings }: AwbDeps,
+  deps: AwbDeps,
   orderId: string,
   redelivered: boolean,
 ): Promise<Claim | undefined> {
-  const now = new Date(clock());
-  const token = crypto.randomUUID();
-  // one worker at a time per order: its parcels may have to go in one call
-  const pushes = await db.$client<(ClaimedPush & { storeId: string })[]>`
-    with open as materialized (
-      select id, state, due_at from temu_pushes
-      where order_id = ${orderId} and state in ('pending', 'sending', 'unknown') order by id for update),
-    fit as (
-      select ${redelivered} or (bool_or(due_at <= ${now}) and not bool_or(state = 'sending' and due_at > ${now})) as yes from open)
-    update temu_pushes p set state = 'sending', claim = ${token}, attempts = attempts + 1,
-      due_at = ${new Date(clock() + timings.leaseMs)}
-    from open, fit, shipments s
-    where fit.yes and p.id = open.id and s.id = p.shipment_id
-    returning p.id, s.awb_number as "awbNumber", s.carrier, s.booking_courier as "bookingCourier", s.items,
-      p.attempts, p.told_at as "toldAt", p.created_at as "createdAt",
-      (select coalesce(store_id::text, '') from orders where id = ${orderId}) as "storeId"`;
-  const [first] = pushes;
-  return first && { orderId, storeId: first.storeId, token, pushes: [...pushes] };
+  const lease = await claim(deps, pushes, {
+    where: ofOrder(orderId),
+    fields: PUSH,
+    beside: { table: shipments, on: sql`${shipments.id} = ${shipmentId}` },
+    leaseMs: deps.timings.leaseMs,
+    redelivered,
+    set: { state: 'sending' },
+  });
+  const [first] = lease?.rows ?? [];
+  return lease && first && { ...lease, orderId, storeId: first.storeId, pushes: lease.rows };
 }
 
-/**
- * What a job that could claim nothing has to wait for: pushes that came while another worker has the order, or that are
- * offered and due in a moment, as a dead worker's are at the end of its lease. Were the job to end here, its id would be
- * used up and they would lie until the next hour.
- * @returns milliseconds, or undefined when nothing is left to do
- */
-export async function waitForClaim({ db, clock }: AwbDeps, orderId: string): Promise<number | undefined> {
-  const nowMs = clock();
-  const [next] = await db.$client<{ dueAt: Date }[]>`
-    select due_at as "dueAt" from temu_pushes
-    where order_id = ${orderId} and state in ('pending', 'sending', 'unknown')
-      and (offered_at >= due_at and due_at <= ${new Date(nowMs + EARLY_MS)}
-        or state <> 'sending' and due_at <= ${new Date(nowMs)})
-    order by due_at limit 1`;
-  return next && Math.max(500, next.dueAt.getTime() - nowMs);
-}
-
-/** Thrown when another worker has taken over: nothing may be sent or written any more. */
-export class ClaimLost extends Error {
-  override name = 'ClaimLost';
-  constructor() {
-    super('another worker has taken this order over');
-  }
-}
+const oneOf = (ids: readonly string[]): SQL => sql`${temuPushes.id} = any(${sql.param(ids)}::uuid[])`;
 
 /**
  * The fence before a request with an effect leaves: from here on Temu may have been told, whatever happens to us.
  * @throws ClaimLost
  */
-export async function aboutToTell(
-  { db, clock, timings }: AwbDeps,
-  claim: Claim,
-  ids: readonly string[],
-): Promise<void> {
-  const now = new Date(clock());
-  const held = await db.$client`
-    update temu_pushes set told_at = ${now}, due_at = ${new Date(clock() + timings.leaseMs)}
-    where id = any(${ids as string[]}::uuid[]) and claim = ${claim.token} and state = 'sending' returning 1`;
-  if (held.length !== ids.length) throw new ClaimLost();
+export async function aboutToTell(deps: AwbDeps, by: Claim, ids: readonly string[]): Promise<void> {
+  const set = { toldAt: new Date(deps.clock()) };
+  const held = await renew(deps, pushes, by, deps.timings.leaseMs, { only: oneOf(ids), set });
+  if (held !== ids.length) throw new ClaimLost();
 }
+
+/** The state of a push that is in nobody's hands: what may have been told is asked about first. */
+const WAITING = sql`case when ${temuPushes.toldAt} is null then 'pending' else 'unknown' end`;
+
+/** Interrupted: what may have been told is asked about, the rest is due again; nothing is spent. */
+export async function releasePushes(deps: AwbDeps, by: Claim): Promise<void> {
+  await release(deps, pushes, by, { set: { state: WAITING } });
+}
+
+/** Our own mistake: seen on the order, tried again ever more seldom, and bounded by the push's attempts (R3). */
+export async function postponePushes({ db, clock }: AwbDeps, by: Claim, error: string): Promise<void> {
+  const attempts = Math.max(...by.pushes.map((push) => push.attempts));
+  const dueAt = new Date(clock() + backoffMs(awbPush.backoff, attempts));
+  await db.transaction(async (tx) => {
+    if ((await retry({ db: tx }, pushes, by, { dueAt, error, set: { state: WAITING } })) > 0)
+      await noteSendError(tx, by.orderId, error);
+  });
+}
+
+const noteSendError = (tx: Tx, orderId: string, error: string) =>
+  tx.update(temuOrders).set({ trackingSendError: error }).where(eq(temuOrders.orderId, orderId));
 
 export type Settlement =
   | { state: 'sent' }
-  | { state: 'rejected'; error: string }
+  | { state: 'rejected' | 'replaced'; error: string }
   /**
    * `maybeTold`: Temu could not be asked whether it was told; a retry asks again before it sends. `unmatchedCarrier`: the
    * name that a person is to pin (A4).
@@ -134,51 +129,83 @@ export type Settlement =
   /** Not told: tried again at dueAt; `spent` false gives the attempt back. */
   | { state: 'pending'; error: string | null; dueAt: Date; spent: boolean };
 
+/** For people, beside the state. */
+export const whyReplaced = (by: string) => `replaced by ${by} before Temu was told`;
+
 /**
  * Writes the outcome of claimed pushes and what A5 says of the order, in one transaction.
  * @throws ClaimLost when another worker holds them now: its outcome counts, not ours
  */
 export async function settlePushes(
   { db, clock }: AwbDeps,
-  claim: Claim,
+  by: Claim,
   ids: readonly string[],
   outcome: Settlement,
 ): Promise<void> {
   const now = new Date(clock());
-  const due = 'dueAt' in outcome ? outcome.dueAt : null;
-  const error = outcome.state === 'sent' ? null : outcome.error;
-  const unmatched = outcome.state === 'parked' ? (outcome.unmatchedCarrier ?? null) : null;
-  const keepsTold = outcome.state === 'unknown' || (outcome.state === 'parked' && outcome.maybeTold === true);
-  await db.$client.begin(async (sql) => {
-    const held = await sql<{ id: string; news: boolean }[]>`
-      with before as (select id, error from temu_pushes where id = any(${ids as string[]}::uuid[]) for update)
-      update temu_pushes p set state = ${outcome.state}, error = ${error}, claim = null,
-        sent_at = ${outcome.state === 'sent' ? now : null},
-        told_at = case when ${keepsTold} then p.told_at end,
-        attempts = greatest(0, attempts - ${outcome.state === 'pending' && !outcome.spent ? 1 : 0}),
-        due_at = coalesce(${due}, p.due_at), offered_at = null, unmatched_carrier = ${unmatched},
-        parked_order_time = ${
-          outcome.state === 'parked' && outcome.untilOrderChanges
-            ? sql`(select coalesce(order_modified_at, ${now}) from orders where id = p.order_id)`
-            : null
-        }
-      from before
-      where p.id = before.id and p.claim = ${claim.token} and p.state = 'sending'
-      returning p.id, before.error is distinct from ${error} as news`;
-    if (held.length !== ids.length) throw new ClaimLost();
+  await db.transaction(async (tx) => {
+    const refused = outcome.state === 'parked' || outcome.state === 'rejected' ? outcome : undefined;
+    const news = refused && (await isNews(tx, ids, refused));
+    await write(tx, by, ids, outcome, now);
     if (outcome.state === 'sent')
-      await sql`
-        update temu_orders set tracking_sent_to_temu = true, tracking_sent_at = ${now}, tracking_send_error = null
-        where order_id = ${claim.orderId}`;
-    else if (error !== null && !(outcome.state === 'pending' && !outcome.spent))
-      await sql`update temu_orders set tracking_send_error = ${error} where order_id = ${claim.orderId}`;
-    if ((outcome.state === 'parked' || outcome.state === 'rejected') && held.some(({ news }) => news))
-      await sql`
-        insert into notices (kind, key, subject, payload)
-        select 'awb-not-sent', ${`awb-not-sent-${ids[0]}-${now.getTime()}`}, o.id, jsonb_build_object(
-          'orderId', o.id, 'store', s.name, 'text',
-          'the AWB of order ' || o.marketplace_order_id || ' is not on Temu: ' || ${error}::text)
-        from orders o left join temu_stores s on s.id = o.store_id where o.id = ${claim.orderId}
-        on conflict (key) do nothing`;
+      await tx
+        .update(temuOrders)
+        .set({ trackingSentToTemu: true, trackingSentAt: now, trackingSendError: null })
+        .where(eq(temuOrders.orderId, by.orderId));
+    else if (outcome.error !== null && outcome.state !== 'replaced' && !isFree(outcome))
+      await noteSendError(tx, by.orderId, outcome.error);
+    if (refused && news)
+      await noticeNotSent(tx, by.orderId, `awb-not-sent-${ids[0]}-${now.getTime()}`, refused);
   });
 }
+
+/** Nothing was tried. */
+const isFree = (outcome: Settlement) => outcome.state === 'pending' && !outcome.spent;
+
+async function write(
+  tx: Tx,
+  by: Claim,
+  ids: readonly string[],
+  outcome: Settlement,
+  now: Date,
+): Promise<void> {
+  const only = oneOf(ids);
+  const keepsTold = outcome.state === 'unknown' || (outcome.state === 'parked' && outcome.maybeTold === true);
+  const changed = sql`(select coalesce(${orders.orderModifiedAt}, ${now}) from ${orders} where ${orders.id} = ${orderId})`;
+  const set = {
+    state: outcome.state,
+    error: outcome.state === 'sent' ? null : outcome.error,
+    sentAt: outcome.state === 'sent' ? now : null,
+    ...(keepsTold ? {} : { toldAt: null }),
+    unmatchedCarrier: outcome.state === 'parked' ? (outcome.unmatchedCarrier ?? null) : null,
+    parkedOrderTime: outcome.state === 'parked' && outcome.untilOrderChanges ? changed : null,
+  };
+  if (outcome.state !== 'pending' && outcome.state !== 'unknown')
+    return await finish({ db: tx }, pushes, by, outcome.state, { only, set, count: ids.length });
+  const later = isFree(outcome) ? release : retry;
+  const held = await later({ db: tx, clock: () => now.getTime() }, pushes, by, {
+    dueAt: outcome.dueAt,
+    only,
+    set,
+  });
+  if (held !== ids.length) throw new ClaimLost();
+}
+
+/** Whether people have not been told of this yet. */
+async function isNews(tx: Tx, ids: readonly string[], { error }: { error: string }): Promise<boolean> {
+  const before = await tx
+    .select({ error: temuPushes.error })
+    .from(temuPushes)
+    .where(oneOf(ids))
+    .for('update');
+  return before.some((push) => push.error !== error);
+}
+
+const noticeNotSent = (tx: Tx, id: string, key: string, { error }: { error: string }) =>
+  tx.execute(sql`
+    insert into ${notices} (${names([notices.kind, notices.key, notices.subject, notices.payload])})
+    select 'awb-not-sent', ${key}, ${orders.id}, jsonb_build_object(
+      'orderId', ${orders.id}, 'store', ${temuStores.name}, 'text',
+      'the AWB of order ' || ${orders.marketplaceOrderId} || ' is not on Temu: ' || ${error}::text)
+    from ${orders} left join ${temuStores} on ${temuStores.id} = ${orders.storeId} where ${orders.id} = ${id}
+    on conflict (${name(notices.key)}) do nothing`);

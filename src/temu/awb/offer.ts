@@ -1,9 +1,13 @@
-import { offer, turnId } from '../../queue/turn.ts';
+import { createHash } from 'node:crypto';
+import { sql } from 'drizzle-orm';
+import { orders, temuPushes, temuStores } from '../../db/schema/index.ts';
+import { defineWork } from '../../leases/define.ts';
+import { turnId } from '../../queue/turn.ts';
 import type { OrdersBase } from '../orders/deps.ts';
 import { awbPush } from './queues.ts';
 
-/** A job that has not shown up after this long is offered again under the same id (R1). */
-const OFFER_AGAIN_MS = 60_000;
+/** A job that has not shown up after this long is made again (R1). */
+const ENQUEUE_AGAIN_MS = 60_000;
 const CHUNK = 1_000;
 /**
  * Priorities are steps since then: the earlier the deadline, the earlier the turn (A8). BullMQ takes up to 2^21, so that
@@ -18,45 +22,50 @@ export function deadlinePriority(shipBy: Date | null): number {
   return Math.min(LAST_PRIORITY, Math.max(1, Math.floor((shipBy.getTime() - FIRST) / STEP_MS)));
 }
 
-/** Makes jobs of due pushes without one, one job per order, the earliest deadline first. @returns how many */
-export async function offerPushes(
-  { db, queues, clock }: OrdersBase,
-  orderId?: string,
-  offerAgainMs = OFFER_AGAIN_MS,
-): Promise<number> {
-  const sql = db.$client;
-  // taken once: what this walk has offered must not be stale again before its end
-  const now = new Date(clock());
-  const stale = new Date(now.getTime() - offerAgainMs);
-  let offered = 0;
-  for (;;) {
-    // the id names which pushes are due since when: events of one order in one millisecond are not each other's doubles
-    const due = await sql<{ orderId: string; shipBy: Date | null; due: string; which: string }[]>`
-      with due as (
-        select p.id from temu_pushes p join orders o on o.id = p.order_id join temu_stores s on s.id = o.store_id and s.active
-        where p.state in ('pending', 'sending', 'unknown') and p.due_at <= ${now}
-          and (p.offered_at is null or p.offered_at < p.due_at or p.offered_at < ${stale})
-          ${orderId ? sql`and p.order_id = ${orderId}` : sql``}
-        order by p.due_at limit ${CHUNK} for update of p skip locked),
-      offered as (update temu_pushes p set offered_at = ${now} from due where p.id = due.id returning p.id, p.order_id, p.due_at)
-      select f.order_id as "orderId", o.ship_by_date as "shipBy", floor(extract(epoch from max(f.due_at)) * 1000)::text as due,
-        left(md5(string_agg(f.id::text, ' ' order by f.id)), 8) as which
-      from offered f join orders o on o.id = f.order_id group by f.order_id, o.ship_by_date`;
-    const jobs = due.map((row) => ({
-      id: turnId(`${row.orderId}-${row.which}`, row.due, now.getTime()),
-      priority: deadlinePriority(row.shipBy),
-      payload: { v: 1 as const, orderId: row.orderId },
-    }));
-    await offer(
-      () => queues.add(awbPush, jobs),
-      () => sql`
-        update temu_pushes set offered_at = null
-        where state in ('pending', 'sending', 'unknown') and offered_at = ${now}`,
-    );
-    offered += due.length;
-    if (due.length < CHUNK) return offered;
-  }
-}
+const { id, orderId } = temuPushes;
+const orderOf = sql`${orders.id} = ${orderId}`;
+
+/** What Temu is to be told, or asked about: one job for all that is due of an order, the earliest deadline first (A8). */
+export const pushes = defineWork({
+  table: temuPushes,
+  key: [id],
+  open: ['pending', 'sending', 'unknown'],
+  ready: () => sql`exists (
+    select from ${orders} join ${temuStores} on ${temuStores.id} = ${orders.storeId} and ${temuStores.active} where ${orderOf})`,
+  enqueue: {
+    queue: awbPush,
+    fields: {
+      id,
+      orderId,
+      shipBy: sql<Date | null>`(select ${orders.shipByDate} from ${orders} where ${orderOf})`.mapWith(
+        orders.shipByDate,
+      ),
+    },
+    jobs:
+      ({ now }) =>
+      (due) =>
+        [...new Set(due.map((push) => push.orderId))].map((orderId) => {
+          const its = due.filter((push) => push.orderId === orderId);
+          // the id names which pushes are due since when: events of one order in one millisecond are not each other's doubles
+          const which = digest(
+            its
+              .map((push) => push.id)
+              .sort()
+              .join(' '),
+          );
+          return {
+            id: turnId(`${orderId}-${which}`, its.at(-1)?.dueMs ?? 0, now.getTime()),
+            priority: deadlinePriority(its[0]?.shipBy ?? null),
+            payload: { v: 1 as const, orderId },
+          };
+        }),
+    againMs: ENQUEUE_AGAIN_MS,
+    chunk: CHUNK,
+    most: Number.POSITIVE_INFINITY,
+  },
+});
+
+const digest = (text: string) => createHash('md5').update(text).digest('hex').slice(0, 8);
 
 /**
  * A7: shipments of Temu orders that have a number and no push, e.g. rows that another program inserted; looked for

@@ -1,11 +1,20 @@
 import type { Failure } from '../../errors.ts';
+import { enqueueDue } from '../../leases/enqueue.ts';
 import { backoffMs, minutes, seconds } from '../../queue/define.ts';
 import type { Outcome } from '../../queue/handle.ts';
 import type { Store } from '../client.ts';
 import { pauseRefusedStore } from '../stores.ts';
 import type { CarrierMatch } from './carriers.ts';
-import { type AwbDeps, type Claim, type ClaimedPush, type Settlement, settlePushes } from './ledger.ts';
-import { offerPushes } from './offer.ts';
+import {
+  type AwbDeps,
+  type Claim,
+  type ClaimedPush,
+  ofOrder,
+  releasePushes,
+  type Settlement,
+  settlePushes,
+} from './ledger.ts';
+import { pushes } from './offer.ts';
 import { compare } from './plan.ts';
 import { awbPush } from './queues.ts';
 import { type AwbOrder, readBack } from './read.ts';
@@ -32,28 +41,6 @@ export interface Work {
   signal: AbortSignal;
   /** undefined: from the queue, where it waits for the quota as long as it takes. */
   direct: Direct | undefined;
-}
-
-/** Interrupted: what may have been told is asked about, the rest is due again; nothing is spent. */
-export async function letGo(deps: AwbDeps, claim: Claim): Promise<void> {
-  await deps.db.$client`
-    update temu_pushes set claim = null, offered_at = null, due_at = ${new Date(deps.clock())},
-      state = case when told_at is null then 'pending' else 'unknown' end, attempts = greatest(0, attempts - 1)
-    where claim = ${claim.token} and state = 'sending'`;
-}
-
-/** Our own mistake: seen on the order, tried again ever more seldom, and bounded by the push's attempts (R3). */
-export async function putOff(deps: AwbDeps, claim: Claim, error: string): Promise<void> {
-  const attempts = Math.max(...claim.pushes.map((push) => push.attempts));
-  await deps.db.$client.begin(async (sql) => {
-    const put = await sql`
-      update temu_pushes set claim = null, offered_at = null, error = ${error},
-        due_at = ${new Date(deps.clock() + backoffMs(awbPush.backoff, attempts))},
-        state = case when told_at is null then 'pending' else 'unknown' end
-      where claim = ${claim.token} and state = 'sending' returning 1`;
-    if (put.length > 0)
-      await sql`update temu_orders set tracking_send_error = ${error} where order_id = ${claim.orderId}`;
-  });
 }
 
 export const parked = (error: string, untilOrderChanges = false) => ({
@@ -204,7 +191,7 @@ async function settleAlreadyDone(work: Work, pushes: readonly ClaimedPush[], tex
 /** The direct way (A9) is for a quota with room; where there is none, the earliest deadline goes first. */
 async function giveToQueue(work: Work, direct: Direct): Promise<Outcome> {
   direct.crowded();
-  await letGo(work.deps, work.claim);
-  await offerPushes(work.deps, work.claim.orderId);
+  await releasePushes(work.deps, work.claim);
+  await enqueueDue(work.deps, pushes, { where: ofOrder(work.claim.orderId) });
   return { outcome: 'queued', order: work.order.sn };
 }

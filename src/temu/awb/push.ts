@@ -1,22 +1,25 @@
 import { despiteOutage } from '../../db/despite-outage.ts';
 import { actionOf, type Failure, messageOf } from '../../errors.ts';
 import { isInfrastructureFault } from '../../infrastructure.ts';
+import { ClaimLost, explainUnclaimed } from '../../leases/claim.ts';
 import { minutes } from '../../queue/define.ts';
-import { type JobContext, type Outcome, Wait } from '../../queue/handle.ts';
+import type { JobContext, Outcome } from '../../queue/handle.ts';
 import { activeStore } from '../stores.ts';
 import { carrierOf, change, confirm } from './confirm.ts';
 import {
   type AwbDeps,
   type Claim,
   type ClaimedPush,
-  ClaimLost,
   claimPushes,
-  waitForClaim,
+  ofOrder,
+  postponePushes,
+  releasePushes,
+  whyReplaced,
 } from './ledger.ts';
-import { type Direct, letGo, onFailure, parked, postpone, putOff, settle, type Work } from './outcome.ts';
+import { pushes } from './offer.ts';
+import { type Direct, onFailure, parked, postpone, settle, type Work } from './outcome.ts';
 import { compare, type KnownPackage, planPush } from './plan.ts';
 import { readBack, readOrder } from './read.ts';
-import { settleReplaced } from './replace.ts';
 
 /** An order that may not ship yet is looked at again after this long. */
 const WAIT_MS = minutes(1);
@@ -29,9 +32,7 @@ export const createPush =
   async (job: { orderId: string }, context: JobContext): Promise<Outcome> => {
     const claim = await claimPushes(deps, job.orderId, context.redelivered);
     if (claim) return await pushClaimed(deps, claim, context.signal);
-    const ms = await waitForClaim(deps, job.orderId);
-    if (ms !== undefined) throw new Wait(ms, 'another worker has this order, or it is due in a moment');
-    return { outcome: 'nothing to do' };
+    return await explainUnclaimed(deps, pushes, ofOrder(job.orderId));
   };
 
 /**
@@ -50,7 +51,10 @@ export async function pushClaimed(
     if (error instanceof ClaimLost) return { outcome: 'taken over by another worker' };
     const interrupted = signal.aborted || isInfrastructureFault(error);
     await despiteOutage(
-      () => (interrupted ? letGo(deps, claim) : putOff(deps, claim, `our own mistake: ${messageOf(error)}`)),
+      () =>
+        interrupted
+          ? releasePushes(deps, claim)
+          : postponePushes(deps, claim, `our own mistake: ${messageOf(error)}`),
       signal,
     ).catch(() => {}); // then the lease runs out
     throw error;
@@ -67,7 +71,7 @@ async function pushOrder(
   const store = order?.storeId ? await activeStore(deps.db, deps.secrets, order.storeId) : undefined;
   if (!order || !store) {
     // due as it is: the store's resumption offers it again
-    await letGo(deps, claim);
+    await releasePushes(deps, claim);
     return { outcome: 'store paused' };
   }
   const work: Work = { deps, claim, store, order, signal, direct };
@@ -100,12 +104,7 @@ async function carryOut(work: Work, open: readonly ClaimedPush[]): Promise<Outco
     case 'replace': {
       const older = open.filter(({ id }) => plan.parcels.some(({ pushId }) => pushId === id));
       const left = open.filter((push) => !older.includes(push));
-      await settleReplaced(
-        work.deps,
-        work.claim,
-        older.map(({ id }) => id),
-        plan.by,
-      );
+      await settle(work, older, { state: 'replaced', error: whyReplaced(plan.by) });
       return left.length > 0
         ? await carryOut(work, left)
         : { outcome: 'replaced', order: work.order.sn, by: plan.by };

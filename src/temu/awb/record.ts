@@ -2,10 +2,11 @@ import type { Sql, TransactionSql } from 'postgres';
 import { type AwbCreatedEvent, eventContent, eventKey } from '../../client.ts';
 import { messageOf, withoutParameters } from '../../errors.ts';
 import { isInfrastructureFault } from '../../infrastructure.ts';
+import { enqueueDue } from '../../leases/enqueue.ts';
 import type { Outcome } from '../../queue/handle.ts';
 import type { OrdersBase } from '../orders/deps.ts';
-import { offerPushes } from './offer.ts';
-import { whyReplaced } from './replace.ts';
+import { ofOrder, whyReplaced } from './ledger.ts';
+import { pushes } from './offer.ts';
 
 /** A3: how long an event waits for its order, and how often it looks. */
 const GIVE_UP_MS = 24 * 3_600_000;
@@ -112,7 +113,7 @@ export async function recordEvent(
   options: RecordOptions = {},
 ): Promise<Recorded> {
   const recorded = await record(deps, event, options);
-  if (recorded.is === 'due') await offerPushes(deps, recorded.orderId);
+  if (recorded.is === 'due') await enqueueDue(deps, pushes, { where: ofOrder(recorded.orderId) });
   return recorded;
 }
 
@@ -283,7 +284,7 @@ async function lookAgain(deps: OrdersBase, key: string, now: Date): Promise<Reco
       if (isInfrastructureFault(error)) throw error;
       return notRecorded(deps, key, error);
     });
-  if (recorded.is === 'due') await offerPushes(deps, recorded.orderId);
+  if (recorded.is === 'due') await enqueueDue(deps, pushes, { where: ofOrder(recorded.orderId) });
   if (recorded.is === 'waiting') await wait(deps, key, recorded.why);
   return recorded;
 }

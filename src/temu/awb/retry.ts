@@ -2,8 +2,9 @@ import { z } from 'zod';
 import { awbCreatedEvent } from '../../client.ts';
 import type { temuPushes } from '../../db/schema/index.ts';
 import { UserError } from '../../errors.ts';
+import { enqueueDue } from '../../leases/enqueue.ts';
 import type { OrdersBase } from '../orders/deps.ts';
-import { offerPushes } from './offer.ts';
+import { pushes } from './offer.ts';
 import { recordEvent, retryParkedEvents } from './record.ts';
 
 /** A7: how many orders one `awb retry --failed` takes. */
@@ -63,7 +64,7 @@ export async function retryPushes(
         : `Order ${of.order} has no AWB to push: orderfleet awb push`,
     );
   }
-  await offerPushes(deps);
+  await enqueueDue(deps, pushes);
   return [...new Set([...events.pushes, ...due.map(({ id }) => id)])];
 }
 

@@ -1,7 +1,8 @@
+import { enqueueDue } from '../../leases/enqueue.ts';
 import { minutes, seconds } from '../../queue/define.ts';
 import type { Task } from '../../queue/maintenance.ts';
 import type { OrdersBase } from '../orders/deps.ts';
-import { findUnpushed, offerPushes, reviveParked } from './offer.ts';
+import { findUnpushed, pushes, reviveParked } from './offer.ts';
 import { awbCreated } from './queues.ts';
 import { retryWaitingEvents } from './record.ts';
 import { alertAtRisk } from './risk.ts';
@@ -11,12 +12,12 @@ export const awbTasks = (deps: OrdersBase): Task[] => [
   {
     id: 'awb-sweep', // R1: due rows without a job; the lease of a dead worker's push is over by the minute
     everyMs: seconds(15),
-    run: async () => ({ revived: await reviveParked(deps), offered: await offerPushes(deps) }),
+    run: async () => ({ revived: await reviveParked(deps), offered: await enqueueDue(deps, pushes) }),
   },
   {
     id: 'awb-find-unpushed', // A7: every minute
     everyMs: minutes(1),
-    run: async () => ({ found: await findUnpushed(deps), offered: await offerPushes(deps) }),
+    run: async () => ({ found: await findUnpushed(deps), offered: await enqueueDue(deps, pushes) }),
   },
   {
     id: 'awb-waiting-events',

@@ -2,16 +2,18 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { FaultAction } from '../../../sandbox/temu/faults.ts';
 import { shipByHand } from '../../../sandbox/temu/shipment.ts';
 import { awbCreatedEvent } from '../../../src/client.ts';
+import { ClaimLost } from '../../../src/leases/claim.ts';
+import { enqueueDue } from '../../../src/leases/enqueue.ts';
 import { minutes, seconds } from '../../../src/queue/define.ts';
 import { settings } from '../../../src/settings.ts';
 import {
   AWB_TIMINGS,
   aboutToTell,
-  ClaimLost,
   claimPushes,
+  ofOrder,
   settlePushes,
 } from '../../../src/temu/awb/ledger.ts';
-import { offerPushes } from '../../../src/temu/awb/offer.ts';
+import { pushes } from '../../../src/temu/awb/offer.ts';
 import { recordEvent } from '../../../src/temu/awb/record.ts';
 import { retryPushes } from '../../../src/temu/awb/retry.ts';
 import {
@@ -341,7 +343,11 @@ describe('several workers', () => {
         }),
       );
     expect(await jobsOf(order)).toBe(2);
-    expect(await offerPushes({ ...stand.deps, clock: () => now + minutes(2) }, order.id)).toBe(1);
+    expect(
+      await enqueueDue({ ...stand.deps, clock: () => now + minutes(2) }, pushes, {
+        where: ofOrder(order.id),
+      }),
+    ).toBe(2); // both of them, in one job
     expect(await jobsOf(order)).toBe(2);
   });
 
@@ -349,7 +355,7 @@ describe('several workers', () => {
     const { order } = await orderWithAwb();
     expect(await jobsOf(order)).toBe(1);
     stand.advance(HOUR);
-    expect(await offerPushes(stand.deps, order.id)).toBe(1);
+    expect(await enqueueDue(stand.deps, pushes, { where: ofOrder(order.id) })).toBe(1);
     expect(await jobsOf(order)).toBe(2);
   });
 
@@ -365,7 +371,7 @@ describe('several workers', () => {
     const ahead = { ...stand.deps, clock: () => stand.deps.clock() + seconds(20) };
     const dueAt = new Date(stand.deps.clock() + seconds(15));
     await stand.deps.db.$client`update temu_pushes set due_at = ${dueAt} where order_id = ${order.id}`;
-    expect(await offerPushes(ahead, order.id)).toBe(1);
+    expect(await enqueueDue(ahead, pushes, { where: ofOrder(order.id) })).toBe(1);
     const early = await stand.push(order).catch((error) => error);
     expect(early).toMatchObject({ name: 'Wait' });
     expect(early.ms).toBeGreaterThan(seconds(10));
@@ -379,7 +385,7 @@ describe('several workers', () => {
     stand.advance(stand.deps.timings.leaseMs - seconds(15));
     expect(await stand.push(order)).toEqual({ outcome: 'nothing to do' });
     const ahead = { ...stand.deps, clock: () => stand.deps.clock() + seconds(20) };
-    expect(await offerPushes(ahead, order.id)).toBe(1);
+    expect(await enqueueDue(ahead, pushes, { where: ofOrder(order.id) })).toBe(1);
     await expect(stand.push(order)).rejects.toMatchObject({ name: 'Wait' });
     stand.advance(seconds(15));
     expect(await stand.push(order)).toMatchObject({ outcome: 'sent' });

@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { shipByHand } from '../../../sandbox/temu/shipment.ts';
+import { enqueueDue } from '../../../src/leases/enqueue.ts';
 import { minutes, seconds } from '../../../src/queue/define.ts';
 import { awbPush } from '../../../src/temu/awb/index.ts';
-import { deadlinePriority, offerPushes } from '../../../src/temu/awb/offer.ts';
+import { ofOrder } from '../../../src/temu/awb/ledger.ts';
+import { deadlinePriority, pushes } from '../../../src/temu/awb/offer.ts';
 import { pushStates, retryPushes } from '../../../src/temu/awb/retry.ts';
 import { ordersAtRisk } from '../../../src/temu/awb/risk.ts';
 import { resumeStore } from '../../../src/temu/stores.ts';
@@ -164,12 +166,12 @@ describe('T16: what becomes of each class', () => {
       .$client`select active, paused_reason from temu_stores where id = ${own.storeId}`;
     expect(store).toMatchObject({ active: false, paused_reason: expect.any(String) });
     stand.advance(HOUR);
-    expect(await offerPushes(stand.deps, order.id)).toBe(0);
+    expect(await enqueueDue(stand.deps, pushes, { where: ofOrder(order.id) })).toBe(0);
     expect(await stand.push(order)).toMatchObject({ outcome: 'store paused' });
     expect((await stand.only(order)).attempts).toBe(0);
     stand.sandbox.world.setCredentialsRevoked(own.shop, false);
     await resumeStore(stand.deps.db, own.shop.name);
-    expect(await offerPushes(stand.deps, order.id)).toBe(1);
+    expect(await enqueueDue(stand.deps, pushes, { where: ofOrder(order.id) })).toBe(1);
     expect(await stand.pushOn(order)).toMatchObject([{ state: 'sent', attempts: 1 }]);
   });
 
