@@ -1,11 +1,10 @@
-import { notices } from './alerts/index.ts';
-import type { Sql } from './db/client.ts';
+import { rawOf, type Sql } from './db/client.ts';
 import type { Fleet } from './fleet.ts';
-import { queuesOf } from './overview.ts';
+import { dueSince } from './leases/sweep.ts';
 import type { Queues } from './queue/queues.ts';
-import { awbPush, awbRisk } from './temu/awb/index.ts';
-import { temuOrders, temuPages } from './temu/orders/index.ts';
-import { queueOf, type Tracker } from './tracking/index.ts';
+import { awbRisk } from './temu/awb/index.ts';
+import type { Tracker } from './tracking/index.ts';
+import { type FleetQueue, hasRows, queuesOf, worksOf } from './works.ts';
 
 /**
  * The whole fleet in numbers, for /metrics and for the samples that the overview's charts draw: what Prometheus may see,
@@ -36,8 +35,10 @@ export interface Figures {
   unmappedWords: number;
 }
 
-interface QueueFigures {
+export interface QueueFigures {
   queue: string;
+  /** The process that takes its jobs. */
+  worker: string;
   /** Jobs that wait for a worker. */
   depth: number;
   workers: number;
@@ -77,12 +78,18 @@ export async function readFigures(fleet: Fleet): Promise<Figures> {
   const { db, queues, trackers } = fleet;
   const nowMs = fleet.clock();
   const [read, stored] = await Promise.all([
-    Promise.all(queuesOf(fleet).map(({ name }) => readQueue(queues, name))),
-    db.$client.begin('read only', async (transaction) => {
-      const sql = transaction as unknown as Sql;
-      await sql`select set_config('statement_timeout', ${`${STATEMENT_MS}`}, true)`;
-      return await readStored(sql, trackers, nowMs);
-    }),
+    Promise.all(queuesOf(fleet).map((queue) => readQueue(queues, queue))),
+    db.transaction(
+      async (tx) => {
+        const sql = rawOf(tx) as unknown as Sql;
+        await sql`select set_config('statement_timeout', ${`${STATEMENT_MS}`}, true)`;
+        return {
+          due: await dueSince(tx, worksOf(fleet), new Date(nowMs)),
+          ...(await readStored(sql, trackers, nowMs)),
+        };
+      },
+      { accessMode: 'read only' },
+    ),
   ]);
   const { due, single, ...figures } = stored;
   const age = (since: number | undefined) => (since === undefined ? 0 : Math.max(0, nowMs - since) / 1000);
@@ -90,31 +97,27 @@ export async function readFigures(fleet: Fleet): Promise<Figures> {
     ...figures,
     untoldFor: age(single?.untold?.getTime()),
     undeliveredFor: age(single?.undelivered?.getTime()),
-    queues: read.map(({ queue, depth, workers, since }) => ({
-      ...{ queue, depth, workers },
+    queues: read.map(({ since, ...queue }) => ({
+      ...queue,
       // Postgres owns what is due (R1); what it does not know of waits in the queue alone
-      oldest: age(DUE_IN_QUEUE.has(queue) ? since : due.get(queue)),
+      oldest: age(since ?? due.get(queue.queue)),
     })),
   };
 }
 
-/** Queues whose work is no row before its job is taken: events as they come in, and what the schedules add. */
-const DUE_IN_QUEUE = new Set(['awb-created', 'maintenance']);
-
-async function readQueue(queues: Queues, name: string) {
+async function readQueue(queues: Queues, queue: FleetQueue) {
   const [{ waiting: depth }, workers, since] = await Promise.all([
-    queues.counts({ name }),
-    queues.workers({ name }),
-    DUE_IN_QUEUE.has(name) ? queues.nextSince({ name }) : undefined,
+    queues.counts(queue),
+    queues.workers(queue),
+    hasRows(queue) ? undefined : queues.nextSince(queue),
   ]);
-  return { queue: name, depth, workers, since };
+  return { queue: queue.name, worker: queue.worker, depth, workers, since };
 }
 
 async function readStored(sql: Sql, trackers: readonly Tracker[], nowMs: number) {
   const now = new Date(nowMs);
   // one connection: they leave together and are answered in turn
-  const [due, quotas, standing, risk, pushes, stores, orders, notices, [single]] = await Promise.all([
-    readDue(sql, trackers, now),
+  const [quotas, standing, risk, pushes, stores, orders, notices, [single]] = await Promise.all([
     readQuotas(sql, trackers),
     readTrackers(sql, now),
     awbRisk({ $client: sql }, nowMs),
@@ -140,7 +143,7 @@ async function readStored(sql: Sql, trackers: readonly Tracker[], nowMs: number)
       (select created_at from notices where state = 'pending' and attempts > 0 order by created_at limit 1) as undelivered`,
   ]);
   return {
-    ...{ due, single, quotas, stores: [...stores], trackers: standing },
+    ...{ single, quotas, stores: [...stores], trackers: standing },
     awb: {
       atRisk: risk.atRisk,
       minutesToDeadline: risk.nearest && (risk.nearest.getTime() - nowMs) / 60_000,
@@ -162,28 +165,6 @@ const byState = (states: readonly string[], rows: readonly Count[]): Record<stri
   ...Object.fromEntries(states.map((state) => [state, 0])),
   ...Object.fromEntries(rows.map(({ state, count }) => [state, count])),
 });
-
-/**
- * Since when, epoch milliseconds, the oldest piece of work of each queue has been due: rows in nobody's hands, since
- * whoever takes one puts its time off. What waits for a courier (C10) or for a paused store is not due.
- */
-async function readDue(sql: Sql, trackers: readonly Tracker[], now: Date): Promise<Map<string, number>> {
-  const rows = await sql<{ queue: string; due: Date | null }[]>`
-    select ${temuPages.name} as queue, (select w.due_at from temu_sync_windows w join temu_stores s on s.id = w.store_id and s.active
-      where w.state = 'open' and w.due_at <= ${now} order by w.due_at limit 1) as due
-    union all select ${temuOrders.name}, (select i.due_at from temu_order_inbox i join temu_stores s on s.id = i.store_id and s.active
-      where i.state in ('pending', 'incomplete') and i.due_at <= ${now} order by i.due_at limit 1)
-    union all select ${awbPush.name}, (select p.due_at from temu_pushes p join orders o on o.id = p.order_id
-        join temu_stores s on s.id = o.store_id and s.active
-      where p.state in ('pending', 'sending', 'unknown') and p.due_at <= ${now} order by p.due_at limit 1)
-    union all select ${notices.name}, (select due_at from notices
-      where state = 'pending' and due_at <= ${now} order by due_at limit 1)
-    union all select n.queue, (select greatest(min(b.due_at), max(t.waiting_until)) from tracking_runs r
-        join trackers t on t.name = r.tracker and t.enabled join tracking_batches b on b.run_id = r.id
-      where r.tracker = n.tracker and r.state = 'running' and b.state in ('pending', 'working') and b.due_at <= ${now})
-      from unnest(${trackers.map(({ name }) => name)}::text[], ${trackers.map((one) => queueOf(one).name)}::text[]) n(tracker, queue)`;
-  return new Map(rows.flatMap(({ queue, due }) => (due ? [[queue, due.getTime()] as const] : [])));
-}
 
 /** Temu's accounts are named by their stores, three at most: an app key is nobody's business. */
 async function readQuotas(sql: Sql, trackers: readonly Tracker[]) {

@@ -1,35 +1,12 @@
-import {
-  type DeliveryOverview,
-  deliveryOverview,
-  notices,
-  type OpenNotice,
-  openNotices,
-} from './alerts/index.ts';
+import { type DeliveryOverview, deliveryOverview, type OpenNotice, openNotices } from './alerts/index.ts';
 import { messageOf } from './errors.ts';
 import type { Fleet } from './fleet.ts';
-import type { QueueDefinition } from './queue/define.ts';
-import { maintenance } from './queue/maintenance.ts';
+import type { WorkerName } from './queue/define.ts';
 import type { QueueCounts } from './queue/queues.ts';
-import { awbCreated, awbPush } from './temu/awb/index.ts';
-import { temuOrders, temuPages } from './temu/orders/index.ts';
 import { openOrderErrors, type StoreOverview, storeOverviews } from './temu/overview.ts';
-import { queueOf, type TrackingOverview, trackingOverview } from './tracking/index.ts';
+import { type TrackingOverview, trackingOverview } from './tracking/index.ts';
 import { within } from './within.ts';
-
-/** All queues of the fleet, in the order in which work goes through them. */
-export const queuesOf = ({ trackers }: Pick<Fleet, 'trackers'>): Pick<QueueDefinition, 'name'>[] => [
-  ...[temuPages, temuOrders, awbCreated, awbPush],
-  ...trackers.map(queueOf),
-  ...[notices, maintenance],
-];
-
-/** Which process takes a queue's jobs: its name for `npm run worker`. */
-export function workerOf(queue: string): string {
-  if (queue.startsWith('tracking-')) return 'tracking';
-  if (queue.startsWith('awb-')) return 'awb';
-  if (queue.startsWith('temu-')) return 'temu';
-  return queue === 'notices' ? 'alerts' : 'scheduler';
-}
+import { type FleetQueue, queuesOf } from './works.ts';
 
 /** How the whole fleet stands, for `status` and the dashboard: counts, times and reasons, no personal data (T18). */
 export interface Overview {
@@ -38,8 +15,8 @@ export interface Overview {
   orderErrors: { type: string; message: string; orders: number }[];
   delivery: DeliveryOverview;
   tracking: TrackingOverview;
-  /** Those that answered. `workers`: over all processes. */
-  queues: ({ queue: string; workers: number } & QueueCounts)[];
+  /** Those that answered. `worker`: the process that takes its jobs; `workers`: how many do. */
+  queues: ({ queue: string; worker: WorkerName; workers: number } & QueueCounts)[];
   /** Those that did not, with the reason: their store is away, or hangs. */
   silent: { queue: string; why: string }[];
 }
@@ -71,11 +48,11 @@ export async function readOverview(fleet: Fleet, options: { openOrders?: boolean
 
 type QueueRead = Overview['queues'][number] | Overview['silent'][number];
 
-async function readQueue({ queues }: Fleet, queue: Pick<QueueDefinition, 'name'>): Promise<QueueRead> {
+async function readQueue({ queues }: Fleet, queue: FleetQueue): Promise<QueueRead> {
   try {
     const asked = Promise.all([queues.workers(queue), queues.counts(queue)]);
     const [workers, counts] = await within(QUEUE_MS, asked);
-    return { queue: queue.name, workers, ...counts };
+    return { queue: queue.name, worker: queue.worker, workers, ...counts };
   } catch (error) {
     return { queue: queue.name, why: messageOf(error) };
   }

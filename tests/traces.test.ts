@@ -92,7 +92,7 @@ type Fault = z.output<typeof fault>;
 const failingHandler = () =>
   handle(
     defineQueue({
-      ...{ name: 'failing', payload: fault, concurrency: 5, attempts: 1 },
+      ...{ name: 'failing', worker: 'scheduler' as const, payload: fault, concurrency: 5, attempts: 1 },
       ...{ backoff: { baseMs: 1, maxMs: 1 }, timeoutMs: 200 },
     }),
     async ({ fault }, { signal }) => {

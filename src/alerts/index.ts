@@ -6,7 +6,7 @@ import { notices } from './queues.ts';
 export { type DeliveryOverview, deliveryOverview, type OpenNotice, openNotices } from './overview.ts';
 export { notices } from './queues.ts';
 export { WEBHOOK_EVENTS, type WebhookEvent } from './routes.ts';
-export { alertTasks } from './tasks.ts';
+export { alertTasks, alertWorks } from './tasks.ts';
 export { callEndpoint } from './webhooks/call.ts';
 export {
   addEndpoint,

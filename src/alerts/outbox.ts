@@ -6,7 +6,7 @@ import { name, type RowOf } from '../db/query.ts';
 import { notices } from '../db/schema/index.ts';
 import { type Claim, release as letGo, retry, claim as take } from '../leases/claim.ts';
 import { defineWork, type EnqueuedRow } from '../leases/define.ts';
-import { backoffMs } from '../queue/define.ts';
+import { backoffMs, seconds } from '../queue/define.ts';
 import type { AlertsBase, RetryPolicy } from './deps.ts';
 import { notices as queue } from './queues.ts';
 import { MACHINE_KINDS, MAIL_KIND, PARCEL_KINDS, REPORT_KIND, WEBHOOK_EVENTS, type Which } from './routes.ts';
@@ -53,6 +53,7 @@ export const outbox = defineWork({
             payload: { v: 1 as const, lane, ...(endpointId === null ? {} : { endpointId }) },
           };
         }),
+    sweepMs: seconds(5),
     againMs: ENQUEUE_AGAIN_MS,
     chunk: SWEEP_ROWS,
     most: SWEEP_ROWS,

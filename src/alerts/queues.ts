@@ -7,6 +7,7 @@ import { defineQueue, minutes, seconds } from '../queue/define.ts';
  */
 export const notices = defineQueue({
   name: 'notices',
+  worker: 'alerts',
   payload: z.object({ v: z.literal(1), lane: z.string(), endpointId: z.string().optional() }),
   concurrency: 50, // a destination has one place per process; those that hang must leave places to the others
   attempts: 5,

@@ -1,5 +1,6 @@
-import { enqueueDue } from '../leases/enqueue.ts';
-import { minutes, seconds } from '../queue/define.ts';
+import type { Work } from '../leases/define.ts';
+import { sweepTasks } from '../leases/sweep.ts';
+import { minutes } from '../queue/define.ts';
 import type { Task } from '../queue/maintenance.ts';
 import type { AlertsBase } from './deps.ts';
 import { outbox } from './outbox.ts';
@@ -9,13 +10,12 @@ import { MAIL_KIND } from './routes.ts';
 const KEPT_DAYS = 30;
 const FORGET_ROWS = 10_000;
 
+/** What is leased in this room. */
+export const alertWorks: readonly Work[] = [outbox];
+
 /** What the scheduler does for notices. */
 export const alertTasks = (deps: AlertsBase): Task[] => [
-  {
-    id: 'alerts-sweep',
-    everyMs: seconds(5),
-    run: async () => ({ offered: await enqueueDue(deps, outbox) }),
-  },
+  ...sweepTasks(deps, alertWorks),
   {
     id: 'alerts-forget',
     everyMs: minutes(10),

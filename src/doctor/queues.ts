@@ -1,12 +1,12 @@
 import { webAddress } from '../config.ts';
 import { messageOf } from '../errors.ts';
-import { readFigures } from '../figures.ts';
+import { type QueueFigures, readFigures } from '../figures.ts';
 import type { Fleet } from '../fleet.ts';
-import { queuesOf, workerOf } from '../overview.ts';
 import { maintenance } from '../queue/maintenance.ts';
 import { readSchedules } from '../queue/schedules.ts';
 import { temuOrders } from '../temu/orders/index.ts';
 import { queueOf } from '../tracking/index.ts';
+import { queuesOf } from '../works.ts';
 import { type Check, type Finding, fault, orWell, several, startWorker, unknown, warning } from './check.ts';
 
 /** Work that has been due for longer than this is stuck, or its workers are too few; the sweep looks every 15 s. */
@@ -21,7 +21,7 @@ export const queues: Check = {
       readAges(fleet),
       Promise.all(
         queuesOf(fleet).map(async (queue) => ({
-          ...{ queue: queue.name, workers: await fleet.queues.workers(queue) },
+          ...{ queue: queue.name, worker: queue.worker, workers: await fleet.queues.workers(queue) },
           ...(await fleet.queues.counts(queue)),
         })),
       ),
@@ -35,7 +35,7 @@ export const queues: Check = {
     const lonely = standing.filter(({ queue, workers }) => workers === 0 && !off.has(queue));
     return orWell(
       [
-        ...byWorker(lonely.map(({ queue }) => queue)),
+        ...byWorker(lonely),
         ...scheduleFindings(schedules),
         ...standing.filter(({ paused }) => paused).map((one) => pausedFinding(one, fleet)),
         ...ages,
@@ -65,9 +65,9 @@ const offQueues = ({ trackers }: Fleet, enabled: readonly string[]) =>
   );
 
 /** One finding for each worker that is missing, with all its queues. */
-function byWorker(lonely: readonly string[]): Finding[] {
+function byWorker(lonely: readonly { queue: string; worker: string }[]): Finding[] {
   const workers = new Map<string, string[]>();
-  for (const queue of lonely) workers.set(workerOf(queue), [...(workers.get(workerOf(queue)) ?? []), queue]);
+  for (const { queue, worker } of lonely) workers.set(worker, [...(workers.get(worker) ?? []), queue]);
   return [...workers].map(([worker, names]) =>
     fault(`Nobody takes the jobs of ${names.join(', ')}: no "${worker}" worker runs`, startWorker(worker)),
   );
@@ -82,10 +82,10 @@ function scheduleFindings(schedules: readonly { id: string; alive: boolean }[]):
     : [];
 }
 
-const oldestFinding = ({ queue, oldest }: { queue: string; oldest: number }): Finding =>
+const oldestFinding = ({ queue, worker, oldest }: QueueFigures): Finding =>
   warning(
     `Work of ${queue} has been due for ${Math.round(oldest / 60)} minutes`,
-    `see what it waits for: orderfleet status; if it is only much, ${startWorker(workerOf(queue))}`,
+    `see what it waits for: orderfleet status; if it is only much, ${startWorker(worker)}`,
   );
 
 const pausedFinding = ({ queue, waiting }: { queue: string; waiting: number }, { config }: Fleet): Finding =>

@@ -4,9 +4,16 @@ import type { PgTable } from 'drizzle-orm/pg-core';
 import type { Db, Tx } from '../db/client.ts';
 import { assignments, type Fields, name, type RowOf, rows, type Values } from '../db/query.ts';
 import { type Outcome, Wait } from '../queue/handle.ts';
-import { EARLY_MS, MOMENT_MS } from '../queue/turn.ts';
 import type { LeaseDeps, LeasedTable, Work } from './define.ts';
 import { isOpen, list, sameRow } from './where.ts';
+
+/**
+ * Clocks of two machines differ by less than this: a job that comes that early is early, not needless. Were it to end, its id
+ * would be used up, and no other could be made for that turn within the hour.
+ */
+const CLOCK_SKEW_MS = 60_000;
+/** A job that is early waits so long at least. */
+const MOMENT_MS = 100;
 
 /** Rows in one worker's hands. Every write through it is refused once another has claimed them. */
 export interface Claim<R = unknown> {
@@ -163,8 +170,7 @@ export async function finish<T extends LeasedTable>(
 
 /**
  * For a job whose rows could not be claimed. A job was made for their next turn, and it is near: a dead worker's rows have one
- * at the end of the lease. Or they came while another worker has what belongs to them. Were the job to end now, its id would
- * be used up, and no other could be made for that turn within the hour.
+ * at the end of the lease. Or they came while another worker has what belongs to them.
  * @throws Wait when their turn is yet to come
  */
 export async function explainUnclaimed<T extends LeasedTable>(
@@ -174,7 +180,7 @@ export async function explainUnclaimed<T extends LeasedTable>(
 ): Promise<Outcome> {
   const { table } = work;
   const nowMs = clock();
-  const soon = new Date(nowMs + EARLY_MS);
+  const soon = new Date(nowMs + CLOCK_SKEW_MS);
   const [next] = await rows(
     db,
     { dueAt: table.dueAt },

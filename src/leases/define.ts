@@ -31,6 +31,8 @@ export interface Work<T extends LeasedTable = LeasedTable> {
   open: readonly string[];
   /** What must hold besides for a job to be made: a store that is on, for instance. */
   ready?(now: Date): SQL;
+  /** Since when the row could be worked on, where not since it is due. */
+  since?: SQL;
   /** How jobs are made of rows that are due. */
   enqueue: EnqueueOptions;
 }
@@ -42,6 +44,8 @@ export interface EnqueueOptions<F extends Fields = Fields, P = unknown> {
   fields: F;
   /** Called for each sweep. @returns what makes jobs of rows, which come in chunks with the longest due first */
   jobs(sweep: Sweep): (rows: readonly EnqueuedRow<F>[]) => Promise<NewJob<P>[]> | NewJob<P>[];
+  /** Due rows without a job are looked for this often, milliseconds. */
+  sweepMs: number;
   /** A job that has not shown up after this long counts as lost, and is made again (R1), milliseconds. */
   againMs: number;
   /** Rows at a time, and in one sweep at most. */

@@ -6,7 +6,7 @@ import type { LeasedTable, Work } from './define.ts';
 export const list = (parts: readonly (SQL | PgColumn)[]): SQL => sql.join([...parts], sql`, `);
 
 /** Literals, no parameters: a prepared statement could not be seen to fit the index of open rows. */
-export const isOpen = <T extends LeasedTable>({ table, open }: Work<T>): SQL =>
+export const isOpen = <T extends LeasedTable>({ table, open }: Pick<Work<T>, 'table' | 'open'>): SQL =>
   sql`${table.state} in (${sql.raw(open.map((state) => `'${state}'`).join(', '))})`;
 
 /** The row of the table that another relation of the statement names. */

@@ -1,8 +1,14 @@
 import type { z } from 'zod';
 
+/** Processes that take jobs, in the order in which work goes through them. */
+export const WORKERS = ['temu', 'awb', 'tracking', 'alerts', 'scheduler'] as const;
+export type WorkerName = (typeof WORKERS)[number];
+
 /** One queue, whole: what it carries and how it is worked. */
 export interface QueueDefinition<P = unknown> {
   name: string;
+  /** The process that takes its jobs: `npm run worker -- NAME`. */
+  worker: WorkerName;
   /** Parsed when a job is added and again when it is taken; new fields must be optional (R6). */
   payload: z.ZodType<P>;
   /** Jobs in work at once, per process. */

@@ -15,6 +15,7 @@ const payload = z.object({ v: z.literal(1), task: z.string() });
 
 export const maintenance = defineQueue({
   name: 'maintenance',
+  worker: 'scheduler',
   payload,
   concurrency: 5, // one slow task must not hold up the sweep
   attempts: 1, // the schedule brings it back

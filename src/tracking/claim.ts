@@ -4,8 +4,9 @@ import { type RowOf, rows } from '../db/query.ts';
 import { trackers, trackingBatches, trackingRuns } from '../db/schema/index.ts';
 import { type Claim, claim, explainUnclaimed, finish, release, renew, retry } from '../leases/claim.ts';
 import { defineWork, type Work } from '../leases/define.ts';
+import { dueJobId } from '../leases/job-id.ts';
+import { seconds } from '../queue/define.ts';
 import { type Outcome, Wait } from '../queue/handle.ts';
-import { turnId } from '../queue/turn.ts';
 import type { Tracker } from './catalogue.ts';
 import type { TrackingDeps } from './deps.ts';
 import { type BatchJob, queueOf } from './queues.ts';
@@ -23,7 +24,9 @@ export const batchesOf = (tracker: Pick<Tracker, 'name' | 'atOnce'>): Work<typeo
     table: trackingBatches,
     key: [runId, no],
     open: ['pending', 'working'],
-    ready: (now) => runGoesOn(tracker.name, sql`${notWaiting(now)}`),
+    ready: (now) => runGoesOn(tracker.name, notWaiting(now)),
+    // what waits for its courier is not due
+    since: sql`greatest(${trackingBatches.dueAt}, (select ${trackers.waitingUntil} from ${trackers} where ${trackers.name} = ${tracker.name}))`,
     enqueue: {
       queue: queueOf(tracker),
       fields: { runId, no },
@@ -31,9 +34,10 @@ export const batchesOf = (tracker: Pick<Tracker, 'name' | 'atOnce'>): Work<typeo
         ({ now }) =>
         (due) =>
           due.map(({ runId, no, dueMs }) => ({
-            id: turnId(`${runId}-${no}`, dueMs, now.getTime()),
+            id: dueJobId(`${runId}-${no}`, dueMs, now.getTime()),
             payload: { v: 1 as const, runId, no },
           })),
+      sweepMs: seconds(15),
       againMs: ENQUEUE_AGAIN_MS,
       chunk: ENQUEUED_MOST,
       most: ENQUEUED_MOST,

@@ -28,7 +28,7 @@ export { type Skipped, startRun } from './runs.ts';
 export { tokenContext } from './secret.ts';
 export { STATUSES } from './status.ts';
 export { type TrackingStory, trackingStories } from './story.ts';
-export { trackingTasks } from './tasks.ts';
+export { trackingTasks, trackingWorks } from './tasks.ts';
 export { reconcileTrackers } from './trackers.ts';
 
 /** The handlers of all trackers' queues; batches of those that are off here are left to workers that have credentials. */

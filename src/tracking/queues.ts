@@ -9,6 +9,7 @@ export type BatchJob = z.output<typeof payload>;
 export const queueOf = ({ name, atOnce }: Pick<Tracker, 'name' | 'atOnce'>): QueueDefinition<BatchJob> =>
   defineQueue({
     name: `tracking-${name}`,
+    worker: 'tracking',
     payload,
     concurrency: atOnce,
     attempts: 5, // against errors that no rule foresees; a batch counts its tries in its row

@@ -1,10 +1,15 @@
-import { enqueueDue } from '../leases/enqueue.ts';
+import type { Work } from '../leases/define.ts';
+import { sweepTasks } from '../leases/sweep.ts';
 import { minutes, seconds } from '../queue/define.ts';
 import type { Task } from '../queue/maintenance.ts';
 import { batchesOf } from './claim.ts';
 import type { TrackingBase } from './deps.ts';
 import { replayWords } from './replay.ts';
 import { endOldParcels, endOrphanedRuns, forgetOldRuns, startDueRuns } from './trackers.ts';
+
+/** What is leased in this room: a tracker's batches have a queue of their own. */
+export const trackingWorks = ({ trackers }: Pick<TrackingBase, 'trackers'>): readonly Work[] =>
+  trackers.map(batchesOf);
 
 /** What the scheduler does for tracking. */
 export const trackingTasks = (base: TrackingBase): Task[] => [
@@ -13,14 +18,11 @@ export const trackingTasks = (base: TrackingBase): Task[] => [
     everyMs: seconds(5),
     run: () => startDueRuns(base),
   },
+  ...sweepTasks(base, trackingWorks(base)),
   {
-    id: 'tracking-sweep', // R1: due batches without a job
+    id: 'tracking-end-orphans',
     everyMs: seconds(15),
-    async run() {
-      let offered = 0;
-      for (const tracker of base.trackers) offered += await enqueueDue(base, batchesOf(tracker));
-      return { offered, orphaned: await endOrphanedRuns(base) };
-    },
+    run: async () => ({ orphaned: await endOrphanedRuns(base) }),
   },
   {
     id: 'tracking-replay-words', // C6

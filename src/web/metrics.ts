@@ -2,8 +2,8 @@ import { Gauge, Registry } from 'prom-client';
 import { messageOf } from '../errors.ts';
 import { type Figures, QUANTILES, readFigures } from '../figures.ts';
 import type { Fleet } from '../fleet.ts';
-import { queuesOf } from '../overview.ts';
 import { within } from '../within.ts';
+import { queuesOf } from '../works.ts';
 
 /** In milliseconds. */
 const TIMES = {

@@ -172,6 +172,7 @@ describe('nothing but its own statements is awaited inside a transaction', () =>
   const breaches = watchTransactions();
   const http = createHttp();
   const queue = defineQueue({
+    worker: 'scheduler',
     ...{ name: 'maintenance', payload: z.object({}), concurrency: 1, attempts: 1, timeoutMs: 1 },
     backoff: { baseMs: 1, maxMs: 1 },
   });

@@ -20,6 +20,7 @@ export type Payload = z.output<typeof payload>;
 export const testQueue = (change: Partial<QueueDefinition<Payload>> = {}): QueueDefinition<Payload> =>
   defineQueue({
     name: `test-${randomBytes(6).toString('hex')}`,
+    worker: 'scheduler',
     payload,
     concurrency: 5,
     attempts: 3,

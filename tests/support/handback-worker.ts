@@ -10,6 +10,7 @@ const { DATABASE_URL = '', REDIS_URL, QUEUE = '' } = process.env;
 const log = createLog({ level: 'warn', name: 'handback' });
 const queues = createQueues({ databaseUrl: DATABASE_URL, redisUrl: REDIS_URL, log });
 const queue = defineQueue({
+  worker: 'scheduler',
   name: QUEUE,
   payload: z.object({ v: z.literal(1), id: z.string() }),
   concurrency: 50,

@@ -19,7 +19,18 @@ interface Facts {
 /** Higher rooms import lower ones. A new file right under src/ is a tool: level 1. */
 const LEVELS: Record<string, number> = {
   // fleet.ts makes what every room gets and runs a process: the seam between the workers and the rooms
-  ...{ workers: 4, cli: 4, fleet: 3, web: 3, doctor: 3, overview: 3, stories: 3, figures: 3, sampler: 3 },
+  ...{
+    workers: 4,
+    cli: 4,
+    fleet: 3,
+    works: 3,
+    web: 3,
+    doctor: 3,
+    overview: 3,
+    stories: 3,
+    figures: 3,
+    sampler: 3,
+  },
   ...{ temu: 2, tracking: 2, alerts: 2 },
   ...{ queue: 1, quota: 1, http: 1, db: 1, client: 1, health: 1 },
   ...{

@@ -25,7 +25,16 @@ const tracker = (change: Partial<TrackerOverview> = {}): TrackerOverview => ({
   ...change,
 });
 const queue = (change: Partial<Overview['queues'][number]> = {}) => ({
-  ...{ queue: 'temu-orders', waiting: 0, active: 0, delayed: 0, failed: 0, paused: false, workers: 1 },
+  ...{
+    queue: 'temu-orders',
+    waiting: 0,
+    active: 0,
+    delayed: 0,
+    failed: 0,
+    paused: false,
+    workers: 1,
+    worker: 'temu' as const,
+  },
   ...change,
 });
 const none: TroubleCounts = {

@@ -19,7 +19,7 @@ export {
   unsentByTimeLeft,
 } from './risk.ts';
 export { type ParcelStory, parcelStories } from './story.ts';
-export { awbTasks } from './tasks.ts';
+export { awbTasks, awbWorks } from './tasks.ts';
 
 /** The handlers of the AWB queues. */
 export function awbHandlers(base: OrdersDeps, timings: AwbTimings = AWB_TIMINGS): Handler[] {

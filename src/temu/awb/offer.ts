@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { sql } from 'drizzle-orm';
 import { orders, temuPushes, temuStores } from '../../db/schema/index.ts';
 import { defineWork } from '../../leases/define.ts';
-import { turnId } from '../../queue/turn.ts';
+import { dueJobId } from '../../leases/job-id.ts';
+import { seconds } from '../../queue/define.ts';
 import type { OrdersBase } from '../orders/deps.ts';
 import { awbPush } from './queues.ts';
 
@@ -54,11 +55,12 @@ export const pushes = defineWork({
               .join(' '),
           );
           return {
-            id: turnId(`${orderId}-${which}`, its.at(-1)?.dueMs ?? 0, now.getTime()),
+            id: dueJobId(`${orderId}-${which}`, its.at(-1)?.dueMs ?? 0, now.getTime()),
             priority: deadlinePriority(its[0]?.shipBy ?? null),
             payload: { v: 1 as const, orderId },
           };
         }),
+    sweepMs: seconds(15),
     againMs: ENQUEUE_AGAIN_MS,
     chunk: CHUNK,
     most: Number.POSITIVE_INFINITY,

@@ -5,6 +5,7 @@ import { defineQueue, minutes, seconds } from '../../queue/define.ts';
 /** Filled from outside (A1): by orderfleet/client, by any BullMQ producer, or by POST /events/awb-created. */
 export const awbCreated = defineQueue({
   name: AWB_CREATED,
+  worker: 'awb',
   payload: awbCreatedEvent,
   fromOutside: true,
   concurrency: 24,
@@ -16,6 +17,7 @@ export const awbCreated = defineQueue({
 /** One job tells Temu what is due for one order: all its parcels, since Temu wants them in one call (A3). */
 export const awbPush = defineQueue({
   name: 'awb-push',
+  worker: 'awb',
   payload: z.object({ v: z.literal(1), orderId: z.uuid() }),
   concurrency: 40, // above the quota times a slow answer, so that the quota is the only brake
   attempts: 5,

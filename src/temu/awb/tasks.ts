@@ -1,4 +1,6 @@
+import type { Work } from '../../leases/define.ts';
 import { enqueueDue } from '../../leases/enqueue.ts';
+import { sweepTasks } from '../../leases/sweep.ts';
 import { minutes, seconds } from '../../queue/define.ts';
 import type { Task } from '../../queue/maintenance.ts';
 import type { OrdersBase } from '../orders/deps.ts';
@@ -7,10 +9,14 @@ import { awbCreated } from './queues.ts';
 import { retryWaitingEvents } from './record.ts';
 import { alertAtRisk } from './risk.ts';
 
+/** What is leased in this room. */
+export const awbWorks: readonly Work[] = [pushes];
+
 /** What the scheduler does for AWB numbers. */
 export const awbTasks = (deps: OrdersBase): Task[] => [
+  ...sweepTasks(deps, awbWorks),
   {
-    id: 'awb-sweep', // R1: due rows without a job; the lease of a dead worker's push is over by the minute
+    id: 'awb-revive-parked',
     everyMs: seconds(15),
     run: async () => ({ revived: await reviveParked(deps), offered: await enqueueDue(deps, pushes) }),
   },

@@ -6,8 +6,9 @@ import { type Failure, FailureError } from '../../errors.ts';
 import { type Claim, claim, finish, release, retry } from '../../leases/claim.ts';
 import { defineWork } from '../../leases/define.ts';
 import { enqueueDue, enqueueLater } from '../../leases/enqueue.ts';
+import { dueJobId } from '../../leases/job-id.ts';
+import { seconds } from '../../queue/define.ts';
 import type { Outcome } from '../../queue/handle.ts';
-import { turnId } from '../../queue/turn.ts';
 import { hasActiveStore } from '../stores.ts';
 import type { OrdersBase, OrdersDeps } from './deps.ts';
 import { temuOrders } from './queues.ts';
@@ -51,6 +52,7 @@ export const inboxOrders = defineWork({
         });
       };
     },
+    sweepMs: seconds(15),
     againMs: ENQUEUE_AGAIN_MS,
     chunk: 1_000,
     most: 50_000, // the sweep comes again in 15 seconds
@@ -85,7 +87,7 @@ async function countAhead(
 
 /** Temu's numbers may hold a ":", which a job's id may not. */
 const jobId = (store: string, sn: string, dueMs: string | number, nowMs: number) =>
-  turnId(`${store}-${sn.replaceAll(':', '_')}`, dueMs, nowMs);
+  dueJobId(`${store}-${sn.replaceAll(':', '_')}`, dueMs, nowMs);
 
 const ORDER = {
   storeId,

@@ -8,7 +8,7 @@ export { askPausedApisAgain } from './api-pauses.ts';
 export { replaySetAside } from './inbox.ts';
 export { inboxOrders } from './inbox-orders.ts';
 export { temuOrders, temuPages } from './queues.ts';
-export { orderTasks } from './tasks.ts';
+export { orderTasks, orderWorks } from './tasks.ts';
 export { openWindows } from './window.ts';
 
 /** The handlers of Temu's order queues. */

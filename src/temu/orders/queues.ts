@@ -4,6 +4,7 @@ import { defineQueue, minutes, seconds } from '../../queue/define.ts';
 /** One job reads one sync window, page by page (T2, T3). */
 export const temuPages = defineQueue({
   name: 'temu-pages',
+  worker: 'temu',
   payload: z.object({ v: z.literal(1), windowId: z.uuid() }),
   concurrency: 20, // windows at once; their pages share the quota's smallest part, so more would only wait
   attempts: 5, // tries of one page
@@ -14,6 +15,7 @@ export const temuPages = defineQueue({
 /** One job enriches one order from the inbox (T5). */
 export const temuOrders = defineQueue({
   name: 'temu-orders',
+  worker: 'temu',
   payload: z.object({ v: z.literal(1), storeId: z.uuid(), parentOrderSn: z.string().min(1) }),
   concurrency: 50,
   attempts: 5, // tries of an order whose calls fail for the moment, before it is stored as Incomplete

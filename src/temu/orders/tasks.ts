@@ -1,10 +1,14 @@
-import { enqueueDue } from '../../leases/enqueue.ts';
+import type { Work } from '../../leases/define.ts';
+import { sweepTasks } from '../../leases/sweep.ts';
 import { minutes, seconds } from '../../queue/define.ts';
 import type { Task } from '../../queue/maintenance.ts';
 import type { OrdersBase } from './deps.ts';
 import { releaseHeld } from './hold.ts';
 import { inboxOrders } from './inbox-orders.ts';
 import { forgetOldWindows, openWindows, windows } from './window.ts';
+
+/** What is leased in this room. */
+export const orderWorks: readonly Work[] = [windows, inboxOrders];
 
 /** What the scheduler does for Temu's orders. */
 export const orderTasks = (deps: OrdersBase): Task[] => [
@@ -13,14 +17,7 @@ export const orderTasks = (deps: OrdersBase): Task[] => [
     everyMs: seconds(10),
     run: async () => ({ open: (await openWindows(deps)).length }),
   },
-  {
-    id: 'temu-sweep', // R1: due rows without a job, found within the offer's minute plus this
-    everyMs: seconds(15),
-    run: async () => ({
-      windows: await enqueueDue(deps, windows),
-      orders: await enqueueDue(deps, inboxOrders),
-    }),
-  },
+  ...sweepTasks(deps, orderWorks),
   {
     id: 'temu-release-held', // T12: within a minute
     everyMs: seconds(20),

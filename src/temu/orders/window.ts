@@ -3,7 +3,8 @@ import type { Db } from '../../db/client.ts';
 import { temuSyncWindows } from '../../db/schema/index.ts';
 import { defineWork } from '../../leases/define.ts';
 import { enqueueDue } from '../../leases/enqueue.ts';
-import { turnId } from '../../queue/turn.ts';
+import { dueJobId } from '../../leases/job-id.ts';
+import { seconds } from '../../queue/define.ts';
 import { hasActiveStore } from '../stores.ts';
 import type { OrdersBase } from './deps.ts';
 import { temuPages } from './queues.ts';
@@ -91,9 +92,10 @@ export const windows = defineWork({
       ({ now }) =>
       (due) =>
         due.map(({ id, dueMs }) => ({
-          id: turnId(id, dueMs, now.getTime()),
+          id: dueJobId(id, dueMs, now.getTime()),
           payload: { v: 1 as const, windowId: id },
         })),
+    sweepMs: seconds(15),
     againMs: ENQUEUE_AGAIN_MS,
     chunk: 1_000,
     most: 50_000,

@@ -1,6 +1,6 @@
 import type { OpenNotice } from '../../alerts/index.ts';
 import { relative } from '../../durations.ts';
-import { type Overview, workerOf } from '../../overview.ts';
+import type { Overview } from '../../overview.ts';
 import type { Trouble, TroubleCounts } from '../../temu/trouble.ts';
 import { type Matter, MOST_ALIKE, plural, type Situation } from './matter.ts';
 import { couriers, stores } from './matters-of-accounts.ts';
@@ -132,11 +132,11 @@ function queues(all: Overview['queues']): Matter[] {
   const failed = all.filter(({ failed }) => failed > 0);
   return [
     ...orphaned.map(
-      ({ queue, waiting, delayed, active }): Matter => ({
+      ({ queue, worker, waiting, delayed, active }): Matter => ({
         urgency: 'act',
         what: `No worker takes the ${plural(waiting + delayed + active, 'job')} of ${queue}`,
         todo: 'Start one:',
-        command: `npm run worker -- ${workerOf(queue)}`,
+        command: `npm run worker -- ${worker}`,
         link: toQueue(queue),
       }),
     ),
