@@ -14,8 +14,8 @@ import type { Outages } from '../outages.ts';
 import { lookingAgain, openPgPool } from '../pg-pool.ts';
 import { keepCounted } from './counted.ts';
 import { forQueues } from './pool.ts';
-import { PREFIX, reconnectOn, verifyRedis } from './redis.ts';
-import { openRedis } from './redis-open.ts';
+import { reconnectOn, verifyRedis } from './redis.ts';
+import { openRedis, PREFIX } from './redis-open.ts';
 
 /** Where the queues live: Redis when there is one, else Postgres, schema `bullmq`. */
 export interface QueueBackend {
