@@ -110,7 +110,7 @@ describe.each(backends())('A1: orderfleet/client, queues on %s', (backend) => {
       work();
       await until(async () => {
         const all = await recorded();
-        return ['PLAIN1', 'PLAIN3', 'ONE1', 'TWO2'].every((awb) => all.includes(awb));
+        return ['PLAIN1', 'PLAIN3', 'ONE1', 'TWO2', '2071234567890'].every((awb) => all.includes(awb));
       });
       const reason = async (id?: string) => (await queue().getJob(id ?? ''))?.failedReason ?? '';
       await until(async () => (await queue().getFailedCount()) === 3);
