@@ -12,6 +12,7 @@ import { defineQueue } from '../../src/queue/define.ts';
 import { createQueues } from '../../src/queue/queues.ts';
 import { createQuota, openLedger } from '../../src/quota.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { createGate } from '../support/gate.ts';
 import { startProcess } from '../support/process.ts';
 import { startProxy } from '../support/proxy.ts';
 import { until } from '../support/until.ts';
@@ -37,15 +38,9 @@ afterAll(async () => {
 const kept = async () => (await admin`select what from kept order by what`).map(({ what }) => what);
 const keep = (sql: TransactionSql, what: string) => sql`insert into kept values (${what})`;
 
-function gate() {
-  let open = () => {};
-  const opened = new Promise<void>((resolve) => (open = resolve));
-  return { open: () => open(), opened };
-}
-
 /** A transaction that waits for something else when its connection is cut. */
 async function cutTransaction(goOn: (sql: TransactionSql) => Promise<unknown>) {
-  const answered = gate();
+  const answered = createGate();
   let over: unknown;
   const result = db.$client.begin(async (sql) => {
     await keep(sql, 'lost 1');
@@ -214,7 +209,7 @@ describe('nothing but its own statements is awaited inside a transaction', () =>
 
   test('parts of statements may be the pool’s, and what it has left running may do as it likes after its end', async () => {
     let later: Promise<unknown> = Promise.resolve();
-    const over = gate();
+    const over = createGate();
     await db.$client.begin(async (sql) => {
       await sql`select ${db.$client`1`}`;
       later = over.opened.then(() => db.$client`select 1`);

@@ -6,9 +6,7 @@ import { handle } from '../../src/queue/handle.ts';
 import { createHolds } from '../../src/queue/holds.ts';
 import { backends } from '../support/redis.ts';
 import { until } from '../support/until.ts';
-import { startTestQueues, type TestQueues, testQueue } from './support.ts';
-
-const job = (id: string) => ({ id, payload: { v: 1 as const, id } });
+import { job, startTestQueues, type TestQueues, testQueue } from './support.ts';
 
 /** As if this machine's clock were off: BullMQ has no other. */
 function setClock(aheadMs: number): void {
@@ -40,7 +38,6 @@ describe('queues on Postgres: a worker whose clock is off', () => {
         return { outcome: 'taken' };
       }),
     );
-    onTestFinished(() => running.stop(0));
     const probes = createProbes({ queues: test.queues, verifyDatabase: async () => {} });
     onTestFinished(() => probes.close());
     probes.watch(running.states, running.clock);

@@ -101,14 +101,13 @@ describe('what Postgres has undone for another’s sake', () => {
         for each statement execute function bullmq.refuse()`);
     const queue = testQueue({ attempts: 1, concurrency: 10 });
     const handed = new Set<string>();
-    const running = test.work(
+    test.work(
       handle(queue, async ({ id }) => {
         if (handed.has(id)) return { outcome: 'done' };
         handed.add(id);
         throw new Wait(1, 'the next moment');
       }),
     );
-    onTestFinished(() => running.stop(0));
     const ids = Array.from({ length: 50 }, (_, at) => `j${at}`);
     await test.queues.add(
       queue,

@@ -5,9 +5,10 @@ import { closeDb, createDb } from '../../src/db/client.ts';
 import { type Failure, FailureError, type FailureKind } from '../../src/errors.ts';
 import { handle, SHUTDOWN, Wait } from '../../src/queue/handle.ts';
 import { createTestDatabase } from '../support/database.ts';
+import { createGate } from '../support/gate.ts';
 import { backends } from '../support/redis.ts';
 import { until } from '../support/until.ts';
-import { startTestQueues, type TestQueues, testQueue } from './support.ts';
+import { job, startTestQueues, type TestQueues, testQueue } from './support.ts';
 
 describe.each(backends())('a handler, on %s', (backend) => {
   let test: TestQueues;
@@ -21,15 +22,14 @@ describe.each(backends())('a handler, on %s', (backend) => {
     const queue = testQueue(change);
     const ranAt: number[] = [];
     const left = [...errors];
-    const running = test.work(
+    test.work(
       handle(queue, async () => {
         ranAt.push(performance.now());
         if (left.length > 0) throw left.shift();
         return { outcome: 'fine' };
       }),
     );
-    onTestFinished(() => running.stop(0));
-    await test.queues.add(queue, [{ id: 'job', payload: { v: 1, id: 'a' } }]);
+    await test.queues.add(queue, [job('job')]);
     const settled = await test.settled(queue, 'job');
     return { ...settled, ranAt, queue };
   }
@@ -48,8 +48,7 @@ describe.each(backends())('a handler, on %s', (backend) => {
 
   it('T18: what another program adds to a job beyond the payload goes when it is taken, also when it is refused', async () => {
     const queue = testQueue({ fromOutside: true });
-    const running = test.work(handle(queue, async () => ({ outcome: 'fine' })));
-    onTestFinished(() => running.stop(0));
+    test.work(handle(queue, async () => ({ outcome: 'fine' })));
     const raw = test.queues.raw(queue.name);
     for (const [jobId, id] of [
       ['good', 'a'],
@@ -65,13 +64,12 @@ describe.each(backends())('a handler, on %s', (backend) => {
   it('R3: a payload that does not fit fails visibly, names the field, and is never tried again', async () => {
     const queue = testQueue();
     let ran = 0;
-    const running = test.work(
+    test.work(
       handle(queue, async () => {
         ran++;
         return { outcome: 'fine' };
       }),
     );
-    onTestFinished(() => running.stop(0));
     // past our own producer, as another program may
     await test.queues.raw(queue.name).add(queue.name, { v: 1, id: 42 }, { jobId: 'bad', attempts: 5 });
     const { state, failedReason, attemptsMade } = await test.settled(queue, 'bad');
@@ -170,8 +168,7 @@ describe.each(backends())('a handler, on %s', (backend) => {
         throw Object.assign(new Error('connect'), { code: 'ECONNREFUSED' });
       }),
     );
-    onTestFinished(() => running.stop(0));
-    await test.queues.add(queue, [{ id: 'job', payload: { v: 1, id: 'a' } }]);
+    await test.queues.add(queue, [job('job')]);
     const { attemptsMade } = await test.settled(queue, 'job', ['delayed']);
     expect(attemptsMade).toBe(0);
     // R10: counted, not told job by job
@@ -182,14 +179,13 @@ describe.each(backends())('a handler, on %s', (backend) => {
 
   it('a handler that takes too long is aborted, and that is an error as any other', async () => {
     const queue = testQueue({ timeoutMs: 80, attempts: 1 });
-    const running = test.work(
+    test.work(
       handle(queue, async (_, { signal }) => {
         if (!signal.aborted) await once(signal, 'abort');
         throw signal.reason;
       }),
     );
-    onTestFinished(() => running.stop(0));
-    await test.queues.add(queue, [{ id: 'job', payload: { v: 1, id: 'a' } }]);
+    await test.queues.add(queue, [job('job')]);
     expect(await test.settled(queue, 'job')).toMatchObject({ state: 'failed', attemptsMade: 1 });
     expect(await lineOf(queue, 'error')).toMatchObject({ why: 'took longer than 0.08 s', attempt: 1 });
   });
@@ -202,14 +198,13 @@ describe.each(backends())('a handler, on %s', (backend) => {
       await database.drop();
     });
     const queue = testQueue({ attempts: 1 });
-    const running = test.work(
+    test.work(
       handle(queue, async () => {
         await db.execute(raw`select 1 / 0, ${'planted'}::text`);
         return { outcome: 'fine' };
       }),
     );
-    onTestFinished(() => running.stop(0));
-    await test.queues.add(queue, [{ id: 'job', payload: { v: 1, id: 'a' } }]);
+    await test.queues.add(queue, [job('job')]);
     const { state, failedReason, stack } = await test.settled(queue, 'job');
     expect({ state, failedReason }).toEqual({ state: 'failed', failedReason: 'division by zero' });
     expect(stack).not.toContain('planted');
@@ -239,14 +234,13 @@ describe.each(backends())('a handler, on %s', (backend) => {
       const queue = testQueue(once);
       const text = `a${NUL}b${HALF}`;
       const given: (string | undefined)[] = [];
-      const running = test.work(
+      test.work(
         handle(queue, async ({ id, note }) => {
           given.push(id, note);
           await (await test.queues.raw(queue.name).getJob('job'))?.updateProgress({ text });
           return { outcome: text, [text]: text };
         }),
       );
-      onTestFinished(() => running.stop(0));
       await test.queues.add(queue, [{ id: 'job', payload: { v: 1, id: 'x', note: text } }]);
       const { state, result, attemptsMade } = await test.settled(queue, 'job');
       expect({ state, attemptsMade }).toEqual({ state: 'completed', attemptsMade: 1 });
@@ -265,7 +259,7 @@ describe.each(backends())('a handler, on %s', (backend) => {
         throw signal.reason;
       }),
     );
-    await test.queues.add(queue, [{ id: 'job', payload: { v: 1, id: 'a' } }]);
+    await test.queues.add(queue, [job('job')]);
     await until(() => started.length === 1);
     await hanging.stop(50);
     const between = await test.view(queue, 'job');
@@ -273,8 +267,7 @@ describe.each(backends())('a handler, on %s', (backend) => {
     expect(between.attemptsMade).toBe(0);
     expect(await lineOf(queue, 'handed back')).toMatchObject({ why: SHUTDOWN });
 
-    const second = test.work(handle(queue, async () => ({ outcome: 'second' })));
-    onTestFinished(() => second.stop(0));
+    test.work(handle(queue, async () => ({ outcome: 'second' })));
     expect(await test.settled(queue, 'job')).toMatchObject({
       state: 'completed',
       result: { outcome: 'second' },
@@ -284,24 +277,19 @@ describe.each(backends())('a handler, on %s', (backend) => {
 
   it('O2: within the grace period a job is finished, and nothing new is taken', async () => {
     const queue = testQueue({ concurrency: 1 });
-    let release = () => {};
+    const gate = createGate();
     const ran: string[] = [];
     const workers = test.work(
       handle(queue, async ({ id }) => {
         ran.push(id);
-        await new Promise<void>((resolve) => {
-          release = resolve;
-        });
+        await gate.opened;
         return { outcome: 'finished' };
       }),
     );
-    await test.queues.add(queue, [
-      { id: 'one', payload: { v: 1, id: 'one' } },
-      { id: 'two', payload: { v: 1, id: 'two' } },
-    ]);
+    await test.queues.add(queue, [job('one'), job('two')]);
     await until(() => ran.length === 1);
     const stopped = workers.stop(10_000);
-    setTimeout(() => release(), 50);
+    setTimeout(gate.open, 50);
     await stopped;
     expect(ran).toHaveLength(1);
     expect(await test.view(queue, ran[0] as string)).toMatchObject({ state: 'completed' });

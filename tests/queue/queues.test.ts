@@ -3,11 +3,10 @@ import { handle } from '../../src/queue/handle.ts';
 import { maintenanceHandler, schedulesOf, type Task } from '../../src/queue/maintenance.ts';
 import { runWorkers } from '../../src/queue/run.ts';
 import { readSchedules, reconcileSchedules } from '../../src/queue/schedules.ts';
+import { createGate } from '../support/gate.ts';
 import { backends } from '../support/redis.ts';
 import { until } from '../support/until.ts';
-import { type Payload, startTestQueues, type TestQueues, testQueue } from './support.ts';
-
-const job = (id: string, more: object = {}) => ({ id, payload: { v: 1 as const, id }, ...more });
+import { job, type Payload, startTestQueues, type TestQueues, testQueue } from './support.ts';
 
 describe.each(backends())('queues on %s', (backend) => {
   let test: TestQueues;
@@ -18,14 +17,7 @@ describe.each(backends())('queues on %s', (backend) => {
 
   it('the same id twice is one job, also when the first has ended; another id is another job', async () => {
     const queue = testQueue();
-    const ran: string[] = [];
-    const running = test.work(
-      handle(queue, async ({ id }) => {
-        ran.push(id);
-        return { outcome: 'fine' };
-      }),
-    );
-    onTestFinished(() => running.stop(0));
+    const ran = test.record(queue);
     await test.queues.add(queue, [job('a-1'), job('a-1')]);
     await test.settled(queue, 'a-1');
     await test.queues.add(queue, [job('a-1')]); // kept, so dropped without a word
@@ -37,8 +29,7 @@ describe.each(backends())('queues on %s', (backend) => {
 
   it('a process that works on many queues has connections left for everything else', async () => {
     const queues = Array.from({ length: 20 }, () => testQueue());
-    const running = test.work(...queues.map((queue) => handle(queue, async () => ({ outcome: 'fine' }))));
-    onTestFinished(() => running.stop(0));
+    test.work(...queues.map((queue) => handle(queue, async () => ({ outcome: 'fine' }))));
     await Promise.all(queues.map((queue) => test.queues.add(queue, [job('a-1')])));
     for (const queue of queues) await test.settled(queue, 'a-1');
     const startedAt = performance.now();
@@ -49,8 +40,7 @@ describe.each(backends())('queues on %s', (backend) => {
 
   it('R6: a field that this version does not know is no fault', async () => {
     const queue = testQueue();
-    const running = test.work(handle(queue, async (payload) => ({ outcome: JSON.stringify(payload) })));
-    onTestFinished(() => running.stop(0));
+    test.work(handle(queue, async (payload) => ({ outcome: JSON.stringify(payload) })));
     await test.queues.raw(queue.name).add(queue.name, { v: 1, id: 'a', tomorrow: true }, { jobId: 'new' });
     expect(await test.settled(queue, 'new')).toMatchObject({ state: 'completed' });
   });
@@ -118,14 +108,7 @@ describe.each(backends())('queues on %s', (backend) => {
       job('a', { priority: 1 }),
       job('b', { priority: 2 }),
     ]);
-    const ran: string[] = [];
-    const running = test.work(
-      handle(queue, async ({ id }) => {
-        ran.push(id);
-        return { outcome: 'fine' };
-      }),
-    );
-    onTestFinished(() => running.stop(0));
+    const ran = test.record(queue);
     await until(() => ran.length === 3);
     expect(ran).toEqual(['a', 'b', 'c']);
   });
@@ -181,20 +164,16 @@ describe.each(backends())('queues on %s', (backend) => {
 
   it('R2: a worker is counted again after its connections were cut, also while it has work in hand', async () => {
     const queue = testQueue({ concurrency: 1 });
-    let release = () => {};
-    const held = new Promise<void>((resolve) => {
-      release = resolve;
-    });
+    const gate = createGate();
     let started = 0;
-    const running = test.work(
+    test.work(
       handle(queue, async () => {
         started++;
-        await held;
+        await gate.opened;
         return { outcome: 'fine' };
       }),
     );
-    onTestFinished(() => running.stop(0));
-    onTestFinished(release); // first
+    onTestFinished(gate.open); // first
     await until(async () => (await test.queues.workers(queue)) === 1);
     await test.queues.add(queue, [job('a'), job('b')]);
     await until(() => started === 1);
@@ -256,14 +235,7 @@ describe.each(backends())('queues on %s', (backend) => {
       const queue = testQueue();
       const wanted = [schedule('a', 3_600_000), schedule('b', 3_600_000)];
       await reconcileSchedules(test.queues, queue, wanted, test.log);
-      const ran: string[] = [];
-      const running = test.work(
-        handle(queue, async ({ id }) => {
-          ran.push(id);
-          return { outcome: 'fine' };
-        }),
-      );
-      onTestFinished(() => running.stop(0));
+      const ran = test.record(queue);
       const planned = async () => (await present(queue.name)).every(({ next }) => next > Date.now() + 60_000);
       await until(async () => ran.length === 2 && (await planned()));
       const before = await present(queue.name);

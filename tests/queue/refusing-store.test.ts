@@ -1,20 +1,20 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { closeDb, createDb, type Db } from '../../src/db/client.ts';
-import { createLog, type Log } from '../../src/log.ts';
+import type { Log } from '../../src/log.ts';
 import { createBrake } from '../../src/queue/brake.ts';
 import { handle } from '../../src/queue/handle.ts';
 import { createHolds } from '../../src/queue/holds.ts';
 import { createQueues, type Queues } from '../../src/queue/queues.ts';
 import { runWorkers } from '../../src/queue/run.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { createGate } from '../support/gate.ts';
 import { type Backend, backends, ownRedisServer } from '../support/redis.ts';
 import type { RedisServer } from '../support/redis-server.ts';
 import { until } from '../support/until.ts';
-import { testQueue } from './support.ts';
+import { job, keepLines, testQueue } from './support.ts';
 
 /** Long enough for thousands of tries of a worker without a brake. */
 const OUTAGE_MS = 1_500;
@@ -35,14 +35,7 @@ async function open(backend: Backend): Promise<Store | undefined> {
   if (backend === 'redis' && !server) return undefined;
   const redis = server && new Redis(server.url);
   const admin: Db = createDb(database.url, { max: 1 });
-  const lines: Record<string, unknown>[] = [];
-  const destination = new Writable({
-    write(chunk, _, done) {
-      for (const line of String(chunk).split('\n').filter(Boolean)) lines.push(JSON.parse(line));
-      done();
-    },
-  });
-  const log = createLog({ level: 'info', name: 'test', destination });
+  const { log, lines } = keepLines();
   const queues = createQueues({ redisUrl: server?.url, databaseUrl: database.url, log });
   const [{ name }] = (await admin.$client`select current_database() as name`) as unknown as [
     { name: string },
@@ -87,16 +80,13 @@ describe.each(backends())('R10: a store that answers and refuses to write, queue
 
   it('costs no attempt, whether a job is in work, waits or is to be handed back, and no flood of lines', async () => {
     const queue = testQueue({ attempts: 1, concurrency: 1 });
-    let finish = () => {};
-    const gate = new Promise<void>((resolve) => {
-      finish = resolve;
-    });
+    const gate = createGate();
     const ran: string[] = [];
     const running = runWorkers(
       [
         handle(queue, async ({ id }) => {
           ran.push(id);
-          if (ran.length === 1) await gate;
+          if (ran.length === 1) await gate.opened;
           return { outcome: 'fine' };
         }),
       ],
@@ -104,14 +94,11 @@ describe.each(backends())('R10: a store that answers and refuses to write, queue
       { lockMs: 1_000, stalledLookMs: 500 },
     );
     onTestFinished(() => running.stop(0));
-    await store.queues.add(queue, [
-      { id: 'one', payload: { v: 1, id: 'one' } },
-      { id: 'two', payload: { v: 1, id: 'two' } },
-    ]);
+    await store.queues.add(queue, [job('one'), job('two')]);
     await until(() => ran.length === 1);
     const before = store.lines.length;
     await store.refuse();
-    finish();
+    gate.open();
     await until(() => running.states[0]?.held());
     await sleep(OUTAGE_MS); // the time itself is what must not matter
     const lines = store.lines.slice(before);
