@@ -163,7 +163,7 @@ export function outages(backend: Backend, cases: readonly Outage[]): void {
   };
 
   test.each(cases.map((outage) => [outage.name, outage] as const))(
-    'R2, R10, A2: %s: what was accepted is told once, no attempt is spent, nothing floods',
+    'R2, R10, A2: %s: each accepted AWB is sent to Temu once, no attempt is spent, the log is not flooded',
     async (_, outage) => {
       const { sql, sandbox, processes } = house;
       const accepted: string[] = [];

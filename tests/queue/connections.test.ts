@@ -59,7 +59,7 @@ async function open(backend: 'postgres' | 'redis') {
 
 describe.each(backends())('R2: queues on %s', (backend) => {
   // first: timers of five seconds stay behind in BullMQ and ioredis
-  test('that are opened while the store is away work when it is there', async () => {
+  test('that are opened while the store is away work once it is there', async () => {
     const { proxy, queues, port } = await open(backend);
     proxy.pointTo(NOBODY);
     const ours = queues();
@@ -70,7 +70,7 @@ describe.each(backends())('R2: queues on %s', (backend) => {
     expect(worked).toHaveLength(1);
   });
 
-  test('go on when all their connections have gone silent; each job is done once, and a probe says so meanwhile', async () => {
+  test('recover when all their connections have gone silent; each job is done once, and the probe fails meanwhile', async () => {
     const { proxy, queues } = await open(backend);
     const ours = queues();
     const { worked, does } = work(ours);

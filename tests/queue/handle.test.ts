@@ -46,7 +46,7 @@ describe.each(backends())('a handler, on %s', (backend) => {
     expect(await lineOf(queue, 'fine')).toMatchObject({ job: 'job', ms: expect.any(Number), msg: 'job' });
   });
 
-  it('T18: what another program adds to a job beyond the payload goes when it is taken, also when it is refused', async () => {
+  it('T18: fields that another program adds beyond the payload are removed when the job is taken, also when it is refused', async () => {
     const queue = testQueue({ fromOutside: true });
     test.work(handle(queue, async () => ({ outcome: 'fine' })));
     const raw = test.queues.raw(queue.name);
@@ -61,7 +61,7 @@ describe.each(backends())('a handler, on %s', (backend) => {
     expect((await raw.getJob('bad'))?.data).toEqual({ v: 1, id: null, note: 'n' });
   });
 
-  it('R3: a payload that does not fit fails visibly, names the field, and is never tried again', async () => {
+  it('R3: an invalid payload fails the job visibly, names the field, and is never retried', async () => {
     const queue = testQueue();
     let ran = 0;
     test.work(
@@ -81,7 +81,7 @@ describe.each(backends())('a handler, on %s', (backend) => {
     expect((await test.queues.counts(queue as never)).failed).toBe(1);
   });
 
-  it('R3: our own producer refuses such a payload at once', async () => {
+  it('R3: our own producer rejects such a payload at once', async () => {
     const queue = testQueue();
     const add = test.queues.add(queue, [{ id: 'x', payload: { v: 2, id: 'a' } as never }]);
     await expect(add).rejects.toThrow(/"v"/);
@@ -107,7 +107,7 @@ describe.each(backends())('a handler, on %s', (backend) => {
     });
   });
 
-  it.each<FailureKind>(['transient', 'malformed', 'notReady'])('T16: %s is tried again', async (kind) => {
+  it.each<FailureKind>(['transient', 'malformed', 'notReady'])('T16: %s is retried', async (kind) => {
     const failure: Failure = { kind, message: 'for the moment' };
     const { state, ranAt, attemptsMade } = await failing([new FailureError(failure)]);
     expect({ state, tries: ranAt.length, attemptsMade }).toEqual({
@@ -117,7 +117,7 @@ describe.each(backends())('a handler, on %s', (backend) => {
     });
   });
 
-  it('any other error is tried again with growing delays, until the attempts are spent', async () => {
+  it('any other error is retried with growing delays until the attempts are spent', async () => {
     const error = new Error('every time');
     const { state, failedReason, ranAt, attemptsMade } = await failing([error, error, error, error], {
       backoff: { baseMs: 150, maxMs: 10_000 },
@@ -145,7 +145,7 @@ describe.each(backends())('a handler, on %s', (backend) => {
     expect(await lineOf(queue, 'handed back')).toMatchObject({ why: 'not yet', forMs: 10 });
   });
 
-  it('T17: throttled waits as long as it was told, and spends no attempt', async () => {
+  it('T17: a throttled job waits for retryAfterMs and spends no attempt', async () => {
     const throttled = () => new FailureError({ kind: 'throttled', message: 'too fast', retryAfterMs: 300 });
     const { state, ranAt, attemptsMade } = await failing(
       [throttled(), throttled(), throttled(), throttled()],
@@ -161,7 +161,7 @@ describe.each(backends())('a handler, on %s', (backend) => {
     expect((ranAt[1] as number) - (ranAt[0] as number)).toBeGreaterThanOrEqual(299);
   });
 
-  it('R2: Postgres or Redis away spends no attempt: the job is delayed, and comes back', async () => {
+  it('R2: an outage of Postgres or Redis spends no attempt: the job is delayed', async () => {
     const queue = testQueue({ attempts: 1 });
     const running = test.work(
       handle(queue, async () => {
@@ -177,7 +177,7 @@ describe.each(backends())('a handler, on %s', (backend) => {
     expect(running.states[0]?.held()).toBe(true);
   });
 
-  it('a handler that takes too long is aborted, and that is an error as any other', async () => {
+  it('a handler that exceeds its timeout is aborted and fails like any other error', async () => {
     const queue = testQueue({ timeoutMs: 80, attempts: 1 });
     test.work(
       handle(queue, async (_, { signal }) => {
@@ -212,15 +212,15 @@ describe.each(backends())('a handler, on %s', (backend) => {
     expect(JSON.stringify(test.lines)).not.toContain('planted');
   });
 
-  describe('R4: what no text of Postgres holds', () => {
+  describe('R4: characters that Postgres cannot store', () => {
     const [NUL, HALF] = ['\u0000', '\ud83d'];
     const once = { attempts: 1 };
 
     it.each([
       ['NUL', NUL],
-      ['half a pair', HALF],
+      ['a lone surrogate', HALF],
       ['both in a text', `a${NUL}b${HALF}c`],
-    ])('%s, thrown, fails the job at once and for good', async (_, text) => {
+    ])('%s in an error message: the job fails at once and for good', async (_, text) => {
       const { state, ranAt, attemptsMade, failedReason } = await failing([new Error(text)], once);
       expect({ state, attemptsMade, tries: ranAt.length }).toEqual({
         ...{ state: 'failed', attemptsMade: 1, tries: 1 },
@@ -230,7 +230,7 @@ describe.each(backends())('a handler, on %s', (backend) => {
       expect(await failing([final], once)).toMatchObject({ state: 'failed', attemptsMade: 1 });
     });
 
-    it('returned, set as progress or added, is left out, and the job completes', async () => {
+    it('in a payload, a result or a job’s progress are replaced or dropped, and the job completes', async () => {
       const queue = testQueue(once);
       const text = `a${NUL}b${HALF}`;
       const given: (string | undefined)[] = [];

@@ -5,7 +5,7 @@ import { NOBODY, startProxy } from '../support/proxy.ts';
 import { until } from '../support/until.ts';
 import { job, startTestQueues, testQueue } from './support.ts';
 
-it('R2: a worker and a producer that were opened while Postgres was away work when it is there', async () => {
+it('R2: a worker and a producer that were opened while Postgres was away work once it is there', async () => {
   const test = await startTestQueues('postgres');
   onTestFinished(() => test.close());
   const proxy = await startProxy(NOBODY);

@@ -27,7 +27,7 @@ describe.each(backends())('queues on %s', (backend) => {
     expect(await test.view(queue, 'a-1')).toMatchObject({ state: 'completed' });
   });
 
-  it('a process that works on many queues has connections left for everything else', async () => {
+  it('a process with workers on many queues has connections left for other queries', async () => {
     const queues = Array.from({ length: 20 }, () => testQueue());
     test.work(...queues.map((queue) => handle(queue, async () => ({ outcome: 'fine' }))));
     await Promise.all(queues.map((queue) => test.queues.add(queue, [job('a-1')])));
@@ -38,7 +38,7 @@ describe.each(backends())('queues on %s', (backend) => {
     expect(performance.now() - startedAt).toBeLessThan(4_000);
   });
 
-  it('R6: a field that this version does not know is no fault', async () => {
+  it('R6: a payload field that this version does not know is accepted', async () => {
     const queue = testQueue();
     test.work(handle(queue, async (payload) => ({ outcome: JSON.stringify(payload) })));
     await test.queues.raw(queue.name).add(queue.name, { v: 1, id: 'a', tomorrow: true }, { jobId: 'new' });
@@ -59,7 +59,7 @@ describe.each(backends())('queues on %s', (backend) => {
     expect((await test.queues.counts(queue as never)).waiting).toBe(2);
   });
 
-  it('the oldest job that could be taken is known, among waiting, prioritised and delayed ones', async () => {
+  it('nextSince is when the oldest takeable job became due, among waiting, prioritised and delayed ones', async () => {
     const queue = testQueue();
     const now = Date.now();
     const since = async () => {
@@ -83,7 +83,7 @@ describe.each(backends())('queues on %s', (backend) => {
     expect(await test.queues.counts(queue)).toMatchObject({ waiting: 21, delayed: 2 });
   });
 
-  it('a paused queue is counted as it is: what waits waits, the oldest is the oldest, and none could be taken', async () => {
+  it('a paused queue: its jobs are counted as waiting, the oldest is known, and none is takeable', async () => {
     const queue = testQueue();
     const now = Date.now();
     const raw = test.queues.raw(queue.name);
@@ -101,7 +101,7 @@ describe.each(backends())('queues on %s', (backend) => {
     expect(await test.queues.counts(queue)).toMatchObject({ waiting: 4, paused: false });
   });
 
-  it('a smaller priority goes first', async () => {
+  it('a lower priority number runs first', async () => {
     const queue = testQueue({ concurrency: 1 });
     await test.queues.add(queue, [
       job('c', { priority: 30 }),
@@ -113,7 +113,7 @@ describe.each(backends())('queues on %s', (backend) => {
     expect(ran).toEqual(['a', 'b', 'c']);
   });
 
-  it('two workers share the work: every job once, never more at once than each may', async () => {
+  it('two workers share the work: every job runs once, and neither exceeds its concurrency', async () => {
     const queue = testQueue({ concurrency: 3 });
     const ran = new Map<string, number>();
     const peak = [0, 0];
@@ -162,7 +162,7 @@ describe.each(backends())('queues on %s', (backend) => {
     await until(async () => (await test.queues.workers(queue)) === 2);
   });
 
-  it('R2: a worker is counted again after its connections were cut, also while it has work in hand', async () => {
+  it('R2: a worker is counted again after its connections were cut, even while it is busy', async () => {
     const queue = testQueue({ concurrency: 1 });
     const gate = createGate();
     let started = 0;
@@ -191,7 +191,7 @@ describe.each(backends())('queues on %s', (backend) => {
         .sort((a, b) => (a.id < b.id ? -1 : 1));
     const ids = async (name: string) => (await present(name)).map(({ id, everyMs }) => [id, everyMs]);
 
-    it('become exactly what is wanted: added, changed, strangers removed', async () => {
+    it('become exactly what is wanted: added, changed, others removed', async () => {
       const queue = testQueue();
       await reconcileSchedules(test.queues, queue, [schedule('a', 60_000), schedule('b', 60_000)], test.log);
       expect(await ids(queue.name)).toEqual([
@@ -220,7 +220,7 @@ describe.each(backends())('queues on %s', (backend) => {
       expect(test.lines.slice(lines).filter((line) => line.schedule)).toEqual([]);
     });
 
-    it('R1: come back after everything was deleted', async () => {
+    it('R1: are restored after everything was deleted', async () => {
       const queue = testQueue();
       const wanted = [schedule('a', 3_600_000)];
       await reconcileSchedules(test.queues, queue, wanted, test.log);
@@ -231,7 +231,7 @@ describe.each(backends())('queues on %s', (backend) => {
       expect(await ids(queue.name)).toEqual([['a', 3_600_000]]);
     });
 
-    it('R1: one that has lost its next job runs at once, however long its period, and the others as before', async () => {
+    it('R1: one that has lost its next job runs at once, however long its period; the others are left alone', async () => {
       const queue = testQueue();
       const wanted = [schedule('a', 3_600_000), schedule('b', 3_600_000)];
       await reconcileSchedules(test.queues, queue, wanted, test.log);

@@ -62,7 +62,7 @@ async function open(backend: Backend): Promise<Store | undefined> {
   };
 }
 
-describe.each(backends())('R10: a store that answers and refuses to write, queues on %s', (backend) => {
+describe.each(backends())('R10: a store that answers but refuses writes, queues on %s', (backend) => {
   let store: Store;
   beforeAll(async () => {
     const opened = await open(backend);
@@ -78,7 +78,7 @@ describe.each(backends())('R10: a store that answers and refuses to write, queue
     return { state: await raw.getJobState(id), attemptsMade: (await raw.getJob(id))?.attemptsMade };
   };
 
-  it('costs no attempt, whether a job is in work, waits or is to be handed back, and no flood of lines', async () => {
+  it('spends no attempt, whether a job is active, waiting or to be handed back, and does not flood the log', async () => {
     const queue = testQueue({ attempts: 1, concurrency: 1 });
     const gate = createGate();
     const ran: string[] = [];
@@ -116,7 +116,7 @@ describe.each(backends())('R10: a store that answers and refuses to write, queue
     expect(running.states[0]?.running()).toBe(true);
   });
 
-  it('A2: an event of a queue that is filled from outside is kept when it fails, and taken up again', async () => {
+  it('A2: a failed event that another program enqueued is kept and retried', async () => {
     const queue = testQueue({ fromOutside: true, attempts: 1 });
     let broken = true;
     const running = runWorkers(
@@ -160,7 +160,7 @@ describe('R10: the brake', () => {
     };
   };
 
-  it('waits twice as long after each fault, as far as the most; faults of jobs in work count once', async () => {
+  it('doubles its pause after each fault, up to the maximum; faults of jobs already active count once', async () => {
     const { brake, calls, resumed } = stand();
     for (let times = 1; times <= 5; times++) {
       for (let jobs = 0; jobs < 50; jobs++) brake.hold();
@@ -176,7 +176,7 @@ describe('R10: the brake', () => {
       expect(pauses[index]).toBeGreaterThanOrEqual(least - 1); // timers may be a millisecond early
   });
 
-  it('begins anew once a job went through, and does nothing once it is stopped', async () => {
+  it('starts over after a job has succeeded, and does nothing once it is stopped', async () => {
     const { brake, calls, resumed } = stand();
     brake.hold();
     await resumed(1);
@@ -194,7 +194,7 @@ describe('R10: the brake', () => {
     expect(calls).toHaveLength(6);
   });
 
-  it('O4: lets go outside the job that met the fault, whose trace is not that of all later jobs', async () => {
+  it('O4: resumes outside the job that met the fault, so that later jobs do not join its trace', async () => {
     const traces = new AsyncLocalStorage<string>();
     const resumedIn: (string | undefined)[] = [];
     const worker = {
