@@ -175,7 +175,7 @@ export function createClient(options: ClientOptions): OrderfleetClient {
 
 /**
  * A connection that was there is no more, or leads to a server that can only be read: a new one may do. A store that was
- * away from the first is told at once.
+ * away from the first is reported at once.
  */
 const isCut = (error: unknown) =>
   error instanceof Error &&

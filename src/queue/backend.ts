@@ -88,7 +88,7 @@ function redisBackend(url: string, { outages, telemetry, watch: changed }: Backe
   });
   for (const [role, client] of Object.entries({ producer, consumer }))
     client.on('error', (error) => outages.note(`redis ${role}`, error));
-  // a write: a primary that was demoted goes on to answer all else, and what BullMQ adds in a transaction fails unheard
+  // a write: a primary that was demoted goes on to answer all else, and what BullMQ adds in a transaction fails silently
   const heartbeat = setInterval(() => {
     for (const client of [producer, consumer])
       if (client.status === 'ready') client.set(`${PREFIX}:alive`, '1', 'PX', 60_000).catch(() => {});
