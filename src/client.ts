@@ -4,9 +4,10 @@ import { createPostgresBackend, Queue, type QueueOptions } from 'bullmq';
 import type pg from 'pg';
 import { z } from 'zod';
 import { driver } from './db/driver.ts';
+import { isMomentary } from './infrastructure.ts';
 import { cleanNumber, type NumberKind, numberFault } from './numbers.ts';
 import { lookingAgain, openPgPool } from './pg-pool.ts';
-import { openRedis } from './queue/redis-open.ts';
+import { openRedis, PREFIX } from './queue/redis-open.ts';
 
 /**
  * What the shipping app imports (A1): `import { createClient } from 'orderfleet/client'`. It depends on bullmq, the driver
@@ -99,7 +100,6 @@ export const eventJobId = (event: AwbCreatedEvent): string =>
   `awb-${encodeURIComponent(eventKey(event))}-${createHash('sha256').update(eventContent(event)).digest('hex').slice(0, 8)}`;
 
 export const AWB_CREATED = 'awb-created';
-const PREFIX = '{orderfleet}';
 const FAIL_AFTER_MS = 2_000;
 /** A connection that says nothing for so long is given up: another has the rest of the time. */
 const SILENCE_MS = 1_200;
@@ -173,13 +173,9 @@ export function createClient(options: ClientOptions): OrderfleetClient {
   return { awbCreated, close };
 }
 
-/** Postgres has chosen this request to give way to another one (deadlock, serialisation): it is to be repeated. */
-const isMomentary = (error: unknown) =>
-  error instanceof Error && 'code' in error && /^40(001|P01)$/.test(String(error.code));
-
 /**
  * A connection that was there is no more, or leads to a server that can only be read: a new one may do. A store that was
- * away from the first is told at once.
+ * away from the first is reported at once.
  */
 const isCut = (error: unknown) =>
   error instanceof Error &&

@@ -54,22 +54,17 @@ function isTheirs(error: Error): boolean {
 }
 
 /** True when a store, the network or the machine was away, full or refused: such a fault spends nobody's attempt (R2, R10). */
-export function isInfrastructureFault(error: unknown): boolean {
-  let current: unknown = error;
-  for (let depth = 0; current instanceof Error && depth < 5; depth++) {
-    if (isTheirs(current)) return true;
-    if (current instanceof AggregateError && current.errors.some(isInfrastructureFault)) return true;
-    current = current.cause;
-  }
-  return false;
-}
+export const isInfrastructureFault = (error: unknown): boolean =>
+  withCauses(error).some(
+    (one) => isTheirs(one) || (one instanceof AggregateError && one.errors.some(isInfrastructureFault)),
+  );
 
-/** Postgres made this piece of work give way to another one (40P01, 40001): it is to be done again at once. */
-export function isMomentary(error: unknown): boolean {
-  let current: unknown = error;
-  for (let depth = 0; current instanceof Error && depth < 5; depth++) {
-    if ('code' in current && /^40(001|P01)$/.test(String(current.code))) return true;
-    current = current.cause;
-  }
-  return false;
+/** Postgres rolled this back so that another transaction could go on (deadlock 40P01, serialization failure 40001): retry at once. */
+export const isMomentary = (error: unknown): boolean =>
+  withCauses(error).some((one) => 'code' in one && /^40(001|P01)$/.test(String(one.code)));
+
+function withCauses(error: unknown): Error[] {
+  const found: Error[] = [];
+  for (let one = error; one instanceof Error && found.length < 5; one = one.cause) found.push(one);
+  return found;
 }

@@ -3,16 +3,10 @@ import type { Config } from './config.ts';
 import { NO_SESSIONS, poolingOf } from './db/pooler.ts';
 import { misnamed, readRedis } from './queue/redis.ts';
 
-/** What a store is that no waiting helps with, in one line that names the variable (R12). @throws when it is away */
-const looks: readonly ((config: Config) => Promise<string | undefined>)[] = [
-  async ({ DATABASE_URL }) =>
-    (await poolingOf(DATABASE_URL)) === 'transaction'
-      ? `${NO_SESSIONS.says}: ${NO_SESSIONS.remedy}`
-      : undefined,
-  async ({ REDIS_URL }) => {
-    const wrong = REDIS_URL ? misnamed(await readRedis(REDIS_URL)) : undefined;
-    return wrong && `${wrong.says}: ${wrong.remedy}`;
-  },
+/** What makes a store unsuitable, however long one waits (R12). @throws when it is away */
+const looks: readonly ((config: Config) => Promise<{ says: string; remedy: string } | undefined>)[] = [
+  async ({ DATABASE_URL }) => ((await poolingOf(DATABASE_URL)) === 'transaction' ? NO_SESSIONS : undefined),
+  async ({ REDIS_URL }) => (REDIS_URL ? misnamed(await readRedis(REDIS_URL)) : undefined),
 ];
 
 /** A store that answers does so in milliseconds; one that is away holds up no start for longer. */
@@ -21,7 +15,7 @@ const AGAIN_MS = 30_000;
 
 /**
  * Looks at each store until it has answered once.
- * @param refuse told when one can never do
+ * @param refuse called with one line that names the variable when a store can never do
  * @returns when all have answered or were found away, or after `startMs`; the rest is done behind the scenes
  */
 export async function lookAtStores(
@@ -31,8 +25,8 @@ export async function lookAtStores(
 ): Promise<void> {
   const lookOnce = async (look: (typeof looks)[number]): Promise<void> => {
     try {
-      const line = await look(config);
-      if (line) refuse(line);
+      const wrong = await look(config);
+      if (wrong) refuse(`${wrong.says}: ${wrong.remedy}`);
     } catch {
       // it is away: workers wait for it, and say so
       setTimeout(() => void lookOnce(look), againMs).unref();

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Nobody answered in time; by its code a fault of the infrastructure (errors.ts). */
+/** Nobody answered in time; by its code a fault of the infrastructure (infrastructure.ts). */
 class TooLate extends Error {
   readonly code = 'ETIMEDOUT';
 }

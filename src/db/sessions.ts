@@ -232,5 +232,5 @@ export function createSessions(driver: Sql, { max, idleMs, readOnlyMs, openMs }:
   return Object.assign(sql, { begin, notify, end, close: end }) as unknown as Sql;
 }
 
-/** As the driver's own; infrastructure by its code (errors.ts). */
+/** As the driver's own; infrastructure by its code (infrastructure.ts). */
 const connectionError = (code: string): Error => Object.assign(new Error(`Postgres: ${code}`), { code });

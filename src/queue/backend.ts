@@ -14,8 +14,8 @@ import type { Outages } from '../outages.ts';
 import { lookingAgain, openPgPool } from '../pg-pool.ts';
 import { keepCounted } from './counted.ts';
 import { forQueues } from './pool.ts';
-import { PREFIX, reconnectOn, verifyRedis } from './redis.ts';
-import { openRedis } from './redis-open.ts';
+import { reconnectOn, verifyRedis } from './redis.ts';
+import { openRedis, PREFIX } from './redis-open.ts';
 
 /** Where the queues live: Redis when there is one, else Postgres, schema `bullmq`. */
 export interface QueueBackend {
@@ -88,7 +88,7 @@ function redisBackend(url: string, { outages, telemetry, watch: changed }: Backe
   });
   for (const [role, client] of Object.entries({ producer, consumer }))
     client.on('error', (error) => outages.note(`redis ${role}`, error));
-  // a write: a primary that was demoted goes on to answer all else, and what BullMQ adds in a transaction fails unheard
+  // a write: a primary that was demoted goes on to answer all else, and what BullMQ adds in a transaction fails silently
   const heartbeat = setInterval(() => {
     for (const client of [producer, consumer])
       if (client.status === 'ready') client.set(`${PREFIX}:alive`, '1', 'PX', 60_000).catch(() => {});

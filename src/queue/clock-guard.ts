@@ -7,10 +7,10 @@ import type { Pausable } from './holds.ts';
 /**
  * On Postgres the lock of a job is a time by its worker's clock (BullMQ 6.7). A worker whose clock is ahead takes running jobs
  * from healthy ones, and puts off everybody's look for those that a dead worker left; one whose clock is behind loses
- * its own. Locks hold for 20 s and are renewed every 10 s: with 5 s they are still told rightly.
+ * its own. Locks hold for 20 s and are renewed every 10 s: with 5 s of skew they are still judged correctly.
  *
  * On Redis no guard is needed: locks and the looks for stalled jobs are counted by Redis' own clock there. Jobs that are
- * delayed come early or late by the difference, which rows' own due times bound (turn.ts), and `doctor` tells it.
+ * delayed come early or late by the difference, which rows' own due times bound (turn.ts), and `doctor` reports it.
  */
 export const MOST_SKEW_MS = seconds(5);
 

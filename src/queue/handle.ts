@@ -19,7 +19,7 @@ export interface JobContext {
 /** What became of a job, for the log line and Bull Board: plain data, no personal data. */
 export type Outcome = { outcome: string } & Record<string, string | number | boolean | null>;
 
-/** Where a job's end is told: a process's log and, where it has them, its metrics and traces. */
+/** Where a job's end is reported: a process's log and, where it has them, its metrics and traces. */
 export interface JobTools {
   log: Log;
   metrics?: Metrics;
@@ -83,7 +83,7 @@ export function handle<P>(
       ),
     });
     const handBack = async (ms: number, why: string, fault?: unknown): Promise<never> => {
-      // while a store is away all jobs come back again and again: they are counted (outages.ts), not told one by one
+      // while a store is away all jobs come back again and again: they are counted (outages.ts), not logged one by one
       jobLog[fault ? 'debug' : 'info'](done({ outcome: 'handed back', why, forMs: ms }), 'job');
       ended('handed_back');
       await job.moveToDelayed(Date.now() + ms, token);

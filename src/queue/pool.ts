@@ -13,14 +13,14 @@ const LONGEST_PAUSE_MS = 500;
  * What our queues need of the pool that BullMQ is handed. It is done here, once, since everything goes through here: our adds,
  * hand-backs and counts, and BullMQ's own calls.
  *
- * R2: what Postgres has undone is repeated, as its hint says. BullMQ 6.7 promotes all due jobs of a queue in one unordered
+ * R2: what Postgres has rolled back is retried, as its hint says. BullMQ 6.7 promotes all due jobs of a queue in one unordered
  * UPDATE with each job that it takes, so two workers that hand back and take at the same time deadlock; what is the
  * victim may be the end of a job, for which BullMQ spends an attempt or fails the job. Each call is one statement in a
- * transaction of its own, undone whole. Statements of a client that was taken out of the pool are not repeated: they may
+ * transaction of its own, rolled back whole. Statements of a client that was taken out of the pool are not retried: they may
  * stand in a transaction.
  *
- * R4: what Postgres takes neither as text nor as jsonb is taken out of the parameters: of what handlers throw and return, of
- * progress, logs and data. Else a job could neither complete nor fail, and would run again as one that stalled.
+ * R4: characters that Postgres cannot store, as text or as jsonb, are taken out of the parameters: of what handlers throw
+ * and return, of progress, logs and data. Else a job could neither complete nor fail, and would run again as one that stalled.
  * @returns the pool given; its `query` rejects with the driver's error when the tries are spent, any other error at once
  */
 export function forQueues(pool: pg.Pool): pg.Pool {

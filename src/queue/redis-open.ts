@@ -4,6 +4,9 @@ import type { Cluster, Redis, RedisOptions } from 'ioredis';
 import { parseRedisUrl, type RedisAddress, type RedisTls } from '../addresses/redis.ts';
 import { driver } from '../db/driver.ts';
 
+/** A hash tag from the first day, so that Redis Cluster keeps a queue's keys together. */
+export const PREFIX = '{orderfleet}';
+
 export type RedisClient = Redis | Cluster;
 /** ioredis' own, but for one that its types of clusters do not take. */
 export type RedisChoices = Omit<RedisOptions, 'replyMapping'>;

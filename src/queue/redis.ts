@@ -1,8 +1,5 @@
 import { parseRedisUrl } from '../addresses/redis.ts';
-import { openRedis, type RedisClient } from './redis-open.ts';
-
-/** A hash tag from the first day, so that Redis Cluster keeps a queue's keys together. */
-export const PREFIX = '{orderfleet}';
+import { openRedis, PREFIX, type RedisClient } from './redis-open.ts';
 
 /** It can only be read: a primary that has become a replica behind the same address. In scripts the word stands inside. */
 const READ_ONLY = /\bREADONLY\b|^MASTERDOWN|^UNBLOCKED/;

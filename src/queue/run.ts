@@ -153,7 +153,10 @@ function startWorker(
     else refused(error);
   });
   worker.on('stalled', () =>
-    outages.note(`queue ${queue}`, 'a job comes back: its worker died, or could not say that it was done'),
+    outages.note(
+      `queue ${queue}`,
+      'a stalled job is back in the queue: its worker died, or could not report that it was done',
+    ),
   );
   return { worker, state, brake, byClock: holds.holder() };
 }
@@ -164,7 +167,7 @@ const isAboutOneJob = (error: Error) =>
   error.message.startsWith('could not renew lock');
 
 /**
- * R10: when the store refuses to hear that a job was done, BullMQ tries to make it a failed one, which would spend an
+ * R10: when the store refuses to record that a job was done, BullMQ tries to make it a failed one, which would spend an
  * attempt, the last one perhaps. It is handed back instead; and where that is refused, too, its lock runs out and it is
  * found stalled. The work is done once all the same: rows know what is due.
  */

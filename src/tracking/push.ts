@@ -1,5 +1,6 @@
 import type { TransactionSql } from 'postgres';
 import type { Config } from '../config.ts';
+import { isMomentary } from '../infrastructure.ts';
 import { cleanNumber, isParcelNumber } from '../numbers.ts';
 import { applyAnswer, lockParcels } from './apply.ts';
 import { type Tracker, trackingSettings } from './catalogue.ts';
@@ -8,8 +9,7 @@ import type { TrackingBase } from './deps.ts';
 import { type Booked, courierOf } from './selection.ts';
 import { isNewer } from './status.ts';
 
-/** Deadlock or serialisation: Postgres chose this transaction to give way. It is done again, so often in all. */
-const GIVE_WAY = ['40001', '40P01'];
+/** How often a transaction is tried that Postgres rolls back for another one's sake. */
 const TRIES = 3;
 
 /** C14: where a courier's pushes come in. */
@@ -90,8 +90,7 @@ export async function applyPush(
         return await write(base, sql, heard, await lockNamed(sql, sound), now);
       });
     } catch (error) {
-      const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-      if (tries === TRIES || !GIVE_WAY.includes(code)) throw error;
+      if (tries === TRIES || !isMomentary(error)) throw error;
     }
   }
 }

@@ -1,10 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Sandbox, startSandbox } from '../../sandbox/server.ts';
-import { generateOrders, renderListItem } from '../../sandbox/temu/generator.ts';
+import { generateOrders } from '../../sandbox/temu/generator.ts';
 import type { SandboxOrder } from '../../sandbox/temu/model.ts';
-import { parseExact } from '../../src/temu/json.ts';
-import { storeInInbox, toInboxRow } from '../../src/temu/orders/inbox.ts';
 import { addShopAsStore, startTestFleet, type TestFleet } from '../support/fleet.ts';
+import { storeReadyOrders } from '../support/orders.ts';
 import { reapProcesses, startProcess } from '../support/process.ts';
 import { backends } from '../support/redis.ts';
 import { freePort, until } from '../support/until.ts';
@@ -54,18 +53,7 @@ beforeAll(async () => {
   });
   for (const order of orders) Object.assign(order, { labels: [], warnings: [] });
   sandbox.world.addOrders(shop, orders);
-  await storeInInbox(
-    stack.fleet,
-    storeId,
-    orders.map((order) => toInboxRow(parseExact(renderListItem(order, 'v1')))),
-  );
-  await stack.fleet.db.$client`
-    with stored as (update temu_order_inbox set state = 'stored' returning *),
-    made as (
-      insert into orders (source, store_id, marketplace_order_id, status, marketplace_status, order_modified_at, ship_by_date)
-      select 'temu', store_id, parent_order_sn, 'Ready for Shipping', 'UN_SHIPPING', update_time, now() + interval '2 days'
-      from stored returning id)
-    insert into temu_orders (order_id) select id from made`;
+  await storeReadyOrders(stack.fleet, storeId, orders);
   await startProcess('workers/awb.ts', { env: stack.env }).waitForLine(/"msg":"started"/);
 });
 afterAll(async () => {

@@ -19,7 +19,7 @@ afterAll(async () => {
   await database?.drop();
 });
 
-test('R1: transactions that begin while hundreds of statements wait are whole, and none stays open', async () => {
+test('R1: transactions that begin while hundreds of statements wait are complete, and none stays open', async () => {
   const sql = db.$client;
   for (const ahead of CROWDS) {
     const statements = Array.from({ length: ahead }, () => sql`select 1`.execute());
@@ -34,7 +34,7 @@ test('R1: transactions that begin while hundreds of statements wait are whole, a
   expect(left).toEqual([]);
 });
 
-test('statements and transactions together have no more connections than they may', async () => {
+test('statements and transactions together stay within the pool’s maximum of connections', async () => {
   const sql = db.$client;
   const [, , [row]] = await Promise.all([
     Promise.all(Array.from({ length: 20 }, () => sql`select pg_sleep(0.05)`)),
@@ -44,7 +44,7 @@ test('statements and transactions together have no more connections than they ma
   expect(row?.count).toBe(CONNECTIONS);
 });
 
-test('arrays of all our types come back as they went, nothing and signs included', async () => {
+test('arrays of all our types round-trip, with nulls, empty ones and special characters', async () => {
   const sql = db.$client;
   const at = new Date('2026-11-29T12:00:00Z');
   const texts = ['a', null, 'NULL', '', 'back\\slash', '"quoted", {braced}', 'ș€'];

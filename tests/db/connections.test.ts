@@ -34,7 +34,7 @@ const outcome = (work: Promise<unknown>) =>
   );
 
 describe('R2: connections to Postgres that fall silent', () => {
-  test('statements and transactions that were out fail as a fault of the infrastructure; the pool goes on by new connections', async () => {
+  test('statements and transactions in flight fail as a fault of the infrastructure; the pool goes on with new connections', async () => {
     const sql = db.$client;
     await sql`create table if not exists kept (n int primary key)`;
     const out = Promise.all([
@@ -56,7 +56,7 @@ describe('R2: connections to Postgres that fall silent', () => {
     expect(await sql`select n from kept`).toEqual([{ n: 1 }]);
   });
 
-  test('a pool whose connections were all idle is whole again, without an error, when they have been closed', async () => {
+  test('a pool whose connections were all idle recovers without an error once they are closed', async () => {
     const sql = db.$client;
     await Promise.all([sql`select pg_sleep(0.05)`, sql`select pg_sleep(0.05)`]);
     await until(() => proxy.open() === 2);
@@ -65,7 +65,7 @@ describe('R2: connections to Postgres that fall silent', () => {
     expect(await outcome(sql`select 1`)).toBe('done');
   });
 
-  test('an answer that stops half-way, and statements behind one that was answered, are not waited for for ever', async () => {
+  test('an answer that stops half-way, and a statement sent behind an answered one, are given up', async () => {
     const sql = db.$client;
     await Promise.all([sql`select pg_sleep(0.05)`, sql`select pg_sleep(0.05)`]);
     // the first is answered, so something has come after the second was written
@@ -75,14 +75,14 @@ describe('R2: connections to Postgres that fall silent', () => {
     expect(await second).toBe('infrastructure');
   });
 
-  test('while one connects; and a statement that takes its time is let be', async () => {
+  test('one that is being opened is given up, too; a slow statement is not', async () => {
     proxy.silence({ later: true });
     expect(await outcome(db.$client`select 1`)).toBe('infrastructure');
     proxy.heal();
     expect(await outcome(db.$client`select pg_sleep(0.3)`)).toBe('done');
   });
 
-  test('one that listens hears again, after silence and after a cut', async () => {
+  test('a listener receives notifications again, after silence and after a cut', async () => {
     const heard: string[] = [];
     await db.listen('watched', (payload) => void heard.push(payload));
     const straight = postgres(database.url, { max: 1 });
@@ -102,7 +102,7 @@ describe('R2: connections to Postgres that fall silent', () => {
     await straight.end();
   });
 
-  test('with one connection, as the quota has it: the same', async () => {
+  test('a pool of one connection, as the quota has, recovers, too', async () => {
     const one = createDb(proxy.through(database.url), { max: 1, name: 'one', watch: WATCH });
     await one.$client`select 1`;
     proxy.silence();
@@ -113,7 +113,7 @@ describe('R2: connections to Postgres that fall silent', () => {
   });
 });
 
-test('R10: connections that were opened while the database was read-only do not stay so', async () => {
+test('R10: connections that were opened while the database was read-only are replaced when it no longer is', async () => {
   const sql = db.$client;
   const admin = postgres(database.url, { max: 1 });
   await admin`create table written (n int)`;

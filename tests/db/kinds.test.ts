@@ -79,8 +79,8 @@ const pausedBy = async (name: string) =>
 const subjectOf = async (key: string) =>
   (await sql`select subject from notices where key like ${`${key}%`}`)[0]?.subject;
 
-describe('R6: the rows that were there', () => {
-  test('pushes: replaced is a state, and who waits for a pin names the carrier', async () => {
+describe('R6: rows that were there before the migration', () => {
+  test('pushes: replaced is a state, and one that waits for a pin names its carrier', async () => {
     expect(await push('refused push')).toEqual({ state: 'rejected', carrier: null });
     expect(await push('replaced push')).toEqual({ state: 'replaced', carrier: null });
     expect(await push('unmatched push')).toEqual({ state: 'parked', carrier: 'GLS' });
@@ -110,7 +110,7 @@ describe('R6: the rows that were there', () => {
   });
 });
 
-describe('R6: what workers of the release before write', () => {
+describe('R6: rows written by workers of the previous release', () => {
   test('a push that is replaced, one that waits for a pin, one that Temu refuses', async () => {
     await sql`update temu_pushes set state = 'rejected', error = 'replaced by X3 before Temu was told' where id = ${ids['new push'] ?? ''}`;
     expect(await push('new push')).toEqual({ state: 'replaced', carrier: null });
@@ -120,7 +120,7 @@ describe('R6: what workers of the release before write', () => {
     expect(await push('parked push')).toEqual({ state: 'rejected', carrier: null });
   });
 
-  test('A7: an AWB that was replaced and is named again', async () => {
+  test('A7: an AWB that was replaced and is booked again', async () => {
     const again = await sql`
       with made as (select id, order_id from shipments where awb_number = 'replaced push')
       insert into temu_pushes (shipment_id, order_id, due_at, created_at)
@@ -132,7 +132,7 @@ describe('R6: what workers of the release before write', () => {
     expect(again).toEqual([{ state: 'pending', error: null }]);
   });
 
-  test('a store that is paused and goes on', async () => {
+  test('a store that is paused and resumed', async () => {
     await sql`update temu_stores set active = false, paused_reason = ${REFUSED} where name = 'on'`;
     expect(await pausedBy('on')).toBe('temu');
     await sql`update temu_stores set active = true, paused_reason = null where name = 'on'`;
@@ -149,7 +149,7 @@ describe('R6: what workers of the release before write', () => {
     expect(await subjectOf(`webhook-stopped-${endpoint}`)).toBe(endpoint);
   });
 
-  test('and what workers of this release write stays as they write it', async () => {
+  test('rows written by this release stay as they were written', async () => {
     await sql`update temu_stores set active = false, paused_reason = 'Temu refused the store (no)', paused_by = 'operator' where name = 'on'`;
     expect(await pausedBy('on')).toBe('operator');
     await sql`insert into notices (kind, key, subject, payload) values ('store-paused', 'k', 'mine', '{}')`;

@@ -12,6 +12,7 @@ import { defineQueue } from '../../src/queue/define.ts';
 import { createQueues } from '../../src/queue/queues.ts';
 import { createQuota, openLedger } from '../../src/quota.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { createGate } from '../support/gate.ts';
 import { startProcess } from '../support/process.ts';
 import { startProxy } from '../support/proxy.ts';
 import { until } from '../support/until.ts';
@@ -37,15 +38,9 @@ afterAll(async () => {
 const kept = async () => (await admin`select what from kept order by what`).map(({ what }) => what);
 const keep = (sql: TransactionSql, what: string) => sql`insert into kept values (${what})`;
 
-function gate() {
-  let open = () => {};
-  const opened = new Promise<void>((resolve) => (open = resolve));
-  return { open: () => open(), opened };
-}
-
 /** A transaction that waits for something else when its connection is cut. */
 async function cutTransaction(goOn: (sql: TransactionSql) => Promise<unknown>) {
-  const answered = gate();
+  const answered = createGate();
   let over: unknown;
   const result = db.$client.begin(async (sql) => {
     await keep(sql, 'lost 1');
@@ -61,15 +56,15 @@ async function cutTransaction(goOn: (sql: TransactionSql) => Promise<unknown>) {
 
 describe('R2: a transaction whose connection was cut while its callback waited', () => {
   test.each([
-    ['writes on', (sql: TransactionSql) => keep(sql, 'lost 2'), /CONNECTION_CLOSED/],
+    ['goes on writing', (sql: TransactionSql) => keep(sql, 'lost 2'), /CONNECTION_CLOSED/],
     [
-      'writes on in a savepoint',
+      'goes on writing in a savepoint',
       (sql: TransactionSql) => sql.savepoint((one) => keep(one, 'lost 2')),
       /CLOSED/,
     ],
-    ['comes to its end', () => Promise.resolve('its COMMIT'), undefined],
+    ['returns', () => Promise.resolve('its COMMIT'), undefined],
     ['throws', () => Promise.reject(new Error('its ROLLBACK')), /its ROLLBACK/],
-  ])('%s: nothing of it is stored, and the next one is whole', async (_, goOn, refused) => {
+  ])('%s: nothing of it is stored, and the next one is complete', async (_, goOn, refused) => {
     const lost = await cutTransaction(goOn);
     await db.$client.begin(async (sql) => {
       await keep(sql, 'next 1');
@@ -82,7 +77,7 @@ describe('R2: a transaction whose connection was cut while its callback waited',
     expect(await kept()).toEqual(['next 1', 'next 2']);
   });
 
-  test('and the next one throws: nothing of either is stored', async () => {
+  test('when the next one throws, nothing of either is stored', async () => {
     const lost = await cutTransaction((sql) => keep(sql, 'lost 2'));
     const next = db.$client.begin(async (sql) => {
       await keep(sql, 'next 1');
@@ -108,7 +103,7 @@ test('R2: statements that wait in a transaction whose connection is cut fail, al
   await expect(together).rejects.toThrow(/CONNECTION_CLOSED|terminat/);
 });
 
-test('a statement that its transaction did not wait for is refused after its end', async () => {
+test('a statement that is made after its transaction has ended is refused', async () => {
   let late: TransactionSql | undefined;
   await db.$client.begin(async (sql) => {
     late = sql;
@@ -118,7 +113,7 @@ test('a statement that its transaction did not wait for is refused after its end
   expect(await kept()).toEqual(['in time']);
 });
 
-test('a savepoint is undone alone, by the driver’s way and by Drizzle’s', async () => {
+test('a savepoint is rolled back alone, through the driver and through Drizzle', async () => {
   await db.$client.begin(async (sql) => {
     await keep(sql, 'driver');
     await expect(
@@ -141,7 +136,7 @@ test('a savepoint is undone alone, by the driver’s way and by Drizzle’s', as
   expect(await kept()).toEqual(['driver', 'driver, inner', 'drizzle']);
 });
 
-test('R2: under bursts of cuts, every 10 ms, nothing hangs, nothing is uncaught, and what is stored is what was said to be', {
+test('R2: under bursts of cuts, every 10 ms, nothing hangs, nothing is uncaught, and what was reported as stored is stored', {
   timeout: 60_000,
 }, async () => {
   const child = startProcess('tests/support/statements-worker.ts', { args: [database.url, '8'] });
@@ -213,9 +208,9 @@ describe('nothing but its own statements is awaited inside a transaction', () =>
     expect(await kept()).toEqual([]);
   });
 
-  test('parts of statements may be the pool’s, and what it has left running may do as it likes after its end', async () => {
+  test('fragments may come from the pool, and what is left running is free once the transaction has ended', async () => {
     let later: Promise<unknown> = Promise.resolve();
-    const over = gate();
+    const over = createGate();
     await db.$client.begin(async (sql) => {
       await sql`select ${db.$client`1`}`;
       later = over.opened.then(() => db.$client`select 1`);
@@ -226,7 +221,7 @@ describe('nothing but its own statements is awaited inside a transaction', () =>
   });
 });
 
-test('R2: who comes between a socket’s error and its close has another connection', async () => {
+test('R2: a statement made between a socket’s error and its close gets another connection', async () => {
   const proxy = await startProxy(database.url);
   const options = { max: 1, idle_timeout: 0, max_lifetime: null, fetch_types: false };
   // sockets of Node: those that we make otherwise (wire.ts) close as soon as they fail

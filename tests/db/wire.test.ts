@@ -35,7 +35,7 @@ async function endOf(url: string): Promise<string> {
 
 const right = () => new URL(inject('serverUrl'));
 
-test('R12: a host that does not answer is passed over, by both drivers', async () => {
+test('R12: both drivers skip a host that does not answer', async () => {
   const { host, username, password, pathname } = right();
   const url = `postgres://${username}:${password}@127.0.0.1:${await freePort()},${host}${pathname}`;
   const db = createDb(url, { max: 2 });
@@ -50,7 +50,7 @@ test('R12: a host that does not answer is passed over, by both drivers', async (
   }
 });
 
-test('R12: with none that answers, the last is named and nobody waits for ever', async () => {
+test('R12: when no host answers, the error names the last one, and nothing waits for ever', async () => {
   const [one, other] = [await freePort(), await freePort()];
   const db = createDb(`postgres://u:planted@127.0.0.1:${one},127.0.0.1:${other}/d`, { max: 2 });
   try {
@@ -64,7 +64,7 @@ test('R12: with none that answers, the last is named and nobody waits for ever',
   }
 });
 
-test('R12: sslmode asks for TLS, a server without it is refused; prefer goes on without', async () => {
+test('R12: sslmode=require refuses a server without TLS; prefer goes on without', async () => {
   const { host, username, password, pathname } = right();
   const url = `postgres://${username}:${password}@${host}${pathname}`;
   expect(await endOf(`${url}?sslmode=require`)).toBe(
@@ -86,14 +86,14 @@ test.each([
   );
 });
 
-test('R2: a host that says nothing is given up after connect_timeout', async () => {
+test('R2: a host that accepts and says nothing is given up after connect_timeout', async () => {
   const port = await listen(() => {});
   expect(await endOf(`postgres://u@127.0.0.1:${port}/d?sslmode=require&connect_timeout=1`)).toBe(
     `Postgres at 127.0.0.1:${port}: no answer within 2 s`,
   );
 });
 
-test('R12: what a pooler refuses is not sent, and the start-up message is as long as postgres.js needs it', async () => {
+test('R12: no startup parameter that poolers refuse is sent, and the startup message is as long as postgres.js needs it', async () => {
   const messages: Buffer[] = [];
   const port = await listen((socket) => {
     socket.once('data', (bytes) => {
@@ -124,11 +124,11 @@ test('R12: what a pooler refuses is not sent, and the start-up message is as lon
   expect(queuePoolConfig(url, 'queues').options).toBeUndefined();
 });
 
-test('R12: Postgres itself is no pooler', async () => {
+test('R12: Postgres itself is not taken for a pooler', async () => {
   expect(await poolingOf(right().href)).toBe('none');
 });
 
-test('P2: a statement leaves at once and whole, by both drivers: none waits for the answer to its own first half', async () => {
+test('P2: both drivers send a statement in one piece: none waits for the acknowledgement of its first half', async () => {
   const db = createDb(right().href, { max: 1 });
   const client = openClient(parseDatabaseUrl(right().href), 'test');
   const ways = {

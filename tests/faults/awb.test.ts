@@ -2,15 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createRandom } from '../../sandbox/random.ts';
 import { type Sandbox, startSandbox } from '../../sandbox/server.ts';
-import { generateOrders, renderListItem } from '../../sandbox/temu/generator.ts';
-import type { Shop } from '../../sandbox/temu/model.ts';
+import { generateOrders } from '../../sandbox/temu/generator.ts';
 import { createClient } from '../../src/client.ts';
 import { enqueueDue } from '../../src/leases/enqueue.ts';
 import { pushes } from '../../src/temu/awb/offer.ts';
-import { parseExact } from '../../src/temu/json.ts';
-import { storeInInbox, toInboxRow } from '../../src/temu/orders/inbox.ts';
 import { emptyQueues } from '../support/empty-queues.ts';
 import { addShopAsStore, startTestFleet, type TestFleet } from '../support/fleet.ts';
+import { SHOP, storeReadyOrders } from '../support/orders.ts';
 import { type RunningProcess, reapProcesses, startProcess } from '../support/process.ts';
 import { oneBackend } from '../support/redis.ts';
 import { until } from '../support/until.ts';
@@ -25,52 +23,28 @@ const KILLS = Math.max(3, EVENTS / 25);
 describe.each(oneBackend())('A6, R1, R2: every number is told once, queues on %s', (backend) => {
   let sandbox: Sandbox;
   let stack: TestFleet;
-  let shop: Shop;
 
   beforeAll(async () => {
     // 40 ms an answer: there is a "during the request" to be killed in
     sandbox = await startSandbox({ qps: 1000, latencyMs: 40 });
     stack = await startTestFleet(backend, sandbox.routers, { TEMU_QPS: '200', TEMU_TIMEOUT: '2' });
-    shop = sandbox.world.addShop({
-      name: 'shop',
-      appKey: 'key',
-      appSecret: 'secret',
-      accessToken: 'token',
-      region: 'EU',
-      country: 'RO',
-    });
-    await addShopAsStore(stack, shop);
-    await placeOrders(EVENTS);
-  });
-  afterAll(async () => {
-    await stack?.close();
-    await reapProcesses();
-    await sandbox?.close();
-  });
-
-  /** Orders as a sync would have left them, without the two calls an order: they are not the point here. */
-  async function placeOrders(count: number): Promise<void> {
-    const { fleet } = stack;
+    const shop = sandbox.world.addShop(SHOP);
     const orders = generateOrders({
       seed: 3,
-      count,
+      count: EVENTS,
       shop,
       now: Date.now(),
       days: 5,
       scenarios: [{ name: 'plain', weight: 1, status: 2, updated: 'old' }],
     });
     sandbox.world.addOrders(shop, orders);
-    const [store] = await fleet.db.$client<{ id: string }[]>`select id from temu_stores`;
-    const rows = orders.map((order) => toInboxRow(parseExact(renderListItem(order, 'v1'))));
-    await storeInInbox(fleet, store?.id ?? '', rows);
-    await fleet.db.$client`
-      with stored as (update temu_order_inbox set state = 'stored' returning *),
-      made as (
-        insert into orders (source, store_id, marketplace_order_id, status, marketplace_status, order_modified_at, ship_by_date)
-        select 'temu', store_id, parent_order_sn, 'Ready for Shipping', 'UN_SHIPPING', update_time, now() + interval '2 days'
-        from stored returning id)
-      insert into temu_orders (order_id) select id from made`;
-  }
+    await storeReadyOrders(stack.fleet, await addShopAsStore(stack, shop), orders);
+  });
+  afterAll(async () => {
+    await stack?.close();
+    await reapProcesses();
+    await sandbox?.close();
+  });
 
   test('every tenth answer lost, workers killed at random, the queue store emptied, each event sent twice', async () => {
     const { fleet, env } = stack;

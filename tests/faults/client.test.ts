@@ -57,7 +57,7 @@ describe.each(backends())('R2, A1: a client whose connections fall silent, queue
     };
   });
 
-  test('enqueues within its two seconds by a new one', async () => {
+  test('enqueues within its two seconds over a new connection', async () => {
     await client.awbCreated(event('BEFORE1'));
     proxy.silence();
     const startedAt = performance.now();

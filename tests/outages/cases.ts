@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { SandboxOrder } from '../../sandbox/temu/model.ts';
 import { startProcess } from '../support/process.ts';
+import type { TcpProxy } from '../support/proxy.ts';
 import type { Backend } from '../support/redis.ts';
 import { until } from '../support/until.ts';
 import { build, type House, TOKEN } from './house.ts';
@@ -18,86 +19,52 @@ const MOST_CPU = HOLD_S >= 30 ? 0.05 : 0.25;
 
 export interface Outage {
   name: string;
-  begin(house: House): Promise<unknown>;
-  end(house: House): Promise<unknown>;
+  /** Begins it, and ends it. */
+  set(house: House, on: boolean): unknown;
   /** Work that was claimed by a statement whose answer was swallowed is found by its lease: that claim is an attempt. */
   attempts?: number;
   /** Before anybody can ask, the store at the same address is well again. */
   endsAtOnce?: boolean;
 }
 
+const silenced = (proxy: TcpProxy | undefined, on: boolean) =>
+  on ? proxy?.silence({ later: true }) : proxy?.heal();
+
 export const POSTGRES: readonly Outage[] = [
-  {
-    name: 'read-only (25006)',
-    begin: ({ postgres }) => postgres.readOnly(true),
-    end: ({ postgres }) => postgres.readOnly(false),
-  },
-  {
-    name: 'permission denied (42501)',
-    begin: ({ postgres }) => postgres.permission(false),
-    end: ({ postgres }) => postgres.permission(true),
-  },
-  {
-    name: 'login refused (28000)',
-    begin: ({ postgres }) => postgres.login(false),
-    end: ({ postgres }) => postgres.login(true),
-  },
-  {
-    name: 'statement time-outs (57014)',
-    begin: ({ postgres }) => postgres.statementTimeout(true),
-    end: ({ postgres }) => postgres.statementTimeout(false),
-  },
-  {
-    name: 'no connections left (53300)',
-    begin: ({ postgres }) => postgres.connections(false),
-    end: ({ postgres }) => postgres.connections(true),
-  },
-  {
-    name: 'connections gone silent',
-    begin: async ({ postgres }) => postgres.proxy.silence({ later: true }),
-    end: async ({ postgres }) => postgres.proxy.heal(),
-    attempts: 2,
-  },
+  { name: 'read-only (25006)', set: ({ postgres }, on) => postgres.readOnly(on) },
+  { name: 'permission denied (42501)', set: ({ postgres }, on) => postgres.permission(!on) },
+  { name: 'login refused (28000)', set: ({ postgres }, on) => postgres.login(!on) },
+  { name: 'statement time-outs (57014)', set: ({ postgres }, on) => postgres.statementTimeout(on) },
+  { name: 'no connections left (53300)', set: ({ postgres }, on) => postgres.connections(!on) },
+  { name: 'connections gone silent', set: ({ postgres }, on) => silenced(postgres.proxy, on), attempts: 2 },
 ];
 
 export const REDIS: readonly Outage[] = [
   {
     name: 'out of memory (OOM)',
-    begin: ({ redis }) => redis?.admin.config('SET', 'maxmemory', '1') as Promise<unknown>,
-    end: ({ redis }) => redis?.admin.config('SET', 'maxmemory', '0') as Promise<unknown>,
+    set: ({ redis }, on) => redis?.admin.config('SET', 'maxmemory', on ? '1' : '0'),
   },
-  {
-    name: 'snapshots fail (MISCONF)',
-    begin: ({ redis }) => redis?.misconfigured(true) as Promise<unknown>,
-    end: ({ redis }) => redis?.misconfigured(false) as Promise<unknown>,
-  },
+  { name: 'snapshots fail (MISCONF)', set: ({ redis }, on) => redis?.misconfigured(on) },
   {
     name: 'replicas missing (NOREPLICAS)',
-    begin: ({ redis }) => redis?.admin.config('SET', 'min-replicas-to-write', '1') as Promise<unknown>,
-    end: ({ redis }) => redis?.admin.config('SET', 'min-replicas-to-write', '0') as Promise<unknown>,
+    set: ({ redis }, on) => redis?.admin.config('SET', 'min-replicas-to-write', on ? '1' : '0'),
   },
   {
     name: 'a replica (READONLY)',
-    begin: ({ redis }) => redis?.admin.replicaof('127.0.0.1', '1') as Promise<unknown>,
-    end: ({ redis }) => redis?.admin.replicaof('NO', 'ONE') as Promise<unknown>,
+    set: ({ redis }, on) =>
+      on ? redis?.admin.replicaof('127.0.0.1', '1') : redis?.admin.replicaof('NO', 'ONE'),
   },
   {
     name: 'rights withdrawn (NOPERM)',
-    begin: ({ redis }) =>
-      redis?.admin.acl('SETUSER', 'default', '-@write', '-eval', '-evalsha') as Promise<unknown>,
-    end: ({ redis }) => redis?.admin.acl('SETUSER', 'default', '+@all') as Promise<unknown>,
+    set: ({ redis }, on) =>
+      redis?.admin.acl('SETUSER', 'default', ...(on ? ['-@write', '-eval', '-evalsha'] : ['+@all'])),
   },
   {
     name: 'failover behind one address',
-    begin: ({ redis }) => redis?.failOver() as Promise<unknown>,
-    end: async () => {},
+    set: ({ redis }, on) => (on ? redis?.failOver() : undefined),
     endsAtOnce: true,
   },
-  {
-    name: 'connections gone silent',
-    begin: async ({ redis }) => redis?.proxy.silence({ later: true }),
-    end: async ({ redis }) => redis?.proxy.heal(),
-  },
+  { name: 'connections gone silent', set: ({ redis }, on) => silenced(redis?.proxy, on) },
 ];
 
 /** Events that the shipping app sends meanwhile, at so many a second. */
@@ -196,7 +163,7 @@ export function outages(backend: Backend, cases: readonly Outage[]): void {
   };
 
   test.each(cases.map((outage) => [outage.name, outage] as const))(
-    'R2, R10, A2: %s: what was accepted is told once, no attempt is spent, nothing floods',
+    'R2, R10, A2: %s: each accepted AWB is sent to Temu once, no attempt is spent, the log is not flooded',
     async (_, outage) => {
       const { sql, sandbox, processes } = house;
       const accepted: string[] = [];
@@ -207,7 +174,7 @@ export function outages(backend: Backend, cases: readonly Outage[]): void {
       const sending = sendFor(HOLD_S * 1000, accepted);
       await until(() => accepted.length >= 2); // some are in work when it begins
       const printed = new Map([...processes].map(([name, process]) => [name, process.output().length]));
-      await outage.begin(house);
+      await outage.set(house, true);
       const cpu = await cpuOf(house);
       let spent = cpu;
       try {
@@ -218,7 +185,7 @@ export function outages(backend: Backend, cases: readonly Outage[]): void {
         spent = await cpuOf(house);
         await Promise.all(looks);
       } finally {
-        await outage.end(house);
+        await outage.set(house, false);
       }
       const endedAt = Date.now();
 

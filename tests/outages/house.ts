@@ -18,6 +18,7 @@ import { createQueues, type Queues } from '../../src/queue/queues.ts';
 import { addStore } from '../../src/temu/stores.ts';
 import { type Expected, wrongOrders } from '../e2e/stored.ts';
 import { createTestDatabase } from '../support/database.ts';
+import { SHOP } from '../support/orders.ts';
 import { type RunningProcess, startProcess } from '../support/process.ts';
 import { startProxy, type TcpProxy } from '../support/proxy.ts';
 import type { Backend } from '../support/redis.ts';
@@ -106,16 +107,7 @@ export async function build(backend: Backend): Promise<House> {
     ORDERFLEET_HOME: '/nonexistent', // no settings of a fleet that runs in this checkout
   };
   parseConfig(env); // a wrong one would end every process
-  const shop = sandbox.world.addShop({
-    ...{
-      name: 'shop',
-      appKey: 'key',
-      appSecret: 'secret',
-      accessToken: 'token',
-      region: 'EU',
-      country: 'RO',
-    },
-  });
+  const shop = sandbox.world.addShop(SHOP);
   const db = createDb(database.url, { max: 1 });
   await addStore(db, createSecrets([Buffer.from(key, 'base64')]), { ...shop, apiVersion: 'v1' });
   await closeDb(db);

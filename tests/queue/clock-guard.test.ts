@@ -6,9 +6,7 @@ import { handle } from '../../src/queue/handle.ts';
 import { createHolds } from '../../src/queue/holds.ts';
 import { backends } from '../support/redis.ts';
 import { until } from '../support/until.ts';
-import { startTestQueues, type TestQueues, testQueue } from './support.ts';
-
-const job = (id: string) => ({ id, payload: { v: 1 as const, id } });
+import { job, startTestQueues, type TestQueues, testQueue } from './support.ts';
 
 /** As if this machine's clock were off: BullMQ has no other. */
 function setClock(aheadMs: number): void {
@@ -29,7 +27,7 @@ describe('queues on Postgres: a worker whose clock is off', () => {
   it.each([
     [60_000, 'ahead of'],
     [-60_000, 'behind'],
-  ])('R1: by %i ms takes nothing, disturbs nobody, and says so', async (aheadMs, words) => {
+  ])('R1: by %i ms takes no jobs, disturbs no other worker, and says so', async (aheadMs, words) => {
     const queue = testQueue();
     await test.queues.add(queue, [job('a')]);
     let ran = 0;
@@ -40,7 +38,6 @@ describe('queues on Postgres: a worker whose clock is off', () => {
         return { outcome: 'taken' };
       }),
     );
-    onTestFinished(() => running.stop(0));
     const probes = createProbes({ queues: test.queues, verifyDatabase: async () => {} });
     onTestFinished(() => probes.close());
     probes.watch(running.states, running.clock);
@@ -97,7 +94,7 @@ describe('queues on Postgres: a worker whose clock is off', () => {
     };
   }
 
-  it('is compared again and again: it stops while jobs wait for nobody but it, and goes on by itself', async () => {
+  it('is checked repeatedly: it stops although jobs wait for it alone, and resumes by itself', async () => {
     const { taken, guard, set, add } = guarded();
     await add('a');
     await until(() => taken.length === 1);
@@ -119,7 +116,7 @@ describe('queues on Postgres: a worker whose clock is off', () => {
     expect(levels).toContain(30);
   });
 
-  it('takes nothing before the first comparison, and keeps its verdict while there is no answer', async () => {
+  it('takes no jobs before the first check, and keeps its result while there is no answer', async () => {
     let answers = false;
     const { time } = test.queues.backend;
     const { taken, guard, add } = guarded(async () => {
@@ -138,7 +135,7 @@ describe('queues on Postgres: a worker whose clock is off', () => {
     await until(() => taken.length === 2);
   });
 
-  it('an answer that took long says little: what it may be off by itself is no difference', async () => {
+  it('a slow answer proves little: a difference that its round trip may explain is ignored', async () => {
     const time = test.queues.backend.time as () => Promise<number>;
     const { guard, taken, set, add } = guarded(async () => {
       const now = await time();
@@ -151,7 +148,7 @@ describe('queues on Postgres: a worker whose clock is off', () => {
     expect(guard.says()).toBeUndefined();
   });
 
-  it('what holds it besides, a store that refuses, holds it on', async () => {
+  it('stays paused while something else holds it, such as a store that refuses', async () => {
     const { taken, holds, set, guard, add } = guarded();
     await until(() => guard.says() === undefined);
     const brake = holds.holder();
@@ -169,7 +166,7 @@ describe('queues on Postgres: a worker whose clock is off', () => {
 });
 
 describe.each(backends())('queues on %s', (backend) => {
-  it('are guarded where locks are counted by the workers’ clocks, and only there', async () => {
+  it('are guarded where locks go by the workers’ clocks, and only there', async () => {
     const test = await startTestQueues(backend);
     onTestFinished(() => test.close());
     if (backend === 'redis') setClock(60_000);

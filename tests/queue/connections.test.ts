@@ -1,37 +1,33 @@
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { createLog } from '../../src/log.ts';
 import { handle } from '../../src/queue/handle.ts';
 import { createQueues, type Queues } from '../../src/queue/queues.ts';
-import { type RunningWorkers, runWorkers } from '../../src/queue/run.ts';
+import { runWorkers } from '../../src/queue/run.ts';
 import { createTestDatabase } from '../support/database.ts';
-import { startProxy } from '../support/proxy.ts';
+import { NOBODY, startProxy } from '../support/proxy.ts';
 import { backends, ownRedisServer } from '../support/redis.ts';
 import { until } from '../support/until.ts';
-import { type Payload, testQueue } from './support.ts';
+import { job, testQueue } from './support.ts';
 
 // longer than BullMQ's blocking command, which takes five seconds: its own watch on that cannot be shortened
 const WATCH = { answerMs: 500, blockedMs: 6_500, silenceMs: 500, heartbeatMs: 150, readOnlyMs: 200 };
 const log = createLog({ level: 'silent', name: 'test' });
-const after: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const undo of after.splice(0).reverse()) await undo();
-});
 
 /** A worker on these queues that remembers whom it worked. */
 function work(queues: Queues) {
   const queue = testQueue({ concurrency: 1 });
   const worked: { id: string }[] = [];
-  const running: RunningWorkers = runWorkers(
+  const running = runWorkers(
     [
-      handle<Payload>(queue, async ({ id }) => {
+      handle(queue, async ({ id }) => {
         worked.push({ id });
         return { outcome: 'done' };
       }),
     ],
     { queues, log },
   );
-  after.push(() => running.stop(0));
-  const add = (id: string) => queues.add(queue, [{ id, payload: { v: 1, id } }]);
+  onTestFinished(() => running.stop(0));
+  const add = (id: string) => queues.add(queue, [job(id)]);
   const does = async (id: string) => {
     // a producer is told at once that the store is away, and adds again: the same id is the same job
     await until(() => add(id).then(() => true), { timeoutMs: 10_000 });
@@ -44,18 +40,18 @@ function work(queues: Queues) {
 
 async function open(backend: 'postgres' | 'redis') {
   const database = await createTestDatabase();
-  after.push(() => database.drop());
+  onTestFinished(() => database.drop());
   const redis = backend === 'redis' ? await ownRedisServer() : undefined;
-  if (redis) after.push(() => redis.stop());
+  if (redis) onTestFinished(() => redis.stop());
   const proxy = await startProxy(redis?.url ?? database.url);
-  after.push(() => proxy.close());
+  onTestFinished(() => proxy.close());
   const url = proxy.through(redis?.url ?? database.url);
   const queues = () => {
     const made = createQueues({
       ...(redis ? { redisUrl: url, databaseUrl: database.url } : { databaseUrl: url }),
       ...{ log, watch: WATCH },
     });
-    after.push(() => made.close());
+    onTestFinished(() => made.close());
     return made;
   };
   return { proxy, redis, queues, port: Number(new URL(redis?.url ?? database.url).port) };
@@ -63,9 +59,9 @@ async function open(backend: 'postgres' | 'redis') {
 
 describe.each(backends())('R2: queues on %s', (backend) => {
   // first: timers of five seconds stay behind in BullMQ and ioredis
-  test('that are opened while the store is away work when it is there', async () => {
+  test('that are opened while the store is away work once it is there', async () => {
     const { proxy, queues, port } = await open(backend);
-    proxy.pointTo(9);
+    proxy.pointTo(NOBODY);
     const ours = queues();
     const { worked, does } = work(ours);
     await expect(ours.backend.verify()).rejects.toThrow();
@@ -74,7 +70,7 @@ describe.each(backends())('R2: queues on %s', (backend) => {
     expect(worked).toHaveLength(1);
   });
 
-  test('go on when all their connections have gone silent; each job is done once, and a probe says so meanwhile', async () => {
+  test('recover when all their connections have gone silent; each job is done once, and the probe fails meanwhile', async () => {
     const { proxy, queues } = await open(backend);
     const ours = queues();
     const { worked, does } = work(ours);
@@ -93,7 +89,7 @@ test('R2: a Redis that was made a replica is left for the primary at its address
   const { proxy, redis, queues } = await open('redis');
   const promoted = await ownRedisServer();
   if (!redis || !promoted) throw new Error('there is no redis-server in PATH');
-  after.push(() => promoted.stop());
+  onTestFinished(() => promoted.stop());
   const ours = queues();
   const { worked, does } = work(ours);
   await does('before');

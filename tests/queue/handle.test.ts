@@ -5,9 +5,10 @@ import { closeDb, createDb } from '../../src/db/client.ts';
 import { type Failure, FailureError, type FailureKind } from '../../src/errors.ts';
 import { handle, SHUTDOWN, Wait } from '../../src/queue/handle.ts';
 import { createTestDatabase } from '../support/database.ts';
+import { createGate } from '../support/gate.ts';
 import { backends } from '../support/redis.ts';
 import { until } from '../support/until.ts';
-import { startTestQueues, type TestQueues, testQueue } from './support.ts';
+import { job, startTestQueues, type TestQueues, testQueue } from './support.ts';
 
 describe.each(backends())('a handler, on %s', (backend) => {
   let test: TestQueues;
@@ -21,15 +22,14 @@ describe.each(backends())('a handler, on %s', (backend) => {
     const queue = testQueue(change);
     const ranAt: number[] = [];
     const left = [...errors];
-    const running = test.work(
+    test.work(
       handle(queue, async () => {
         ranAt.push(performance.now());
         if (left.length > 0) throw left.shift();
         return { outcome: 'fine' };
       }),
     );
-    onTestFinished(() => running.stop(0));
-    await test.queues.add(queue, [{ id: 'job', payload: { v: 1, id: 'a' } }]);
+    await test.queues.add(queue, [job('job')]);
     const settled = await test.settled(queue, 'job');
     return { ...settled, ranAt, queue };
   }
@@ -46,10 +46,9 @@ describe.each(backends())('a handler, on %s', (backend) => {
     expect(await lineOf(queue, 'fine')).toMatchObject({ job: 'job', ms: expect.any(Number), msg: 'job' });
   });
 
-  it('T18: what another program adds to a job beyond the payload goes when it is taken, also when it is refused', async () => {
+  it('T18: fields that another program adds beyond the payload are removed when the job is taken, also when it is refused', async () => {
     const queue = testQueue({ fromOutside: true });
-    const running = test.work(handle(queue, async () => ({ outcome: 'fine' })));
-    onTestFinished(() => running.stop(0));
+    test.work(handle(queue, async () => ({ outcome: 'fine' })));
     const raw = test.queues.raw(queue.name);
     for (const [jobId, id] of [
       ['good', 'a'],
@@ -62,16 +61,15 @@ describe.each(backends())('a handler, on %s', (backend) => {
     expect((await raw.getJob('bad'))?.data).toEqual({ v: 1, id: null, note: 'n' });
   });
 
-  it('R3: a payload that does not fit fails visibly, names the field, and is never tried again', async () => {
+  it('R3: an invalid payload fails the job visibly, names the field, and is never retried', async () => {
     const queue = testQueue();
     let ran = 0;
-    const running = test.work(
+    test.work(
       handle(queue, async () => {
         ran++;
         return { outcome: 'fine' };
       }),
     );
-    onTestFinished(() => running.stop(0));
     // past our own producer, as another program may
     await test.queues.raw(queue.name).add(queue.name, { v: 1, id: 42 }, { jobId: 'bad', attempts: 5 });
     const { state, failedReason, attemptsMade } = await test.settled(queue, 'bad');
@@ -83,7 +81,7 @@ describe.each(backends())('a handler, on %s', (backend) => {
     expect((await test.queues.counts(queue as never)).failed).toBe(1);
   });
 
-  it('R3: our own producer refuses such a payload at once', async () => {
+  it('R3: our own producer rejects such a payload at once', async () => {
     const queue = testQueue();
     const add = test.queues.add(queue, [{ id: 'x', payload: { v: 2, id: 'a' } as never }]);
     await expect(add).rejects.toThrow(/"v"/);
@@ -109,7 +107,7 @@ describe.each(backends())('a handler, on %s', (backend) => {
     });
   });
 
-  it.each<FailureKind>(['transient', 'malformed', 'notReady'])('T16: %s is tried again', async (kind) => {
+  it.each<FailureKind>(['transient', 'malformed', 'notReady'])('T16: %s is retried', async (kind) => {
     const failure: Failure = { kind, message: 'for the moment' };
     const { state, ranAt, attemptsMade } = await failing([new FailureError(failure)]);
     expect({ state, tries: ranAt.length, attemptsMade }).toEqual({
@@ -119,7 +117,7 @@ describe.each(backends())('a handler, on %s', (backend) => {
     });
   });
 
-  it('any other error is tried again with growing delays, until the attempts are spent', async () => {
+  it('any other error is retried with growing delays until the attempts are spent', async () => {
     const error = new Error('every time');
     const { state, failedReason, ranAt, attemptsMade } = await failing([error, error, error, error], {
       backoff: { baseMs: 150, maxMs: 10_000 },
@@ -147,7 +145,7 @@ describe.each(backends())('a handler, on %s', (backend) => {
     expect(await lineOf(queue, 'handed back')).toMatchObject({ why: 'not yet', forMs: 10 });
   });
 
-  it('T17: throttled waits as long as it was told, and spends no attempt', async () => {
+  it('T17: a throttled job waits for retryAfterMs and spends no attempt', async () => {
     const throttled = () => new FailureError({ kind: 'throttled', message: 'too fast', retryAfterMs: 300 });
     const { state, ranAt, attemptsMade } = await failing(
       [throttled(), throttled(), throttled(), throttled()],
@@ -163,15 +161,14 @@ describe.each(backends())('a handler, on %s', (backend) => {
     expect((ranAt[1] as number) - (ranAt[0] as number)).toBeGreaterThanOrEqual(299);
   });
 
-  it('R2: Postgres or Redis away spends no attempt: the job is delayed, and comes back', async () => {
+  it('R2: an outage of Postgres or Redis spends no attempt: the job is delayed', async () => {
     const queue = testQueue({ attempts: 1 });
     const running = test.work(
       handle(queue, async () => {
         throw Object.assign(new Error('connect'), { code: 'ECONNREFUSED' });
       }),
     );
-    onTestFinished(() => running.stop(0));
-    await test.queues.add(queue, [{ id: 'job', payload: { v: 1, id: 'a' } }]);
+    await test.queues.add(queue, [job('job')]);
     const { attemptsMade } = await test.settled(queue, 'job', ['delayed']);
     expect(attemptsMade).toBe(0);
     // R10: counted, not told job by job
@@ -180,16 +177,15 @@ describe.each(backends())('a handler, on %s', (backend) => {
     expect(running.states[0]?.held()).toBe(true);
   });
 
-  it('a handler that takes too long is aborted, and that is an error as any other', async () => {
+  it('a handler that exceeds its timeout is aborted and fails like any other error', async () => {
     const queue = testQueue({ timeoutMs: 80, attempts: 1 });
-    const running = test.work(
+    test.work(
       handle(queue, async (_, { signal }) => {
         if (!signal.aborted) await once(signal, 'abort');
         throw signal.reason;
       }),
     );
-    onTestFinished(() => running.stop(0));
-    await test.queues.add(queue, [{ id: 'job', payload: { v: 1, id: 'a' } }]);
+    await test.queues.add(queue, [job('job')]);
     expect(await test.settled(queue, 'job')).toMatchObject({ state: 'failed', attemptsMade: 1 });
     expect(await lineOf(queue, 'error')).toMatchObject({ why: 'took longer than 0.08 s', attempt: 1 });
   });
@@ -202,14 +198,13 @@ describe.each(backends())('a handler, on %s', (backend) => {
       await database.drop();
     });
     const queue = testQueue({ attempts: 1 });
-    const running = test.work(
+    test.work(
       handle(queue, async () => {
         await db.execute(raw`select 1 / 0, ${'planted'}::text`);
         return { outcome: 'fine' };
       }),
     );
-    onTestFinished(() => running.stop(0));
-    await test.queues.add(queue, [{ id: 'job', payload: { v: 1, id: 'a' } }]);
+    await test.queues.add(queue, [job('job')]);
     const { state, failedReason, stack } = await test.settled(queue, 'job');
     expect({ state, failedReason }).toEqual({ state: 'failed', failedReason: 'division by zero' });
     expect(stack).not.toContain('planted');
@@ -217,15 +212,15 @@ describe.each(backends())('a handler, on %s', (backend) => {
     expect(JSON.stringify(test.lines)).not.toContain('planted');
   });
 
-  describe('R4: what no text of Postgres holds', () => {
+  describe('R4: characters that Postgres cannot store', () => {
     const [NUL, HALF] = ['\u0000', '\ud83d'];
     const once = { attempts: 1 };
 
     it.each([
       ['NUL', NUL],
-      ['half a pair', HALF],
+      ['a lone surrogate', HALF],
       ['both in a text', `a${NUL}b${HALF}c`],
-    ])('%s, thrown, fails the job at once and for good', async (_, text) => {
+    ])('%s in an error message: the job fails at once and for good', async (_, text) => {
       const { state, ranAt, attemptsMade, failedReason } = await failing([new Error(text)], once);
       expect({ state, attemptsMade, tries: ranAt.length }).toEqual({
         ...{ state: 'failed', attemptsMade: 1, tries: 1 },
@@ -235,18 +230,17 @@ describe.each(backends())('a handler, on %s', (backend) => {
       expect(await failing([final], once)).toMatchObject({ state: 'failed', attemptsMade: 1 });
     });
 
-    it('returned, set as progress or added, is left out, and the job completes', async () => {
+    it('in a payload, a result or a job’s progress are replaced or dropped, and the job completes', async () => {
       const queue = testQueue(once);
       const text = `a${NUL}b${HALF}`;
       const given: (string | undefined)[] = [];
-      const running = test.work(
+      test.work(
         handle(queue, async ({ id, note }) => {
           given.push(id, note);
           await (await test.queues.raw(queue.name).getJob('job'))?.updateProgress({ text });
           return { outcome: text, [text]: text };
         }),
       );
-      onTestFinished(() => running.stop(0));
       await test.queues.add(queue, [{ id: 'job', payload: { v: 1, id: 'x', note: text } }]);
       const { state, result, attemptsMade } = await test.settled(queue, 'job');
       expect({ state, attemptsMade }).toEqual({ state: 'completed', attemptsMade: 1 });
@@ -265,7 +259,7 @@ describe.each(backends())('a handler, on %s', (backend) => {
         throw signal.reason;
       }),
     );
-    await test.queues.add(queue, [{ id: 'job', payload: { v: 1, id: 'a' } }]);
+    await test.queues.add(queue, [job('job')]);
     await until(() => started.length === 1);
     await hanging.stop(50);
     const between = await test.view(queue, 'job');
@@ -273,8 +267,7 @@ describe.each(backends())('a handler, on %s', (backend) => {
     expect(between.attemptsMade).toBe(0);
     expect(await lineOf(queue, 'handed back')).toMatchObject({ why: SHUTDOWN });
 
-    const second = test.work(handle(queue, async () => ({ outcome: 'second' })));
-    onTestFinished(() => second.stop(0));
+    test.work(handle(queue, async () => ({ outcome: 'second' })));
     expect(await test.settled(queue, 'job')).toMatchObject({
       state: 'completed',
       result: { outcome: 'second' },
@@ -284,24 +277,19 @@ describe.each(backends())('a handler, on %s', (backend) => {
 
   it('O2: within the grace period a job is finished, and nothing new is taken', async () => {
     const queue = testQueue({ concurrency: 1 });
-    let release = () => {};
+    const gate = createGate();
     const ran: string[] = [];
     const workers = test.work(
       handle(queue, async ({ id }) => {
         ran.push(id);
-        await new Promise<void>((resolve) => {
-          release = resolve;
-        });
+        await gate.opened;
         return { outcome: 'finished' };
       }),
     );
-    await test.queues.add(queue, [
-      { id: 'one', payload: { v: 1, id: 'one' } },
-      { id: 'two', payload: { v: 1, id: 'two' } },
-    ]);
+    await test.queues.add(queue, [job('one'), job('two')]);
     await until(() => ran.length === 1);
     const stopped = workers.stop(10_000);
-    setTimeout(() => release(), 50);
+    setTimeout(gate.open, 50);
     await stopped;
     expect(ran).toHaveLength(1);
     expect(await test.view(queue, ran[0] as string)).toMatchObject({ state: 'completed' });

@@ -3,11 +3,10 @@ import { handle } from '../../src/queue/handle.ts';
 import { maintenanceHandler, schedulesOf, type Task } from '../../src/queue/maintenance.ts';
 import { runWorkers } from '../../src/queue/run.ts';
 import { readSchedules, reconcileSchedules } from '../../src/queue/schedules.ts';
+import { createGate } from '../support/gate.ts';
 import { backends } from '../support/redis.ts';
 import { until } from '../support/until.ts';
-import { type Payload, startTestQueues, type TestQueues, testQueue } from './support.ts';
-
-const job = (id: string, more: object = {}) => ({ id, payload: { v: 1 as const, id }, ...more });
+import { job, type Payload, startTestQueues, type TestQueues, testQueue } from './support.ts';
 
 describe.each(backends())('queues on %s', (backend) => {
   let test: TestQueues;
@@ -18,14 +17,7 @@ describe.each(backends())('queues on %s', (backend) => {
 
   it('the same id twice is one job, also when the first has ended; another id is another job', async () => {
     const queue = testQueue();
-    const ran: string[] = [];
-    const running = test.work(
-      handle(queue, async ({ id }) => {
-        ran.push(id);
-        return { outcome: 'fine' };
-      }),
-    );
-    onTestFinished(() => running.stop(0));
+    const ran = test.record(queue);
     await test.queues.add(queue, [job('a-1'), job('a-1')]);
     await test.settled(queue, 'a-1');
     await test.queues.add(queue, [job('a-1')]); // kept, so dropped without a word
@@ -35,10 +27,9 @@ describe.each(backends())('queues on %s', (backend) => {
     expect(await test.view(queue, 'a-1')).toMatchObject({ state: 'completed' });
   });
 
-  it('a process that works on many queues has connections left for everything else', async () => {
+  it('a process with workers on many queues has connections left for other queries', async () => {
     const queues = Array.from({ length: 20 }, () => testQueue());
-    const running = test.work(...queues.map((queue) => handle(queue, async () => ({ outcome: 'fine' }))));
-    onTestFinished(() => running.stop(0));
+    test.work(...queues.map((queue) => handle(queue, async () => ({ outcome: 'fine' }))));
     await Promise.all(queues.map((queue) => test.queues.add(queue, [job('a-1')])));
     for (const queue of queues) await test.settled(queue, 'a-1');
     const startedAt = performance.now();
@@ -47,10 +38,9 @@ describe.each(backends())('queues on %s', (backend) => {
     expect(performance.now() - startedAt).toBeLessThan(4_000);
   });
 
-  it('R6: a field that this version does not know is no fault', async () => {
+  it('R6: a payload field that this version does not know is accepted', async () => {
     const queue = testQueue();
-    const running = test.work(handle(queue, async (payload) => ({ outcome: JSON.stringify(payload) })));
-    onTestFinished(() => running.stop(0));
+    test.work(handle(queue, async (payload) => ({ outcome: JSON.stringify(payload) })));
     await test.queues.raw(queue.name).add(queue.name, { v: 1, id: 'a', tomorrow: true }, { jobId: 'new' });
     expect(await test.settled(queue, 'new')).toMatchObject({ state: 'completed' });
   });
@@ -69,7 +59,7 @@ describe.each(backends())('queues on %s', (backend) => {
     expect((await test.queues.counts(queue as never)).waiting).toBe(2);
   });
 
-  it('the oldest job that could be taken is known, among waiting, prioritised and delayed ones', async () => {
+  it('nextSince is when the oldest takeable job became due, among waiting, prioritised and delayed ones', async () => {
     const queue = testQueue();
     const now = Date.now();
     const since = async () => {
@@ -93,7 +83,7 @@ describe.each(backends())('queues on %s', (backend) => {
     expect(await test.queues.counts(queue)).toMatchObject({ waiting: 21, delayed: 2 });
   });
 
-  it('a paused queue is counted as it is: what waits waits, the oldest is the oldest, and none could be taken', async () => {
+  it('a paused queue: its jobs are counted as waiting, the oldest is known, and none is takeable', async () => {
     const queue = testQueue();
     const now = Date.now();
     const raw = test.queues.raw(queue.name);
@@ -111,26 +101,19 @@ describe.each(backends())('queues on %s', (backend) => {
     expect(await test.queues.counts(queue)).toMatchObject({ waiting: 4, paused: false });
   });
 
-  it('a smaller priority goes first', async () => {
+  it('a lower priority number runs first', async () => {
     const queue = testQueue({ concurrency: 1 });
     await test.queues.add(queue, [
       job('c', { priority: 30 }),
       job('a', { priority: 1 }),
       job('b', { priority: 2 }),
     ]);
-    const ran: string[] = [];
-    const running = test.work(
-      handle(queue, async ({ id }) => {
-        ran.push(id);
-        return { outcome: 'fine' };
-      }),
-    );
-    onTestFinished(() => running.stop(0));
+    const ran = test.record(queue);
     await until(() => ran.length === 3);
     expect(ran).toEqual(['a', 'b', 'c']);
   });
 
-  it('two workers share the work: every job once, never more at once than each may', async () => {
+  it('two workers share the work: every job runs once, and neither exceeds its concurrency', async () => {
     const queue = testQueue({ concurrency: 3 });
     const ran = new Map<string, number>();
     const peak = [0, 0];
@@ -179,22 +162,18 @@ describe.each(backends())('queues on %s', (backend) => {
     await until(async () => (await test.queues.workers(queue)) === 2);
   });
 
-  it('R2: a worker is counted again after its connections were cut, also while it has work in hand', async () => {
+  it('R2: a worker is counted again after its connections were cut, even while it is busy', async () => {
     const queue = testQueue({ concurrency: 1 });
-    let release = () => {};
-    const held = new Promise<void>((resolve) => {
-      release = resolve;
-    });
+    const gate = createGate();
     let started = 0;
-    const running = test.work(
+    test.work(
       handle(queue, async () => {
         started++;
-        await held;
+        await gate.opened;
         return { outcome: 'fine' };
       }),
     );
-    onTestFinished(() => running.stop(0));
-    onTestFinished(release); // first
+    onTestFinished(gate.open); // first
     await until(async () => (await test.queues.workers(queue)) === 1);
     await test.queues.add(queue, [job('a'), job('b')]);
     await until(() => started === 1);
@@ -212,7 +191,7 @@ describe.each(backends())('queues on %s', (backend) => {
         .sort((a, b) => (a.id < b.id ? -1 : 1));
     const ids = async (name: string) => (await present(name)).map(({ id, everyMs }) => [id, everyMs]);
 
-    it('become exactly what is wanted: added, changed, strangers removed', async () => {
+    it('become exactly what is wanted: added, changed, others removed', async () => {
       const queue = testQueue();
       await reconcileSchedules(test.queues, queue, [schedule('a', 60_000), schedule('b', 60_000)], test.log);
       expect(await ids(queue.name)).toEqual([
@@ -241,7 +220,7 @@ describe.each(backends())('queues on %s', (backend) => {
       expect(test.lines.slice(lines).filter((line) => line.schedule)).toEqual([]);
     });
 
-    it('R1: come back after everything was deleted', async () => {
+    it('R1: are restored after everything was deleted', async () => {
       const queue = testQueue();
       const wanted = [schedule('a', 3_600_000)];
       await reconcileSchedules(test.queues, queue, wanted, test.log);
@@ -252,18 +231,11 @@ describe.each(backends())('queues on %s', (backend) => {
       expect(await ids(queue.name)).toEqual([['a', 3_600_000]]);
     });
 
-    it('R1: one that has lost its next job runs at once, however long its period, and the others as before', async () => {
+    it('R1: one that has lost its next job runs at once, however long its period; the others are left alone', async () => {
       const queue = testQueue();
       const wanted = [schedule('a', 3_600_000), schedule('b', 3_600_000)];
       await reconcileSchedules(test.queues, queue, wanted, test.log);
-      const ran: string[] = [];
-      const running = test.work(
-        handle(queue, async ({ id }) => {
-          ran.push(id);
-          return { outcome: 'fine' };
-        }),
-      );
-      onTestFinished(() => running.stop(0));
+      const ran = test.record(queue);
       const planned = async () => (await present(queue.name)).every(({ next }) => next > Date.now() + 60_000);
       await until(async () => ran.length === 2 && (await planned()));
       const before = await present(queue.name);

@@ -1,20 +1,20 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { closeDb, createDb, type Db } from '../../src/db/client.ts';
-import { createLog, type Log } from '../../src/log.ts';
+import type { Log } from '../../src/log.ts';
 import { createBrake } from '../../src/queue/brake.ts';
 import { handle } from '../../src/queue/handle.ts';
 import { createHolds } from '../../src/queue/holds.ts';
 import { createQueues, type Queues } from '../../src/queue/queues.ts';
 import { runWorkers } from '../../src/queue/run.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { createGate } from '../support/gate.ts';
 import { type Backend, backends, ownRedisServer } from '../support/redis.ts';
 import type { RedisServer } from '../support/redis-server.ts';
 import { until } from '../support/until.ts';
-import { testQueue } from './support.ts';
+import { job, keepLines, testQueue } from './support.ts';
 
 /** Long enough for thousands of tries of a worker without a brake. */
 const OUTAGE_MS = 1_500;
@@ -35,14 +35,7 @@ async function open(backend: Backend): Promise<Store | undefined> {
   if (backend === 'redis' && !server) return undefined;
   const redis = server && new Redis(server.url);
   const admin: Db = createDb(database.url, { max: 1 });
-  const lines: Record<string, unknown>[] = [];
-  const destination = new Writable({
-    write(chunk, _, done) {
-      for (const line of String(chunk).split('\n').filter(Boolean)) lines.push(JSON.parse(line));
-      done();
-    },
-  });
-  const log = createLog({ level: 'info', name: 'test', destination });
+  const { log, lines } = keepLines();
   const queues = createQueues({ redisUrl: server?.url, databaseUrl: database.url, log });
   const [{ name }] = (await admin.$client`select current_database() as name`) as unknown as [
     { name: string },
@@ -69,7 +62,7 @@ async function open(backend: Backend): Promise<Store | undefined> {
   };
 }
 
-describe.each(backends())('R10: a store that answers and refuses to write, queues on %s', (backend) => {
+describe.each(backends())('R10: a store that answers but refuses writes, queues on %s', (backend) => {
   let store: Store;
   beforeAll(async () => {
     const opened = await open(backend);
@@ -85,18 +78,15 @@ describe.each(backends())('R10: a store that answers and refuses to write, queue
     return { state: await raw.getJobState(id), attemptsMade: (await raw.getJob(id))?.attemptsMade };
   };
 
-  it('costs no attempt, whether a job is in work, waits or is to be handed back, and no flood of lines', async () => {
+  it('spends no attempt, whether a job is active, waiting or to be handed back, and does not flood the log', async () => {
     const queue = testQueue({ attempts: 1, concurrency: 1 });
-    let finish = () => {};
-    const gate = new Promise<void>((resolve) => {
-      finish = resolve;
-    });
+    const gate = createGate();
     const ran: string[] = [];
     const running = runWorkers(
       [
         handle(queue, async ({ id }) => {
           ran.push(id);
-          if (ran.length === 1) await gate;
+          if (ran.length === 1) await gate.opened;
           return { outcome: 'fine' };
         }),
       ],
@@ -104,14 +94,11 @@ describe.each(backends())('R10: a store that answers and refuses to write, queue
       { lockMs: 1_000, stalledLookMs: 500 },
     );
     onTestFinished(() => running.stop(0));
-    await store.queues.add(queue, [
-      { id: 'one', payload: { v: 1, id: 'one' } },
-      { id: 'two', payload: { v: 1, id: 'two' } },
-    ]);
+    await store.queues.add(queue, [job('one'), job('two')]);
     await until(() => ran.length === 1);
     const before = store.lines.length;
     await store.refuse();
-    finish();
+    gate.open();
     await until(() => running.states[0]?.held());
     await sleep(OUTAGE_MS); // the time itself is what must not matter
     const lines = store.lines.slice(before);
@@ -129,7 +116,7 @@ describe.each(backends())('R10: a store that answers and refuses to write, queue
     expect(running.states[0]?.running()).toBe(true);
   });
 
-  it('A2: an event of a queue that is filled from outside is kept when it fails, and taken up again', async () => {
+  it('A2: a failed event that another program enqueued is kept and retried', async () => {
     const queue = testQueue({ fromOutside: true, attempts: 1 });
     let broken = true;
     const running = runWorkers(
@@ -173,7 +160,7 @@ describe('R10: the brake', () => {
     };
   };
 
-  it('waits twice as long after each fault, as far as the most; faults of jobs in work count once', async () => {
+  it('doubles its pause after each fault, up to the maximum; faults of jobs already active count once', async () => {
     const { brake, calls, resumed } = stand();
     for (let times = 1; times <= 5; times++) {
       for (let jobs = 0; jobs < 50; jobs++) brake.hold();
@@ -189,7 +176,7 @@ describe('R10: the brake', () => {
       expect(pauses[index]).toBeGreaterThanOrEqual(least - 1); // timers may be a millisecond early
   });
 
-  it('begins anew once a job went through, and does nothing once it is stopped', async () => {
+  it('starts over after a job has succeeded, and does nothing once it is stopped', async () => {
     const { brake, calls, resumed } = stand();
     brake.hold();
     await resumed(1);
@@ -207,7 +194,7 @@ describe('R10: the brake', () => {
     expect(calls).toHaveLength(6);
   });
 
-  it('O4: lets go outside the job that met the fault, whose trace is not that of all later jobs', async () => {
+  it('O4: resumes outside the job that met the fault, so that later jobs do not join its trace', async () => {
     const traces = new AsyncLocalStorage<string>();
     const resumedIn: (string | undefined)[] = [];
     const worker = {

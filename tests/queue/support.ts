@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { Writable } from 'node:stream';
 import { Redis } from 'ioredis';
 import pg from 'pg';
+import { onTestFinished } from 'vitest';
 import { z } from 'zod';
 import { createLog, type Log } from '../../src/log.ts';
 import { defineQueue, type QueueDefinition } from '../../src/queue/define.ts';
-import type { Handler } from '../../src/queue/handle.ts';
+import { type Handler, handle } from '../../src/queue/handle.ts';
 import { createQueues, type Queues } from '../../src/queue/queues.ts';
 import { type RunningWorkers, runWorkers } from '../../src/queue/run.ts';
 import { createTestDatabase } from '../support/database.ts';
@@ -15,6 +15,8 @@ import { until } from '../support/until.ts';
 
 export const payload = z.object({ v: z.literal(1), id: z.string(), note: z.string().optional() });
 export type Payload = z.output<typeof payload>;
+
+export const job = (id: string, more: object = {}) => ({ id, payload: { v: 1 as const, id }, ...more });
 
 /** A queue of one test's own, with delays in milliseconds. */
 export const testQueue = (change: Partial<QueueDefinition<Payload>> = {}): QueueDefinition<Payload> =>
@@ -43,7 +45,10 @@ export interface TestQueues {
   cutConnections(): Promise<void>;
   /** Makes a delayed job be missing: from Redis' set, as an evicted key is, or from the table. */
   loseDelayed(queue: string, id: string): Promise<void>;
+  /** Workers for the rest of the test. */
   work(...handlers: Handler[]): RunningWorkers;
+  /** The same for jobs that all succeed. @returns the ids of those that have run, in order */
+  record(queue: QueueDefinition<Payload>): string[];
   /** The state of a job once it is in one of these. */
   settled(definition: QueueDefinition<Payload>, id: string, states?: string[]): Promise<JobView>;
   view(definition: QueueDefinition<Payload>, id: string): Promise<JobView>;
@@ -98,40 +103,8 @@ const cutRedis = (url: string) =>
     }
   });
 
-/** A way to a store that can be shut: who comes by it is cut off at once. */
-export async function startDoor(url: string) {
-  const target = new URL(url);
-  let shut = true;
-  const sockets = new Set<Socket>();
-  const server = createServer((from) => {
-    if (shut) return void from.destroy();
-    const to = connect(Number(target.port), '127.0.0.1');
-    for (const socket of [from, to]) {
-      socket.on('error', () => {}).on('close', () => sockets.delete(socket));
-      sockets.add(socket);
-    }
-    from.pipe(to).pipe(from);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const way = new URL(url);
-  way.hostname = '127.0.0.1';
-  way.port = String((server.address() as AddressInfo).port);
-  return {
-    url: way.href,
-    open: () => {
-      shut = false;
-    },
-    async close() {
-      for (const socket of sockets) socket.destroy();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
-}
-
-/** Queues in a database (and Redis) of a test file's own. */
-export async function startTestQueues(backend: Backend): Promise<TestQueues> {
-  const database = await createTestDatabase();
-  const redis = backend === 'redis' ? await createTestRedis() : undefined;
+/** A log whose lines are kept, parsed. */
+export function keepLines(): { log: Log; lines: Record<string, unknown>[] } {
   const lines: Record<string, unknown>[] = [];
   const destination = new Writable({
     write(chunk, _, done) {
@@ -139,9 +112,15 @@ export async function startTestQueues(backend: Backend): Promise<TestQueues> {
       done();
     },
   });
-  const log = createLog({ level: 'info', name: 'test', destination });
+  return { log: createLog({ level: 'info', name: 'test', destination }), lines };
+}
+
+/** Queues in a database (and Redis) of a test file's own. */
+export async function startTestQueues(backend: Backend): Promise<TestQueues> {
+  const database = await createTestDatabase();
+  const redis = backend === 'redis' ? await createTestRedis() : undefined;
+  const { log, lines } = keepLines();
   const open: Queues[] = [];
-  const running: RunningWorkers[] = [];
   const another = (url?: string) => {
     const urls = { redisUrl: redis?.url, databaseUrl: database.url };
     const queues = createQueues({ ...urls, ...(url && { [redis ? 'redisUrl' : 'databaseUrl']: url }), log });
@@ -149,6 +128,12 @@ export async function startTestQueues(backend: Backend): Promise<TestQueues> {
     return queues;
   };
   const queues = another();
+
+  function work(...handlers: Handler[]): RunningWorkers {
+    const workers = runWorkers(handlers, { queues, log });
+    onTestFinished(() => workers.stop(0));
+    return workers;
+  }
 
   async function view(definition: QueueDefinition<Payload>, id: string): Promise<JobView> {
     // the state first: a job read before it ended would lack what it ended with
@@ -179,10 +164,16 @@ export async function startTestQueues(backend: Backend): Promise<TestQueues> {
         : onPostgres(database.url, async (client) => {
             await client.query('delete from bullmq.job where queue = $1 and id = $2', [queue, id]);
           }),
-    work(...handlers) {
-      const workers = runWorkers(handlers, { queues, log });
-      running.push(workers);
-      return workers;
+    work,
+    record(queue) {
+      const ran: string[] = [];
+      work(
+        handle(queue, async ({ id }) => {
+          ran.push(id);
+          return { outcome: 'fine' };
+        }),
+      );
+      return ran;
     },
     view,
     settled: (definition, id, states = ['completed', 'failed']) =>
@@ -194,7 +185,6 @@ export async function startTestQueues(backend: Backend): Promise<TestQueues> {
         { what: `job ${id} to be ${states.join(' or ')}` },
       ),
     async close() {
-      await Promise.all(running.map((workers) => workers.stop(0)));
       for (const one of open) await one.close();
       await redis?.drop();
       await database.drop();

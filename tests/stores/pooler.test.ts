@@ -95,7 +95,7 @@ describe.skipIf(!program)('R12: PgBouncer', () => {
     }
   });
 
-  test('an option of the address that it refuses is named', async () => {
+  test('an option of DATABASE_URL that it refuses is named', async () => {
     const bounced = await bounce('session');
     try {
       const { code, output } = await command(

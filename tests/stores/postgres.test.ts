@@ -100,7 +100,7 @@ describe.skipIf(!openssl)('R12: the embedded Postgres with TLS by a private CA, 
     await passes({ DATABASE_URL: at('environment', 'sslmode=verify-full'), PGSSLROOTCERT: files.ca }, 'ENV1');
   });
 
-  test('a certificate that is not trusted is said in a line that names what to set', async () => {
+  test('an untrusted certificate is reported in one line that names what to set', async () => {
     const { code, output } = await command(
       ['migrate'],
       fleetEnv({ DATABASE_URL: at('verified', 'sslmode=verify-full') }),
@@ -111,7 +111,7 @@ describe.skipIf(!openssl)('R12: the embedded Postgres with TLS by a private CA, 
   });
 });
 
-describe.skipIf(!initdb || !postgres)('R12: the Postgres of the machine', () => {
+describe.skipIf(!initdb || !postgres)('R12: a locally installed Postgres', () => {
   let primary: Server;
   let sockets: string;
   let port: number;
@@ -163,43 +163,40 @@ describe.skipIf(!initdb || !postgres)('R12: the Postgres of the machine', () => 
     await passes({ DATABASE_URL: `postgres://fleet@/socket?host=${sockets}&port=${port}` }, 'SOCKET2');
   });
 
-  test.skipIf(!basebackup)(
-    'of several hosts the one that can be written to is taken, through a failover',
-    async () => {
-      const copy = path.join(path.dirname(data), 'standby');
-      await mkdir(copy, { mode: 0o700 });
-      if (NOBODY.uid) await chown(copy, NOBODY.uid, NOBODY.gid);
-      await ask(`postgres://fleet@127.0.0.1:${port}/postgres`, 'create database hosts');
-      await run(
-        basebackup ?? '',
-        ['-D', copy, '-R', '-d', `postgres://fleet@127.0.0.1:${port}/postgres`, '-c', 'fast'],
-        {
-          ...NOBODY,
-          cwd: '/',
-        },
-      );
-      const other = await freePort();
-      const standby = await launch(copy, other);
-      const trial = await startTrial({
-        DATABASE_URL: `postgres://fleet@127.0.0.1:${other},127.0.0.1:${port}/hosts?sslmode=disable`,
+  test.skipIf(!basebackup)('of several hosts the writable one is used, through a failover', async () => {
+    const copy = path.join(path.dirname(data), 'standby');
+    await mkdir(copy, { mode: 0o700 });
+    if (NOBODY.uid) await chown(copy, NOBODY.uid, NOBODY.gid);
+    await ask(`postgres://fleet@127.0.0.1:${port}/postgres`, 'create database hosts');
+    await run(
+      basebackup ?? '',
+      ['-D', copy, '-R', '-d', `postgres://fleet@127.0.0.1:${port}/postgres`, '-c', 'fast'],
+      {
+        ...NOBODY,
+        cwd: '/',
+      },
+    );
+    const other = await freePort();
+    const standby = await launch(copy, other);
+    const trial = await startTrial({
+      DATABASE_URL: `postgres://fleet@127.0.0.1:${other},127.0.0.1:${port}/hosts?sslmode=disable`,
+    });
+    try {
+      await trial.goesThrough('HOSTS1');
+      await until(async () => {
+        const { left } = await ask(
+          `postgres://fleet@127.0.0.1:${port}/postgres`,
+          `select (pg_current_wal_lsn() - replay_lsn)::int as left from pg_stat_replication`,
+        );
+        return left === 0;
       });
-      try {
-        await trial.goesThrough('HOSTS1');
-        await until(async () => {
-          const { left } = await ask(
-            `postgres://fleet@127.0.0.1:${port}/postgres`,
-            `select (pg_current_wal_lsn() - replay_lsn)::int as left from pg_stat_replication`,
-          );
-          return left === 0;
-        });
-        await primary.stop('SIGINT');
-        await ask(`postgres://fleet@127.0.0.1:${other}/postgres`, 'select pg_promote()');
-        await trial.goesThrough('HOSTS2');
-        await trial.doctor();
-      } finally {
-        await trial.close();
-        await standby.stop('SIGINT');
-      }
-    },
-  );
+      await primary.stop('SIGINT');
+      await ask(`postgres://fleet@127.0.0.1:${other}/postgres`, 'select pg_promote()');
+      await trial.goesThrough('HOSTS2');
+      await trial.doctor();
+    } finally {
+      await trial.close();
+      await standby.stop('SIGINT');
+    }
+  });
 });

@@ -58,9 +58,13 @@ const begin = async (url: string): Promise<Trial> => {
   trial = await startTrial({ DATABASE_URL: database.url, REDIS_URL: url });
   return trial;
 };
-afterEach(async () => {
+/** Before its stores are stopped. */
+const end = async (): Promise<void> => {
   await trial?.close();
   trial = undefined;
+};
+afterEach(async () => {
+  await end();
   await database?.drop();
 });
 
@@ -71,7 +75,7 @@ afterAll(async () => {
 
 describe.skipIf(!redis)('R12: Redis', () => {
   test.skipIf(!openssl)(
-    'TLS by a private CA, a user of its own with signs in the password, a database',
+    'TLS by a private CA, an ACL user with special characters in the password, a database',
     async () => {
       console.log((await run(redis ?? '', ['--version'])).stdout.trim());
       const { ca, cert, key } = await makeCertificates(await directory());
@@ -109,8 +113,7 @@ describe.skipIf(!redis)('R12: Redis', () => {
       const { code, output } = await command(['doctor'], other);
       expect(code).toBe(1);
       expect(output).toMatch(/Redis: does not answer: .*certificate/);
-      await trial?.close();
-      trial = undefined;
+      await end();
       await server.stop();
     },
   );
@@ -120,12 +123,11 @@ describe.skipIf(!redis)('R12: Redis', () => {
     const server = await start(redis ?? '', ['--unixsocket', socket]);
     await (await begin(`unix://${socket}?db=1`)).goesThrough('SOCKET1');
     await trial?.doctor();
-    await trial?.close();
-    trial = undefined;
+    await end();
     await server.stop();
   });
 
-  test('Sentinels, through a failover; and a Sentinel that is taken for a Redis is named', async () => {
+  test('Sentinels, through a failover; a Sentinel given as a single Redis is reported', async () => {
     const primary = await start(redis ?? '');
     const replica = await start(redis ?? '', ['--replicaof', '127.0.0.1', `${primary.port}`]);
     const port = await freePort();
@@ -165,8 +167,7 @@ describe.skipIf(!redis)('R12: Redis', () => {
       await trial?.goesThrough('AFTER1');
       await until(() => trial?.doctor());
     } finally {
-      await trial?.close();
-      trial = undefined;
+      await end();
       look.disconnect();
       await sentinel.stop();
       await replica.stop();
@@ -175,7 +176,7 @@ describe.skipIf(!redis)('R12: Redis', () => {
   });
 
   test.skipIf(!cli)(
-    'a cluster of six, through a failover; and one node that is taken for a Redis is named',
+    'a cluster of six, through a failover; one node given as a single Redis is reported',
     async () => {
       const args = [
         '--cluster-enabled',
@@ -219,8 +220,7 @@ describe.skipIf(!redis)('R12: Redis', () => {
         await trial?.goesThrough('AFTER2');
         await until(() => trial?.doctor());
       } finally {
-        await trial?.close();
-        trial = undefined;
+        await end();
         look.disconnect();
         for (const node of nodes) await node.stop();
       }
@@ -233,8 +233,7 @@ describe.skipIf(!valkey)('R12: Valkey', () => {
     const server = await start(valkey ?? '');
     await (await begin(`valkey://127.0.0.1:${server.port}`)).goesThrough('VALKEY1');
     await trial?.doctor();
-    await trial?.close();
-    trial = undefined;
+    await end();
     await server.stop();
   });
 });

@@ -25,6 +25,9 @@ export interface TcpProxy {
   close(): Promise<void>;
 }
 
+/** A port where nobody listens: who comes by a proxy that points there is cut off at once. */
+export const NOBODY = 9;
+
 interface Pair {
   client: Socket;
   server: Socket;

@@ -59,7 +59,7 @@ const PRODUCERS = new Set([
   ...['parts', 'database', 'redis'].map((name) => `src/addresses/${name}.ts`),
   ...['wire', 'pool', 'driver'].map((name) => `src/db/${name}.ts`),
   'src/queue/redis-open.ts',
-  ...['numbers', 'pg-pool', 'sockets'].map((name) => `src/${name}.ts`),
+  ...['infrastructure', 'numbers', 'pg-pool', 'sockets'].map((name) => `src/${name}.ts`),
 ]);
 /** BullMQ wants one of them; loaded when it is needed (db/driver.ts), and else named for its types alone. */
 const DRIVERS = ['pg', 'ioredis'];

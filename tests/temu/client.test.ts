@@ -18,6 +18,7 @@ import {
   type TemuHost,
 } from '../../src/temu/client.ts';
 import { fill } from '../sandbox/client.ts';
+import { SHOP } from '../support/orders.ts';
 import { until } from '../support/until.ts';
 
 let sandbox: Sandbox;
@@ -37,21 +38,12 @@ beforeEach(() => {
   sandbox.world.clock.offsetMs = 0;
 });
 
-const EU: ShopSpec = {
-  name: 'shop',
-  appKey: 'key',
-  appSecret: 'secret',
-  accessToken: 'token',
-  region: 'EU',
-  country: 'RO',
-};
-
 /** A shop of the sandbox with ten orders, and the same as a store of ours. */
 function shopAndStore(change: Partial<ShopSpec> = {}, apiVersion: 'v1' | 'v2' = 'v1') {
-  const shop: Shop = sandbox.world.addShop({ ...EU, ...change });
+  const shop: Shop = sandbox.world.addShop({ ...SHOP, ...change });
   const [order] = fill(sandbox, shop, 10);
   const sealed = { appSecret: '', accessToken: '' };
-  const store: Store = { id: 'id-1', warehouseId: null, apiVersion, sealed, ...EU, ...change };
+  const store: Store = { id: 'id-1', warehouseId: null, apiVersion, sealed, ...SHOP, ...change };
   return { shop, store, sn: (order as { parentOrderSn: string }).parentOrderSn };
 }
 
@@ -195,7 +187,7 @@ describe('T15: hosts', () => {
 
   it('T15: a token that the other region does not know: home decides', async () => {
     const { store, sn } = shopAndStore();
-    sandbox.world.addShop({ ...EU, name: 'other', accessToken: 'other-token', hosts: ['global'] });
+    sandbox.world.addShop({ ...SHOP, name: 'other', accessToken: 'other-token', hosts: ['global'] });
     const { amount } = clientOf();
     await amount(store, sn);
     expect(asked()).toEqual(['global', 'eu']);
@@ -219,7 +211,7 @@ describe('T15: hosts', () => {
   });
 
   const NO_SUCH_APP: FaultAction = { kind: 'error', errorCode: 3000026, errorMsg: 'app_key not exists' };
-  const MISTYPED = { ...EU, appKey: 'kay' };
+  const MISTYPED = { ...SHOP, appKey: 'kay' };
 
   it.each<[TemuApi, string[]]>([
     ['orderList', ['eu', 'global']],

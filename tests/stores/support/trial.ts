@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { expect } from 'vitest';
 import { startSandbox } from '../../../sandbox/server.ts';
-import { generateOrders, renderListItem } from '../../../sandbox/temu/generator.ts';
+import { generateOrders } from '../../../sandbox/temu/generator.ts';
 import { alertHandlers, alertTasks } from '../../../src/alerts/index.ts';
 import { type AwbCreated, createClient } from '../../../src/client.ts';
 import { parseConfig } from '../../../src/config.ts';
@@ -12,11 +12,10 @@ import { maintenance, maintenanceHandler, schedulesOf } from '../../../src/queue
 import { runWorkers } from '../../../src/queue/run.ts';
 import { reconcileSchedules } from '../../../src/queue/schedules.ts';
 import { awbHandlers } from '../../../src/temu/awb/index.ts';
-import { parseExact } from '../../../src/temu/json.ts';
-import { storeInInbox, toInboxRow } from '../../../src/temu/orders/inbox.ts';
 import { orderHandlers } from '../../../src/temu/orders/index.ts';
 import { addStore } from '../../../src/temu/stores.ts';
 import { reconcileTrackers, trackingHandlers } from '../../../src/tracking/index.ts';
+import { SHOP, storeReadyOrders } from '../../support/orders.ts';
 import { startProcess } from '../../support/process.ts';
 import { until } from '../../support/until.ts';
 
@@ -56,48 +55,24 @@ export async function startTrial(stores: Stores): Promise<Trial> {
 
   const config = parseConfig(env);
   const fleet = openFleet(config, 'trial', { log: createLog({ level: 'silent', name: 'trial' }) });
-  const shop = sandbox.world.addShop({
-    ...{
-      name: 'shop',
-      appKey: 'key',
-      appSecret: 'secret',
-      accessToken: 'token',
-      region: 'EU',
-      country: 'RO',
-    },
-  });
+  const shop = sandbox.world.addShop(SHOP);
   const storeId = await addStore(fleet.db, fleet.secrets, { ...shop, apiVersion: 'v1' });
   const orders = generateOrders({
     ...{ seed: 1, count: 9, shop, now: Date.now(), days: 5 },
     scenarios: [{ name: 'plain', weight: 1, status: 2, updated: 'old' }],
   });
   sandbox.world.addOrders(shop, orders);
-  await storeInInbox(
-    fleet,
-    storeId,
-    orders.map((order) => toInboxRow(parseExact(renderListItem(order, 'v1')))),
-  );
-  const sql = fleet.db.$client;
-  await sql`update temu_stores set last_synced_at = now()`;
+  const numbers = await storeReadyOrders(fleet, storeId, orders);
+  await fleet.db.$client`update temu_stores set last_synced_at = now()`;
   const tasks = alertTasks(fleet);
   await reconcileTrackers(fleet, undefined);
   await reconcileSchedules(fleet.queues, maintenance, schedulesOf(tasks), fleet.log);
-  const places = await sql<{ sn: string }[]>`
-    with stored as (update temu_order_inbox set state = 'stored' returning *),
-    made as (
-      insert into orders (source, store_id, marketplace_order_id, status, marketplace_status, order_modified_at, ship_by_date)
-      select 'temu', store_id, parent_order_sn, 'Ready for Shipping', 'UN_SHIPPING', update_time, now() + interval '2 days'
-      from stored returning id, marketplace_order_id),
-    more as (insert into temu_orders (order_id) select id from made)
-    select marketplace_order_id as sn from made`;
   const workers = runWorkers(
     [
-      ...[
-        ...orderHandlers(fleet),
-        ...awbHandlers(fleet),
-        ...alertHandlers(fleet),
-        ...trackingHandlers(fleet),
-      ],
+      ...orderHandlers(fleet),
+      ...awbHandlers(fleet),
+      ...alertHandlers(fleet),
+      ...trackingHandlers(fleet),
       maintenanceHandler(tasks),
     ],
     fleet,
@@ -115,10 +90,10 @@ export async function startTrial(stores: Stores): Promise<Trial> {
 
   return {
     async goesThrough(awbNumber) {
-      const { sn } = places[next++] ?? { sn: '' };
+      const marketplaceOrderId = numbers[next++] ?? '';
       await until(
         // a store that fails over refuses for a moment, and the shipping app is told so: it tries again
-        () => send({ source: 'temu', marketplaceOrderId: sn, awbNumber, carrier: 'sameday' }),
+        () => send({ source: 'temu', marketplaceOrderId, awbNumber, carrier: 'sameday' }),
         { timeoutMs: 60_000, what: `${awbNumber} to be enqueued` },
       );
       await until(() => sandbox.effects.summary({ trackingNumber: awbNumber }).accepted === 1, {
