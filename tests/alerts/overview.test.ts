@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { deliveryOverview, openNotices } from '../../src/alerts/index.ts';
 import type { Store } from '../../src/temu/client.ts';
@@ -130,7 +131,9 @@ describe('orderfleet webhooks', () => {
 
   test('failed, retry: given-up deliveries are due again with all their tries; status shows them', async () => {
     const { id } = await stand.endpoint(`${receiver.url}/crm`, ['order.rto']);
-    const [first, second] = [await event(id), await event(id)];
+    const first = await event(id);
+    await sleep(2); // they are shown by their time, the newest first
+    const second = await event(id);
     await stand.deps.db.$client`update notices set state = 'failed', attempts = 32, error = 'HTTP 503'`;
     const failed = await json<{ id: string }[]>('webhooks', 'failed');
     expect(failed.data).toMatchObject([

@@ -128,7 +128,7 @@ export const temuOrderInbox = pgTable(
     parentOrderSn: text('parent_order_sn').notNull(),
     updateTime: time('update_time').notNull(),
     payload: jsonb('payload').notNull(),
-    /** Counts the copies of this order; an outcome is written only for the copy that was read. */
+    /** Counts the copies of this order. A newer one takes the row from whoever has it: `claim` is gone. */
     version: integer('version').notNull().default(1),
     state: text('state', { enum: ['pending', 'incomplete', 'stored', 'failed'] })
       .notNull()
