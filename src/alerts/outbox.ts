@@ -4,7 +4,7 @@ import type { PgUpdateSetSource } from 'drizzle-orm/pg-core';
 import { despiteOutage } from '../db/despite-outage.ts';
 import { name, type RowOf } from '../db/query.ts';
 import { notices } from '../db/schema/index.ts';
-import { type Claim, release as letGo, retry, claim as take } from '../leases/claim.ts';
+import { type Claim, defineClaims, release as letGo, retry, claim as take } from '../leases/claim.ts';
 import { defineWork, type EnqueuedRow } from '../leases/define.ts';
 import { backoffMs, seconds } from '../queue/define.ts';
 import type { AlertsBase, RetryPolicy } from './deps.ts';
@@ -22,11 +22,13 @@ const endpointId = sql<string | null>`${notices.payload}->>'endpointId'`;
 const isAny = (kinds: readonly string[]) => sql`${notices.kind} = any(${sql.param(kinds)}::text[])`;
 const isWebhook = sql`(${notices.payload} ? 'endpointId' or ${isAny(WEBHOOK_EVENTS)})`;
 
-function matching(which: Which): SQL {
-  if ('endpointId' in which)
-    return sql`${isWebhook} and ${endpointId} is not distinct from ${which.endpointId}`;
-  return sql`not ${isWebhook} and (${isAny(which.kinds)} or (${which.people} and not ${isAny(MACHINE_KINDS)}))`;
-}
+/** Notices of one destination; `which`: values, or placeholders for them. */
+const ofEndpoint = (id: unknown) => sql`${isWebhook} and ${endpointId} is not distinct from ${id}::text`;
+const ofKinds = (kinds: unknown, people: unknown) =>
+  sql`not ${isWebhook} and (${notices.kind} = any(${kinds}::text[]) or (${people}::boolean and not ${isAny(MACHINE_KINDS)}))`;
+
+const matching = (which: Which): SQL =>
+  'endpointId' in which ? ofEndpoint(which.endpointId) : ofKinds(sql.param(which.kinds), which.people);
 
 const LANE = {
   id: notices.id,
@@ -99,6 +101,17 @@ const NOTICE = {
   lease: notices.dueAt,
 };
 
+const OF_ENDPOINT = defineClaims(outbox, {
+  where: ofEndpoint(sql.placeholder('endpointId')),
+  fields: NOTICE,
+  limited: true,
+});
+const OF_KINDS = defineClaims(outbox, {
+  where: ofKinds(sql.placeholder('kinds'), sql.placeholder('people')),
+  fields: NOTICE,
+  limited: true,
+});
+
 /** A notice in a worker's hands, until `lease`. */
 export type Claimed = RowOf<typeof NOTICE> & { claim: Claim };
 
@@ -117,20 +130,18 @@ export async function claim(
       sql`select pg_advisory_xact_lock(hashtextextended(${`orderfleet notices ${destination.key}`}, 0))`,
     );
     // after the lock: the time may have passed while it was waited for
-    const where = matching(destination.which);
-    const taken = await take({ db: tx, clock }, outbox, { where, fields: NOTICE, leaseMs, limit });
+    const { which } = destination;
+    const claims = 'endpointId' in which ? OF_ENDPOINT : OF_KINDS;
+    const taken = await take({ db: tx, clock }, claims, which, { leaseMs, limit });
     if (!taken) return [];
     return taken.rows
-      .map((row) => ({ ...row, claim: { ...taken, where: isOneOf([row.id]) } }))
+      .map((row) => ({ ...row, claim: taken }))
       .sort((a, b) => a.createdAt.getTime() - b.createdAt.getTime());
   });
 }
 
-const isOneOf = (ids: readonly string[]) => sql`${notices.id} = any(${sql.param(ids)}::uuid[])`;
-const allOf = (claimed: readonly Claimed[]) => isOneOf(claimed.map(({ id }) => id));
-/** They were claimed together. */
-const claimOf = (claimed: readonly Claimed[]): Claim | undefined =>
-  claimed[0] && { ...claimed[0].claim, where: allOf(claimed) };
+const idsOf = (claimed: readonly Claimed[]) => claimed.map(({ id }) => id);
+const allOf = (claimed: readonly Claimed[]) => sql`${notices.id} = any(${sql.param(idsOf(claimed))}::uuid[])`;
 
 /**
  * Delivered. Written also when the lease is over meanwhile: it is the truth. What stands between the delivery and this
@@ -155,12 +166,12 @@ export async function settleFailed(
   let failed = 0;
   for (const attempts of new Set(claimed.map((one) => one.attempts))) {
     const alike = claimed.filter((one) => one.attempts === attempts);
-    const by = claimOf(alike);
-    if (!by) continue;
+    const [first] = alike;
+    if (!first) continue;
     const spent = attempts >= policy.tries;
     const dueAt = new Date(Math.max(notBefore, clock() + backoffMs(policy.backoff, attempts)));
     const set = { state: spent ? ('failed' as const) : ('pending' as const) };
-    await despiteOutage(() => retry({ db }, outbox, by, { dueAt, error: why, set }));
+    await despiteOutage(() => retry({ db }, first.claim, { dueAt, error: why, set, only: idsOf(alike) }));
     if (spent) failed += alike.length;
   }
   return { failed };
@@ -173,8 +184,9 @@ export async function release(
   dueAt: Date,
   error?: string,
 ): Promise<void> {
-  const by = claimOf(claimed);
-  if (by) await despiteOutage(() => letGo({ db, clock }, outbox, by, { dueAt, error }));
+  const [first] = claimed; // they were claimed together
+  const only = idsOf(claimed);
+  if (first) await despiteOutage(() => letGo({ db, clock }, first.claim, { dueAt, error, only }));
 }
 
 /**

@@ -11,27 +11,44 @@ export type RowOf<F extends Fields> = SelectResultFields<F>;
 
 const dialect = new PgDialect();
 
+/** A statement that returns rows, built once. */
+export interface Statement<F extends Fields> {
+  /**
+   * Prepared on the server, once for each connection.
+   * @param values of its placeholders
+   * @throws the driver's error
+   */
+  run(db: Db | Tx, values?: Record<string, unknown>): Promise<RowOf<F>[]>;
+}
+
 /**
- * Runs a statement that returns rows; it is prepared on the server, once for each connection.
- * @param statement is given the list of the fields, to stand behind `select` or `returning`
- * @throws the driver's error
+ * For hot statements: Drizzle takes up to 0.2 ms of processor time to build a long one, more than Postgres does for it.
+ * @param build is given the list of the fields, to stand behind `select` or `returning`; what varies is `sql.placeholder`
  */
-export async function rows<F extends Fields>(
-  db: Db | Tx,
-  fields: F,
-  statement: (list: SQL) => SQL,
-): Promise<RowOf<F>[]> {
+export function statement<F extends Fields>(fields: F, build: (list: SQL) => SQL): Statement<F> {
   const ordered = Object.entries(fields).map(([name, field]) => ({ path: [name], field }));
-  const list = sql.join(
+  let query: ReturnType<PgDialect['sqlToQuery']> | undefined;
+  return {
+    async run(db, values = {}) {
+      query ??= dialect.sqlToQuery(build(asList(fields)));
+      type Prepared = { execute: RowOf<F>[]; all: unknown; values: unknown };
+      return await db._.session.prepareQuery<Prepared>(query, ordered, 'prepared', true).execute(values);
+    },
+  };
+}
+
+const asList = (fields: Fields): SQL =>
+  sql.join(
     Object.entries(fields).map(([as, field]) => sql`${field} as ${sql.identifier(as)}`),
     sql`, `,
   );
-  const { session } = db._;
-  type Prepared = { execute: RowOf<F>[]; all: unknown; values: unknown };
-  return await session
-    .prepareQuery<Prepared>(dialect.sqlToQuery(statement(list)), ordered, 'prepared', true)
-    .execute();
-}
+
+/** Runs a statement that returns rows. @see statement */
+export const rows = <F extends Fields>(
+  db: Db | Tx,
+  fields: F,
+  build: (list: SQL) => SQL,
+): Promise<RowOf<F>[]> => statement(fields, build).run(db);
 
 /** A column's bare name, where Postgres takes no qualified one: in `set`, in lists of `insert`, behind another relation. */
 export const name = (column: PgColumn): SQL => sql`${sql.identifier(column.name)}`;

@@ -1,8 +1,16 @@
 import { randomUUID } from 'node:crypto';
-import { type SQL, sql } from 'drizzle-orm';
-import type { PgTable } from 'drizzle-orm/pg-core';
+import { is, SQL, sql } from 'drizzle-orm';
+import type { PgColumn, PgTable } from 'drizzle-orm/pg-core';
 import type { Db, Tx } from '../db/client.ts';
-import { assignments, type Fields, name, type RowOf, rows, type Values } from '../db/query.ts';
+import {
+  assignments,
+  type Fields,
+  name,
+  type RowOf,
+  type Statement,
+  statement,
+  type Values,
+} from '../db/query.ts';
 import { type Outcome, Wait } from '../queue/handle.ts';
 import type { LeaseDeps, LeasedTable, Work } from './define.ts';
 import { isOpen, list, sameRow } from './where.ts';
@@ -15,14 +23,6 @@ const CLOCK_SKEW_MS = 60_000;
 /** A job that is early waits so long at least. */
 const MOMENT_MS = 100;
 
-/** Rows in one worker's hands. Every write through it is refused once another has claimed them. */
-export interface Claim<R = unknown> {
-  token: string;
-  /** Which rows, as they were asked for. */
-  where: SQL;
-  rows: R[];
-}
-
 /** Another worker has the rows now: its outcome counts, not ours. */
 export class ClaimLost extends Error {
   override name = 'ClaimLost';
@@ -32,122 +32,192 @@ export class ClaimLost extends Error {
 }
 
 export interface ClaimOptions<T extends LeasedTable, F extends Fields> {
+  /** Which rows: a condition with placeholders, to which each claim gives the values. */
   where: SQL;
-  /** What must hold besides for them to be taken. */
+  /** What must hold besides for them to be taken; `now` is a placeholder that has its value. */
   ready?: SQL;
   /** What is read of the rows. */
   fields: F;
-  leaseMs: number;
-  /** The job of a worker that died: its rows are taken at once. */
-  redelivered?: boolean;
-  /** Not all that fits, if one of it is due, but so many of what is due, the longest due first, past what others lock. */
-  limit?: number;
-  /** What the claim changes besides. */
+  /** Not all that fits, once one of it is due, but a number of what is due, the longest due first, past what others lock. */
+  limited?: boolean;
+  /** What a claim changes besides. */
   set?: Values<T>;
   /** A table that is read with the rows, one row for each. */
   beside?: { table: PgTable; on: SQL };
 }
 
-/**
- * Takes all open rows that fit, once at least one of them is due and none is in another worker's hands. Counts an attempt.
- * @param db a transaction, or the pool
- * @returns undefined when there was nothing to be had
- */
-export async function claim<T extends LeasedTable, F extends Fields>(
-  { db, clock }: { db: Db | Tx; clock: () => number },
+/** How rows of a kind of work are claimed. */
+export interface Claims<T extends LeasedTable = LeasedTable, F extends Fields = Fields> {
+  work: Work<T>;
+  where: SQL;
+  take: Statement<F>;
+  next: Statement<{ dueAt: T['dueAt'] }>;
+  /** Attempts without the one that is given back. */
+  given: SQL;
+  /** Statements of writes through a claim, by what they set. */
+  writes: Map<string, Statement<{ one: SQL<number> }>>;
+}
+
+/** Rows in one worker's hands. Every write through it is refused once another has claimed them. */
+export interface Claim<R = unknown> {
+  token: string;
+  of: Claims;
+  /** Of the condition's placeholders. */
+  values: Record<string, unknown>;
+  rows: R[];
+}
+
+const ph = sql.placeholder;
+
+/** Takes all open rows that fit, once at least one of them is due and none is in another worker's hands. */
+export function defineClaims<T extends LeasedTable, F extends Fields>(
   work: Work<T>,
-  { where, ready, fields, leaseMs, redelivered = false, limit, set, beside }: ClaimOptions<T, F>,
-): Promise<Claim<RowOf<F>> | undefined> {
+  { where, ready, fields, limited = false, set, beside }: ClaimOptions<T, F>,
+): Claims<T, F> {
   const { table, key } = work;
-  const [now, lease] = [new Date(clock()), new Date(clock() + leaseMs)];
-  const token = randomUUID();
-  const due = sql`${table.dueAt} <= ${now}`;
-  const fits = sql`where ${isOpen(work)} and ${where} ${ready ? sql`and ${ready}` : sql``}`;
-  const candidates =
-    limit === undefined
-      ? sql`${fits} order by ${list(key)} for update`
-      : sql`${fits} and ${due} order by ${table.dueAt} limit ${limit} for update skip locked`;
   const [dueAt, by] = [name(table.dueAt), name(table.claim)];
-  const mayBeHad =
-    limit === undefined
-      ? sql`(${redelivered} or (
-          select bool_or(${dueAt} <= ${now}) and not bool_or(${by} is not null and ${dueAt} > ${now}) from candidates))`
-      : sql`true`;
-  const claimed = await rows(
-    db,
+  const fits = sql`where ${isOpen(work)} and ${where} ${ready ? sql`and ${ready}` : sql``}`;
+  const candidates = limited
+    ? sql`${fits} and ${table.dueAt} <= ${ph('now')} order by ${table.dueAt} limit ${ph('limit')} for update skip locked`
+    : sql`${fits} order by ${list(key)} for update`;
+  const mayBeHad = limited
+    ? sql`true`
+    : sql`(${ph('redelivered')}::boolean or (
+        select bool_or(${dueAt} <= ${ph('now')}) and not bool_or(${by} is not null and ${dueAt} > ${ph('now')}) from candidates))`;
+  const take = statement(
     fields,
     (read) => sql`
       with candidates as materialized (select ${list([...key, table.dueAt, table.claim])} from ${table} ${candidates})
-      update ${table} set ${name(table.attempts)} = ${table.attempts} + 1, ${by} = ${token}, ${dueAt} = ${lease}
+      update ${table} set ${name(table.attempts)} = ${table.attempts} + 1, ${by} = ${ph('token')}, ${dueAt} = ${ph('lease')}
         ${set ? sql`, ${assignments(table, set)}` : sql``}
       from candidates ${beside ? sql`, ${beside.table}` : sql``}
       where ${sameRow(work, 'candidates')} and ${mayBeHad} ${beside ? sql`and ${beside.on}` : sql``}
       returning ${read}`,
   );
-  return claimed.length > 0 ? { token, where, rows: claimed } : undefined;
+  const next = statement(
+    { dueAt: table.dueAt as T['dueAt'] },
+    (read) => sql`
+      select ${read} from ${table}
+      where ${isOpen(work)} and ${where} and (${table.offeredAt} >= ${table.dueAt} and ${table.dueAt} <= ${ph('soon')}
+        or ${table.claim} is null and ${table.dueAt} <= ${ph('now')})
+      order by ${table.dueAt} limit 1`,
+  );
+  return { work, where, take, next, given: sql`greatest(${table.attempts} - 1, 0)`, writes: new Map() };
+}
+
+export interface ClaimHow {
+  leaseMs: number;
+  /** The job of a worker that died: its rows are taken at once. */
+  redelivered?: boolean;
+  /** Rows at most, of limited claims. */
+  limit?: number;
+}
+
+/**
+ * Takes rows for a time, and counts an attempt.
+ * @param db a transaction, or the pool
+ * @param values of the condition's placeholders
+ * @returns undefined when there was nothing to be had
+ */
+export async function claim<T extends LeasedTable, F extends Fields>(
+  { db, clock }: { db: Db | Tx; clock: () => number },
+  of: Claims<T, F>,
+  values: Record<string, unknown>,
+  { leaseMs, redelivered = false, limit }: ClaimHow,
+): Promise<Claim<RowOf<F>> | undefined> {
+  const token = randomUUID();
+  const [now, lease] = [new Date(clock()), new Date(clock() + leaseMs)];
+  const taken = await of.take.run(db, { ...values, token, now, lease, redelivered, limit });
+  return taken.length > 0 ? { token, of: of as unknown as Claims, values, rows: taken } : undefined;
 }
 
 /** What a write through a claim may be about and change besides. */
-export interface WriteOptions<T extends LeasedTable> {
-  /** Of the claimed rows these alone. */
-  only?: SQL;
-  set?: Values<T>;
+export interface WriteOptions {
+  /** Of the claimed rows those with these keys alone; for tables with one key column. */
+  only?: readonly string[];
+  /** SQL in it is a constant of its module: the statement is built once. */
+  set?: Record<string, unknown>;
+  /** Of placeholders in that SQL. */
+  values?: Record<string, unknown>;
 }
-export interface LaterOptions<T extends LeasedTable> extends WriteOptions<T> {
+export interface LaterOptions extends WriteOptions {
   /** When the rows are due again; now when left out. */
   dueAt?: Date;
   /** Why; what is there already stays when left out. */
   error?: string | undefined;
 }
 
-const held = <T extends LeasedTable>(work: Work<T>, { token, where }: Claim, only?: SQL) =>
-  sql`${isOpen(work)} and ${where} and ${work.table.claim} = ${token} ${only ? sql`and ${only}` : sql``}`;
-
 /** @returns how many rows were still in these hands, and are changed */
-async function write<T extends LeasedTable>(
+async function write(
   db: Db | Tx,
-  work: Work<T>,
-  by: Claim,
-  values: Values<T>,
-  only?: SQL,
+  { of, token, values }: Claim,
+  set: Record<string, unknown>,
+  { only, values: more }: WriteOptions,
 ): Promise<number> {
-  const { table } = work;
-  const changed = await rows(
-    db,
+  const changes = Object.entries(set).filter(([, value]) => value !== undefined);
+  // a null is none of Drizzle's values: it is written as it is
+  const kind = (value: unknown) => (value === null ? '=null' : is(value, SQL) ? `=${idOf(value)}` : '');
+  const shape = `${changes.map(([key, value]) => `${key}${kind(value)}`)} ${only !== undefined}`;
+  let prepared = of.writes.get(shape);
+  if (!prepared) {
+    prepared = writing(of, changes, only !== undefined);
+    of.writes.set(shape, prepared);
+  }
+  const given = Object.fromEntries(changes.map(([key, value]) => [`set ${key}`, value]));
+  return (await prepared.run(db, { ...values, ...more, ...given, token, only })).length;
+}
+
+function writing({ work, where }: Claims, changes: [string, unknown][], some: boolean) {
+  const { table, key } = work;
+  const columns = table as unknown as Record<string, PgColumn>;
+  const set = changes.map(([field, value]) => {
+    const column = columns[field] as PgColumn;
+    const written = is(value, SQL)
+      ? value
+      : value === null
+        ? sql`null`
+        : sql.param(ph(`set ${field}`), column);
+    return sql`${name(column)} = ${written}`;
+  });
+  const [id] = key as [PgColumn];
+  const only = some ? sql`and ${id} = any(${ph('only')}::${sql.raw(id.getSQLType())}[])` : sql``;
+  return statement(
     { one: sql<number>`1` },
-    (read) =>
-      sql`update ${table} set ${assignments(table, values)} where ${held(work, by, only)} returning ${read}`,
+    (read) => sql`
+      update ${table} set ${list(set)}
+      where ${isOpen(work)} and ${where} and ${table.claim} = ${ph('token')} ${only} returning ${read}`,
   );
-  return changed.length;
+}
+
+const ids = new WeakMap<SQL, number>();
+let lastId = 0;
+function idOf(constant: SQL): number {
+  const id = ids.get(constant) ?? ++lastId;
+  ids.set(constant, id);
+  return id;
 }
 
 /** Keeps the rows for another lease. @returns how many are still in these hands */
-export const renew = <T extends LeasedTable>(
+export const renew = (
   { db, clock }: LeaseDeps,
-  work: Work<T>,
   by: Claim,
   leaseMs: number,
-  { only, set }: WriteOptions<T> = {},
-): Promise<number> => write(db, work, by, { dueAt: new Date(clock() + leaseMs), ...set } as Values<T>, only);
+  { set, ...options }: WriteOptions = {},
+): Promise<number> => write(db, by, { dueAt: new Date(clock() + leaseMs), ...set }, options);
 
 /** Not tried, or interrupted by what is nobody's fault: due again, and the attempt is given back. */
-export const release = <T extends LeasedTable>(
+export const release = (
   { db, clock }: { db: Db | Tx; clock: () => number },
-  work: Work<T>,
   by: Claim,
-  { dueAt = new Date(clock()), error, only, set }: LaterOptions<T> = {},
-): Promise<number> => {
-  const attempts = sql`greatest(${work.table.attempts} - 1, 0)`;
-  return write(db, work, by, { ...LET_GO, attempts, dueAt, error, ...set } as Values<T>, only);
-};
+  { dueAt = new Date(clock()), error, set, ...options }: LaterOptions = {},
+): Promise<number> => write(db, by, { ...LET_GO, attempts: by.of.given, dueAt, error, ...set }, options);
 
 /** Tried in vain: due again, and the attempt is spent. */
-export const retry = <T extends LeasedTable>(
+export const retry = (
   { db }: { db: Db | Tx },
-  work: Work<T>,
   by: Claim,
-  { dueAt, error, only, set }: LaterOptions<T> & { dueAt: Date },
-): Promise<number> => write(db, work, by, { ...LET_GO, dueAt, error, ...set } as Values<T>, only);
+  { dueAt, error, set, ...options }: LaterOptions & { dueAt: Date },
+): Promise<number> => write(db, by, { ...LET_GO, dueAt, error, ...set }, options);
 
 /** In nobody's hands, and without a job for its next turn. */
 const LET_GO = { claim: null, offeredAt: null };
@@ -157,15 +227,14 @@ const LET_GO = { claim: null, offeredAt: null };
  * @param state one that is not open
  * @throws ClaimLost when not all of them are still in these hands
  */
-export async function finish<T extends LeasedTable>(
+export async function finish(
   { db }: { db: Db | Tx },
-  work: Work<T>,
   by: Claim,
-  state: T['$inferInsert']['state' & keyof T['$inferInsert']],
-  { only, set, count = by.rows.length }: WriteOptions<T> & { count?: number } = {},
+  state: string,
+  { set, ...options }: WriteOptions = {},
 ): Promise<void> {
-  const ended = await write(db, work, by, { ...LET_GO, state, ...set } as Values<T>, only);
-  if (ended !== count) throw new ClaimLost();
+  const ended = await write(db, by, { ...LET_GO, state, ...set }, options);
+  if (ended !== (options.only ?? by.rows).length) throw new ClaimLost();
 }
 
 /**
@@ -173,23 +242,14 @@ export async function finish<T extends LeasedTable>(
  * at the end of the lease. Or they came while another worker has what belongs to them.
  * @throws Wait when their turn is yet to come
  */
-export async function explainUnclaimed<T extends LeasedTable>(
+export async function explainUnclaimed<T extends LeasedTable, F extends Fields>(
   { db, clock }: LeaseDeps,
-  work: Work<T>,
-  where: SQL,
+  of: Claims<T, F>,
+  values: Record<string, unknown>,
 ): Promise<Outcome> {
-  const { table } = work;
   const nowMs = clock();
   const soon = new Date(nowMs + CLOCK_SKEW_MS);
-  const [next] = await rows(
-    db,
-    { dueAt: table.dueAt },
-    (read) => sql`
-      select ${read} from ${table}
-      where ${isOpen(work)} and ${where} and (${table.offeredAt} >= ${table.dueAt} and ${table.dueAt} <= ${soon}
-        or ${table.claim} is null and ${table.dueAt} <= ${new Date(nowMs)})
-      order by ${table.dueAt} limit 1`,
-  );
+  const [next] = await of.next.run(db, { ...values, soon, now: new Date(nowMs) });
   if (next) throw new Wait(Math.max(MOMENT_MS, (next.dueAt as Date).getTime() - nowMs), 'due in a moment');
   return { outcome: 'nothing to do' };
 }

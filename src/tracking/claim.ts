@@ -1,8 +1,17 @@
-import { type SQL, sql } from 'drizzle-orm';
+import { type Placeholder, type SQL, sql } from 'drizzle-orm';
 import type { Tx } from '../db/client.ts';
 import { type RowOf, rows } from '../db/query.ts';
 import { trackers, trackingBatches, trackingRuns } from '../db/schema/index.ts';
-import { type Claim, claim, explainUnclaimed, finish, release, renew, retry } from '../leases/claim.ts';
+import {
+  type Claim,
+  claim,
+  defineClaims,
+  explainUnclaimed,
+  finish,
+  release,
+  renew,
+  retry,
+} from '../leases/claim.ts';
 import { defineWork, type Work } from '../leases/define.ts';
 import { dueJobId } from '../leases/job-id.ts';
 import { seconds } from '../queue/define.ts';
@@ -44,7 +53,7 @@ export const batchesOf = (tracker: Pick<Tracker, 'name' | 'atOnce'>): Work<typeo
     },
   });
 
-const notWaiting = (now: Date) =>
+const notWaiting = (now: Date | Placeholder) =>
   sql`(${trackers.waitingUntil} is null or ${trackers.waitingUntil} <= ${now})`;
 /** A run that began before its tracker was stopped is over (C11). */
 const notStopped = sql`(${trackers.stoppedAt} is null or ${trackers.stoppedAt} <= ${trackingRuns.startedAt})`;
@@ -60,9 +69,25 @@ const BATCH = {
   shipmentIds: trackingBatches.shipmentIds,
 };
 /** A batch in one worker's hands. */
-export type Batch = RowOf<typeof BATCH> & { claim: Claim; work: ReturnType<typeof batchesOf> };
+export type Batch = RowOf<typeof BATCH> & { claim: Claim };
 
-const which = (job: BatchJob) => sql`${runId} = ${job.runId} and ${no} = ${job.no}`;
+const ONE = sql`${runId} = ${sql.placeholder('runId')} and ${no} = ${sql.placeholder('no')}`;
+
+/** A tracker's statements are built once. */
+const built = new WeakMap<Tracker, ReturnType<typeof defineBatchClaims>>();
+function claimsOf(tracker: Tracker) {
+  const claims = built.get(tracker) ?? defineBatchClaims(tracker);
+  built.set(tracker, claims);
+  return claims;
+}
+
+const defineBatchClaims = (tracker: Tracker) =>
+  defineClaims(batchesOf(tracker), {
+    where: ONE,
+    ready: runGoesOn(tracker.name, sql`${notWaiting(sql.placeholder('now'))} and ${notStopped}`),
+    fields: BATCH,
+    set: { state: 'working' },
+  });
 
 /** Takes a due batch of a run that goes on; not while its tracker waits (C10) or has been stopped since (C11). */
 export async function claimBatch(
@@ -72,32 +97,25 @@ export async function claimBatch(
   redelivered: boolean,
   leaseMs: number,
 ): Promise<Batch | undefined> {
-  const work = batchesOf(tracker);
-  const claimed = await claim(deps, work, {
-    where: which(job),
-    ready: runGoesOn(tracker.name, sql`${notWaiting(new Date(deps.clock()))} and ${notStopped}`),
-    fields: BATCH,
-    leaseMs,
-    redelivered,
-    set: { state: 'working' },
-  });
+  const { runId, no } = job;
+  const claimed = await claim(deps, claimsOf(tracker), { runId, no }, { leaseMs, redelivered });
   const [row] = claimed?.rows ?? [];
-  return claimed && row && { ...row, claim: claimed, work };
+  return claimed && row && { ...row, claim: claimed };
 }
 
 /** One that waits for the quota, or for others to log in, stays its worker's. */
-export const renewBatch = (deps: TrackingDeps, { work, claim }: Batch, leaseMs: number) =>
-  renew(deps, work, claim, leaseMs);
+export const renewBatch = (deps: TrackingDeps, { claim }: Batch, leaseMs: number) =>
+  renew(deps, claim, leaseMs);
 
 /** Due again after `ms`, for the job that waits so long itself; the attempt is given back. */
-export function releaseBatch(deps: TrackingDeps, { work, claim }: Batch, ms = 0): Promise<number> {
+export function releaseBatch(deps: TrackingDeps, { claim }: Batch, ms = 0): Promise<number> {
   const { dueAt, set } = later(deps, ms);
-  return release(deps, work, claim, { dueAt, set: { ...set, error: null } });
+  return release(deps, claim, { dueAt, set: { ...set, error: null } });
 }
 
 /** The same, and the attempt is spent. */
-export const retryBatch = (deps: TrackingDeps, { work, claim }: Batch, ms: number, error: string) =>
-  retry(deps, work, claim, { ...later(deps, ms), error });
+export const retryBatch = (deps: TrackingDeps, { claim }: Batch, ms: number, error: string) =>
+  retry(deps, claim, { ...later(deps, ms), error });
 
 function later({ clock }: TrackingDeps, ms: number) {
   const dueAt = new Date(clock() + ms);
@@ -107,26 +125,28 @@ function later({ clock }: TrackingDeps, ms: number) {
 /** From now on its dueAt is the time of its end. @throws ClaimLost */
 export const endBatch = (
   tx: Tx,
-  { work, claim }: Batch,
+  { claim }: Batch,
   state: 'done' | 'failed' | 'split',
   error: string | null,
   now: number,
-) => finish({ db: tx }, work, claim, state, { set: { error, dueAt: new Date(now) } });
+) => finish({ db: tx }, claim, state, { set: { error, dueAt: new Date(now) } });
 
 /**
  * For a job whose batch was not there to be claimed.
  * @throws Wait while its tracker waits, or when its turn is yet to come
  */
 export async function whyUnclaimed(deps: TrackingDeps, tracker: Tracker, job: BatchJob): Promise<Outcome> {
-  const open = sql`${which(job)} and ${runGoesOn(tracker.name, notStopped)}`;
   const [row] = await rows(
     deps.db,
     { until: trackers.waitingUntil },
     (read) => sql`
-      select ${read} from ${trackers} where ${trackers.name} = ${tracker.name}
-        and exists (select from ${trackingBatches} where ${open} and ${trackingBatches.state} in ('pending', 'working'))`,
+      select ${read} from ${trackingBatches}
+        join ${trackingRuns} on ${trackingRuns.id} = ${runId} join ${trackers} on ${trackers.name} = ${trackingRuns.tracker}
+      where ${runId} = ${job.runId} and ${no} = ${job.no} and ${trackingBatches.state} in ('pending', 'working')
+        and ${trackers.name} = ${tracker.name} and ${trackingRuns.state} = 'running' and ${notStopped}`,
   );
-  const waitMs = (row?.until?.getTime() ?? 0) - deps.clock();
+  if (!row) return { outcome: 'nothing to do' };
+  const waitMs = (row.until?.getTime() ?? 0) - deps.clock();
   if (waitMs > 0) throw new Wait(waitMs, 'the courier told us to wait');
-  return await explainUnclaimed(deps, batchesOf(tracker), open);
+  return await explainUnclaimed(deps, claimsOf(tracker), { runId: job.runId, no: job.no });
 }

@@ -8,6 +8,7 @@ import {
   type Claim,
   ClaimLost,
   claim,
+  defineClaims,
   explainUnclaimed,
   finish,
   release,
@@ -94,14 +95,18 @@ const deps = () => ({ db, queues, clock: () => now });
 const add = (...ids: number[]) =>
   db.insert(parcels).values(ids.map((id) => ({ id, lot: id % 10, dueAt: new Date(now) })));
 const row = async (id: number) => (await db.select().from(parcels).where(eq(parcels.id, id)))[0];
+const ONE = defineClaims(work, {
+  where: sql`${parcels.id} = ${sql.placeholder('id')}`,
+  fields: { id: parcels.id, attempts: parcels.attempts },
+  set: { state: 'held' },
+});
+const LOT = defineClaims(work, {
+  where: sql`${parcels.lot} = ${sql.placeholder('lot')}`,
+  fields: { id: parcels.id },
+});
+const ANY = defineClaims(work, { where: sql`true`, fields: { id: parcels.id }, limited: true });
 const take = (id: number, redelivered = false) =>
-  claim(deps(), work, {
-    where: eq(parcels.id, id),
-    fields: { id: parcels.id, attempts: parcels.attempts },
-    leaseMs: LEASE_MS,
-    redelivered,
-    set: { state: 'held' },
-  });
+  claim(deps(), ONE, { id }, { leaseMs: LEASE_MS, redelivered });
 const held = async (id: number): Promise<Claim> => {
   const claimed = await take(id);
   if (!claimed) throw new Error(`${id} could not be claimed`);
@@ -117,12 +122,12 @@ describe('a claim', () => {
     expect(await take(1)).toBeUndefined();
     now += LEASE_MS;
     const second = await held(1);
-    expect(await renew(deps(), work, first, LEASE_MS)).toBe(0);
-    expect(await release(deps(), work, first, waiting)).toBe(0);
-    expect(await retry(deps(), work, first, { dueAt: new Date(now), error: 'late' })).toBe(0);
-    await expect(finish(deps(), work, first, 'done')).rejects.toThrow(ClaimLost);
+    expect(await renew(deps(), first, LEASE_MS)).toBe(0);
+    expect(await release(deps(), first, waiting)).toBe(0);
+    expect(await retry(deps(), first, { dueAt: new Date(now), error: 'late' })).toBe(0);
+    await expect(finish(deps(), first, 'done')).rejects.toThrow(ClaimLost);
     expect(await row(1)).toMatchObject({ state: 'held', attempts: 2, error: null, claim: second.token });
-    await finish(deps(), work, second, 'done');
+    await finish(deps(), second, 'done');
     expect(await row(1)).toMatchObject({ state: 'done', claim: null });
     expect(await take(1)).toBeUndefined();
   });
@@ -131,7 +136,7 @@ describe('a claim', () => {
     await add(1);
     const dead = await held(1);
     expect(await take(1, true)).toMatchObject({ rows: [{ id: 1, attempts: 2 }] });
-    expect(await renew(deps(), work, dead, LEASE_MS)).toBe(0);
+    expect(await renew(deps(), dead, LEASE_MS)).toBe(0);
   });
 
   test('of several rows has all of them once one is due, and none while another worker has one', async () => {
@@ -140,8 +145,7 @@ describe('a claim', () => {
       { id: 2, lot: 5, dueAt: new Date(now + 3_600_000) },
       { id: 3, lot: 6, dueAt: new Date(now) },
     ]);
-    const lot = () =>
-      claim(deps(), work, { where: eq(parcels.lot, 5), fields: { id: parcels.id }, leaseMs: LEASE_MS });
+    const lot = () => claim(deps(), LOT, { lot: 5 }, { leaseMs: LEASE_MS });
     expect((await lot())?.rows.map(({ id }) => id).sort()).toEqual([1, 2]);
     await db.insert(parcels).values({ id: 4, lot: 5, dueAt: new Date(now) });
     expect(await lot()).toBeUndefined();
@@ -154,10 +158,7 @@ describe('a claim', () => {
       .update(parcels)
       .set({ dueAt: new Date(now - 1_000) })
       .where(eq(parcels.id, 2));
-    const some = (limit: number) =>
-      claim(deps(), work, {
-        ...{ where: sql`true`, fields: { id: parcels.id }, leaseMs: LEASE_MS, limit },
-      });
+    const some = (limit: number) => claim(deps(), ANY, {}, { leaseMs: LEASE_MS, limit });
     const [locked, done] = [createGate(), createGate()];
     const locking = db.$client.begin(
       outside(async (tx) => {
@@ -175,22 +176,22 @@ describe('a claim', () => {
 
   test('is released with its attempt, and retried without', async () => {
     await add(1);
-    await release(deps(), work, await held(1), waiting);
+    await release(deps(), await held(1), waiting);
     expect(await row(1)).toMatchObject({ state: 'waiting', attempts: 0, claim: null, dueAt: new Date(now) });
     const dueAt = new Date(now + 5_000);
-    await retry(deps(), work, await held(1), { dueAt, error: 'no answer', ...waiting });
+    await retry(deps(), await held(1), { dueAt, error: 'no answer', ...waiting });
     expect(await row(1)).toMatchObject({ attempts: 1, claim: null, dueAt, error: 'no answer' });
     expect(await take(1)).toBeUndefined();
   });
 
   test('that cannot be had: its job waits for a turn that is near, and ends where another job has it', async () => {
     await add(1);
-    const unclaimed = () => explainUnclaimed(deps(), work, eq(parcels.id, 1));
+    const unclaimed = () => explainUnclaimed(deps(), ONE, { id: 1 });
     const claimed = await held(1);
     await db.update(parcels).set({ offeredAt: new Date(now) });
     expect(await unclaimed()).toEqual({ outcome: 'nothing to do' }); // somebody works on it
     const dueAt = new Date(now + 20_000);
-    await retry(deps(), work, claimed, { dueAt, set: { offeredAt: dueAt } });
+    await retry(deps(), claimed, { dueAt, set: { offeredAt: dueAt } });
     await expect(unclaimed()).rejects.toMatchObject({ name: 'Wait', ms: 20_000 });
     await db.update(parcels).set({ dueAt: new Date(now + 90_000), offeredAt: new Date(now + 90_000) });
     expect(await unclaimed()).toEqual({ outcome: 'nothing to do' });
@@ -274,7 +275,7 @@ test('A6: whatever two workers do in turn, only the last claim writes, and attem
         if (!by) continue;
         const mine = holder === one.by;
         if (one.do === 'finish') {
-          const ended = await finish(deps(), work, by, 'done').then(
+          const ended = await finish(deps(), by, 'done').then(
             () => true,
             () => false,
           );
@@ -284,8 +285,8 @@ test('A6: whatever two workers do in turn, only the last claim writes, and attem
           const dueAt = new Date(now);
           const written =
             one.do === 'renew'
-              ? await renew(deps(), work, by, LEASE_MS)
-              : await { release, retry }[one.do](deps(), work, by, { dueAt, ...waiting });
+              ? await renew(deps(), by, LEASE_MS)
+              : await { release, retry }[one.do](deps(), by, { dueAt, ...waiting });
           expect(written).toBe(mine ? 1 : 0);
           if (mine && one.do === 'release') attempts--;
           if (mine && one.do === 'renew') leaseEnds = now + LEASE_MS;

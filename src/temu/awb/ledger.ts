@@ -2,7 +2,16 @@ import { eq, type SQL, sql } from 'drizzle-orm';
 import type { Tx } from '../../db/client.ts';
 import { name, names, type RowOf } from '../../db/query.ts';
 import { notices, orders, shipments, temuOrders, temuPushes, temuStores } from '../../db/schema/index.ts';
-import { ClaimLost, claim, finish, type Claim as Lease, release, renew, retry } from '../../leases/claim.ts';
+import {
+  ClaimLost,
+  claim,
+  defineClaims,
+  finish,
+  type Claim as Lease,
+  release,
+  renew,
+  retry,
+} from '../../leases/claim.ts';
 import { backoffMs } from '../../queue/define.ts';
 import type { OrdersDeps } from '../orders/deps.ts';
 import { pushes } from './offer.ts';
@@ -54,7 +63,14 @@ export interface Claim extends Lease<ClaimedPush> {
   pushes: ClaimedPush[];
 }
 
-export const ofOrder = (id: string): SQL => sql`${orderId} = ${id}`;
+export const ofOrder = (id: unknown): SQL => sql`${orderId} = ${id}`;
+
+export const ORDERS_PUSHES = defineClaims(pushes, {
+  where: ofOrder(sql.placeholder('orderId')),
+  fields: PUSH,
+  beside: { table: shipments, on: sql`${shipments.id} = ${shipmentId}` },
+  set: { state: 'sending' },
+});
 
 /**
  * Takes all open pushes of an order once one of them is due (A6): one worker at a time per order, since its parcels may have to
@@ -65,14 +81,8 @@ export async function claimPushes(
   orderId: string,
   redelivered: boolean,
 ): Promise<Claim | undefined> {
-  const lease = await claim(deps, pushes, {
-    where: ofOrder(orderId),
-    fields: PUSH,
-    beside: { table: shipments, on: sql`${shipments.id} = ${shipmentId}` },
-    leaseMs: deps.timings.leaseMs,
-    redelivered,
-    set: { state: 'sending' },
-  });
+  const { leaseMs } = deps.timings;
+  const lease = await claim(deps, ORDERS_PUSHES, { orderId }, { leaseMs, redelivered });
   const [first] = lease?.rows ?? [];
   return lease && first && { ...lease, orderId, storeId: first.storeId, pushes: lease.rows };
 }
@@ -85,7 +95,7 @@ const oneOf = (ids: readonly string[]): SQL => sql`${temuPushes.id} = any(${sql.
  */
 export async function aboutToTell(deps: AwbDeps, by: Claim, ids: readonly string[]): Promise<void> {
   const set = { toldAt: new Date(deps.clock()) };
-  const held = await renew(deps, pushes, by, deps.timings.leaseMs, { only: oneOf(ids), set });
+  const held = await renew(deps, by, deps.timings.leaseMs, { only: ids, set });
   if (held !== ids.length) throw new ClaimLost();
 }
 
@@ -94,7 +104,7 @@ const WAITING = sql`case when ${temuPushes.toldAt} is null then 'pending' else '
 
 /** Interrupted: what may have been told is asked about, the rest is due again; nothing is spent. */
 export async function releasePushes(deps: AwbDeps, by: Claim): Promise<void> {
-  await release(deps, pushes, by, { set: { state: WAITING } });
+  await release(deps, by, { set: { state: WAITING } });
 }
 
 /** Our own mistake: seen on the order, tried again ever more seldom, and bounded by the push's attempts (R3). */
@@ -102,7 +112,7 @@ export async function postponePushes({ db, clock }: AwbDeps, by: Claim, error: s
   const attempts = Math.max(...by.pushes.map((push) => push.attempts));
   const dueAt = new Date(clock() + backoffMs(awbPush.backoff, attempts));
   await db.transaction(async (tx) => {
-    if ((await retry({ db: tx }, pushes, by, { dueAt, error, set: { state: WAITING } })) > 0)
+    if ((await retry({ db: tx }, by, { dueAt, error, set: { state: WAITING } })) > 0)
       await noteSendError(tx, by.orderId, error);
   });
 }
@@ -162,6 +172,10 @@ export async function settlePushes(
 /** Nothing was tried. */
 const isFree = (outcome: Settlement) => outcome.state === 'pending' && !outcome.spent;
 
+/** When the order changed last, or now: a push that is parked until it changes is parked since then. */
+const ORDER_TIME = sql`(
+  select coalesce(${orders.orderModifiedAt}, ${sql.placeholder('now')}::timestamptz) from ${orders} where ${orders.id} = ${orderId})`;
+
 async function write(
   tx: Tx,
   by: Claim,
@@ -169,23 +183,21 @@ async function write(
   outcome: Settlement,
   now: Date,
 ): Promise<void> {
-  const only = oneOf(ids);
   const keepsTold = outcome.state === 'unknown' || (outcome.state === 'parked' && outcome.maybeTold === true);
-  const changed = sql`(select coalesce(${orders.orderModifiedAt}, ${now}) from ${orders} where ${orders.id} = ${orderId})`;
   const set = {
     state: outcome.state,
     error: outcome.state === 'sent' ? null : outcome.error,
     sentAt: outcome.state === 'sent' ? now : null,
     ...(keepsTold ? {} : { toldAt: null }),
     unmatchedCarrier: outcome.state === 'parked' ? (outcome.unmatchedCarrier ?? null) : null,
-    parkedOrderTime: outcome.state === 'parked' && outcome.untilOrderChanges ? changed : null,
+    parkedOrderTime: outcome.state === 'parked' && outcome.untilOrderChanges ? ORDER_TIME : null,
   };
   if (outcome.state !== 'pending' && outcome.state !== 'unknown')
-    return await finish({ db: tx }, pushes, by, outcome.state, { only, set, count: ids.length });
+    return await finish({ db: tx }, by, outcome.state, { only: ids, set, values: { now } });
   const later = isFree(outcome) ? release : retry;
-  const held = await later({ db: tx, clock: () => now.getTime() }, pushes, by, {
+  const held = await later({ db: tx, clock: () => now.getTime() }, by, {
     dueAt: outcome.dueAt,
-    only,
+    only: ids,
     set,
   });
   if (held !== ids.length) throw new ClaimLost();

@@ -11,12 +11,11 @@ import {
   type Claim,
   type ClaimedPush,
   claimPushes,
-  ofOrder,
+  ORDERS_PUSHES,
   postponePushes,
   releasePushes,
   whyReplaced,
 } from './ledger.ts';
-import { pushes } from './offer.ts';
 import { type Direct, onFailure, parked, postpone, settle, type Work } from './outcome.ts';
 import { compare, type KnownPackage, planPush } from './plan.ts';
 import { readBack, readOrder } from './read.ts';
@@ -32,7 +31,7 @@ export const createPush =
   async (job: { orderId: string }, context: JobContext): Promise<Outcome> => {
     const claim = await claimPushes(deps, job.orderId, context.redelivered);
     if (claim) return await pushClaimed(deps, claim, context.signal);
-    return await explainUnclaimed(deps, pushes, ofOrder(job.orderId));
+    return await explainUnclaimed(deps, ORDERS_PUSHES, { orderId: job.orderId });
   };
 
 /**

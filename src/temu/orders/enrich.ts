@@ -16,11 +16,10 @@ import { unreadable } from './inbox.ts';
 import {
   type ClaimedOrder,
   claimOrder,
-  inboxOrders,
+  ONE_ORDER,
   quarantine,
   releaseOrder,
   retryOrder,
-  whichOrder,
 } from './inbox-orders.ts';
 import { type MappedOrder, mapOrder } from './map.ts';
 import { temuOrders } from './queues.ts';
@@ -50,7 +49,7 @@ export function createEnrichment(deps: OrdersDeps) {
 
   return async (job: { storeId: string; parentOrderSn: string }, context: JobContext): Promise<Outcome> => {
     const row = await claimOrder(deps, job, context.redelivered);
-    if (!row) return await explainUnclaimed(deps, inboxOrders, whichOrder(job));
+    if (!row) return await explainUnclaimed(deps, ONE_ORDER, { ...job });
     const later = async (ms: number, outcome: string): Promise<Outcome> => {
       await releaseOrder(deps, row, ms);
       return { outcome };

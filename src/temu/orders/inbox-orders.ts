@@ -3,7 +3,7 @@ import type { Db } from '../../db/client.ts';
 import { type RowOf, rows } from '../../db/query.ts';
 import { orders, temuOrderInbox, temuStores } from '../../db/schema/index.ts';
 import { type Failure, FailureError } from '../../errors.ts';
-import { type Claim, claim, finish, release, retry } from '../../leases/claim.ts';
+import { type Claim, claim, defineClaims, finish, release, retry } from '../../leases/claim.ts';
 import { defineWork } from '../../leases/define.ts';
 import { enqueueDue, enqueueLater } from '../../leases/enqueue.ts';
 import { dueJobId } from '../../leases/job-id.ts';
@@ -105,8 +105,12 @@ const ORDER = {
 /** An order of the inbox in one worker's hands. A newer copy of Temu's takes it away (T4). */
 export type ClaimedOrder = RowOf<typeof ORDER> & { claim: Claim };
 
-export const whichOrder = (job: { storeId: string; parentOrderSn: string }): SQL =>
-  sql`${storeId} = ${job.storeId} and ${parentOrderSn} = ${job.parentOrderSn}`;
+const whichOrder = (storeId_: unknown, sn: unknown): SQL =>
+  sql`${storeId} = ${storeId_} and ${parentOrderSn} = ${sn}`;
+export const ONE_ORDER = defineClaims(inboxOrders, {
+  where: whichOrder(sql.placeholder('storeId'), sql.placeholder('parentOrderSn')),
+  fields: ORDER,
+});
 
 /** Takes a due order, or at once one that a dead worker's job brings again. Counts an attempt. */
 export async function claimOrder(
@@ -114,12 +118,13 @@ export async function claimOrder(
   job: { storeId: string; parentOrderSn: string },
   redelivered: boolean,
 ): Promise<ClaimedOrder | undefined> {
-  const claimed = await claim(deps, inboxOrders, {
-    where: whichOrder(job),
-    fields: ORDER,
-    leaseMs: LEASE_MS,
-    redelivered,
-  });
+  const { storeId, parentOrderSn } = job;
+  const claimed = await claim(
+    deps,
+    ONE_ORDER,
+    { storeId, parentOrderSn },
+    { leaseMs: LEASE_MS, redelivered },
+  );
   const [row] = claimed?.rows ?? [];
   return claimed && row && { ...row, claim: claimed };
 }
@@ -127,7 +132,7 @@ export async function claimOrder(
 /** Due again after `ms` without a spent attempt. A short wait gets its job at once; what is due now waits for the sweep. */
 export async function releaseOrder(deps: OrdersDeps, row: ClaimedOrder, ms: number): Promise<void> {
   const dueAt = new Date(deps.clock() + ms);
-  const kept = await release(deps, inboxOrders, row.claim, {
+  const kept = await release(deps, row.claim, {
     dueAt,
     set: { offeredAt: ms > 0 ? dueAt : null },
   });
@@ -142,14 +147,14 @@ export async function retryOrder(
   { message: error }: Pick<Failure, 'message'>,
 ): Promise<Outcome> {
   const dueAt = new Date(deps.clock() + ms);
-  const kept = await retry(deps, inboxOrders, row.claim, { dueAt, error, set: { offeredAt: dueAt } });
+  const kept = await retry(deps, row.claim, { dueAt, error, set: { offeredAt: dueAt } });
   if (kept > 0) await enqueueAt(deps, row, dueAt, 1);
   return { outcome: 'tried again', attempt: row.attempts, inMs: ms, why: error };
 }
 
 const enqueueAt = (deps: OrdersDeps, row: ClaimedOrder, dueAt: Date, priority: number) =>
   enqueueLater(deps, inboxOrders, {
-    where: whichOrder({ storeId: row.storeId, parentOrderSn: row.sn }),
+    where: whichOrder(row.storeId, row.sn),
     dueAt,
     job: {
       id: jobId(row.storeId, row.sn, dueAt.getTime(), deps.clock()),
@@ -164,6 +169,6 @@ const enqueueAt = (deps: OrdersDeps, row: ClaimedOrder, dueAt: Date, priority: n
  * @throws FailureError always; ClaimLost when a newer copy has come
  */
 export async function quarantine(deps: OrdersDeps, row: ClaimedOrder, why: string): Promise<never> {
-  await finish(deps, inboxOrders, row.claim, 'failed', { set: { error: why } });
+  await finish(deps, row.claim, 'failed', { set: { error: why } });
   throw new FailureError({ kind: 'rejected', message: `${row.sn}: ${why}` });
 }

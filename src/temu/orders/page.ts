@@ -8,6 +8,7 @@ import {
   type Claim,
   ClaimLost,
   claim,
+  defineClaims,
   explainUnclaimed,
   finish,
   release,
@@ -99,19 +100,13 @@ export async function syncWindow(
   { windowId }: { windowId: string },
   context: JobContext,
 ): Promise<Outcome> {
-  const which = sql`${temuSyncWindows.id} = ${windowId}`;
-  const claimed = await claim(deps, windows, {
-    where: which,
-    fields: WINDOW,
-    leaseMs: LEASE_MS,
-    redelivered: context.redelivered,
-    set: { error: null },
-  });
+  const { redelivered } = context;
+  const claimed = await claim(deps, ONE_WINDOW, { windowId }, { leaseMs: LEASE_MS, redelivered });
   const [window] = claimed?.rows ?? [];
-  if (!claimed || !window) return await explainUnclaimed(deps, windows, which);
+  if (!claimed || !window) return await explainUnclaimed(deps, ONE_WINDOW, { windowId });
   const store = await activeStore(deps.db, deps.secrets, window.storeId);
   if (!store) {
-    await release(deps, windows, claimed);
+    await release(deps, claimed);
     return { outcome: 'store paused' };
   }
   const work: WindowWork = { deps, claimed, window, store, signal: context.signal };
@@ -143,6 +138,11 @@ const WINDOW = {
   attempts: temuSyncWindows.attempts,
 };
 type Window = RowOf<typeof WINDOW>;
+const ONE_WINDOW = defineClaims(windows, {
+  where: sql`${temuSyncWindows.id} = ${sql.placeholder('windowId')}`,
+  fields: WINDOW,
+  set: { error: null },
+});
 
 /** A window in this worker's hands. */
 interface WindowWork {
@@ -156,14 +156,14 @@ interface WindowWork {
 /** Due again at once, for the next worker, who reads it from its start; but later where its time was up. */
 async function interrupted({ deps, claimed, signal }: WindowWork, error: unknown): Promise<void> {
   if (signal.reason instanceof TimeUp)
-    await retry(deps, windows, claimed, {
+    await retry(deps, claimed, {
       dueAt: new Date(deps.clock() + RETRY_MS),
       error: signal.reason.message,
     });
-  else if (signal.aborted) await release(deps, windows, claimed);
+  else if (signal.aborted) await release(deps, claimed);
   // the job comes back in seconds, the lease would keep it out for a minute and a half
   else if (isInfrastructureFault(error))
-    await despiteOutage(() => release(deps, windows, claimed), signal).catch(() => {});
+    await despiteOutage(() => release(deps, claimed), signal).catch(() => {});
 }
 
 async function readListPage(
@@ -177,7 +177,7 @@ async function readListPage(
     signal,
     async () => {
       // five tries of a page that does not come take longer than the lease
-      if ((await renew(deps, windows, claimed, LEASE_MS)) === 0) throw new ClaimLost();
+      if ((await renew(deps, claimed, LEASE_MS)) === 0) throw new ClaimLost();
       return readAnswer(
         'orderList',
         listPage,
@@ -204,7 +204,7 @@ async function complete({ deps, claimed, window, store }: WindowWork, read: Wind
   const gap = read.expected - read.seen;
   const finishedAt = new Date(deps.clock());
   await deps.db.transaction(async (tx) => {
-    await finish({ db: tx }, windows, claimed, 'complete', {
+    await finish({ db: tx }, claimed, 'complete', {
       set: { expected: read.expected, stored: read.seen, error: null, finishedAt },
     });
     await tx
@@ -237,7 +237,7 @@ async function onFailure(
 ): Promise<Outcome> {
   const { failure } = error;
   const again = (ms: number) =>
-    retry(deps, windows, claimed, { dueAt: new Date(deps.clock() + ms), error: failure.message });
+    retry(deps, claimed, { dueAt: new Date(deps.clock() + ms), error: failure.message });
   switch (failure.kind) {
     case 'credentials':
     case 'bug':
@@ -250,7 +250,7 @@ async function onFailure(
       await again(API_PAUSE_MS);
       return { outcome: 'its orders may not be read', store: store.name, why: failure.message };
     case 'throttled':
-      await release(deps, windows, claimed, { dueAt: new Date(deps.clock() + RETRY_MS / 2) });
+      await release(deps, claimed, { dueAt: new Date(deps.clock() + RETRY_MS / 2) });
       return { outcome: 'throttled', store: store.name };
     default: {
       const ms = Math.min(LONGEST_RETRY_MS, RETRY_MS * 2 ** Math.max(0, window.attempts - 1));

@@ -4,7 +4,6 @@ import { notices, orders, temuOrders } from '../../db/schema/index.ts';
 import { type Claim, ClaimLost, finish, retry } from '../../leases/claim.ts';
 import { cut } from '../../storable.ts';
 import type { Store } from '../client.ts';
-import { inboxOrders } from './inbox-orders.ts';
 import { ERROR_TYPES, type MappedOrder, type MappedProduct, type OrderError } from './map.ts';
 
 /** What remains to be done about the inbox row, written with the order in one transaction. */
@@ -223,8 +222,8 @@ async function tellPeople(
 /** @throws ClaimLost when a newer copy has come meanwhile: until this transaction ends, none can come any more */
 async function settleInbox(tx: Tx, claim: Claim, { again, error }: InboxOutcome): Promise<void> {
   const set = { error, attempts: 0, incompleteSince: again?.since ?? null };
-  if (!again) return await finish({ db: tx }, inboxOrders, claim, 'stored', { set });
-  const kept = await retry({ db: tx }, inboxOrders, claim, {
+  if (!again) return await finish({ db: tx }, claim, 'stored', { set });
+  const kept = await retry({ db: tx }, claim, {
     dueAt: again.at,
     set: { ...set, state: 'incomplete' },
   });
