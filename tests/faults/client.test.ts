@@ -2,6 +2,7 @@ import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { createClient, type OrderfleetClient } from '../../src/client.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { startGoodbyes } from '../support/goodbyes.ts';
 import { startProcess } from '../support/process.ts';
 import { startProxy, type TcpProxy } from '../support/proxy.ts';
 import { backends, ownRedisServer } from '../support/redis.ts';
@@ -39,6 +40,20 @@ test('I3: the shipping app lives while every connection is ended each 10 ms, als
   expect(seen.uncaught).toEqual([]);
   expect(seen.added + seen.rejected).toBeGreaterThan(10);
   expect(seen.slowestMs).toBeLessThan(2_600); // two seconds, on a machine that is busy
+  expect(await app.exited).toMatchObject({ code: 0 });
+});
+
+test('I3: the shipping app lives when a connection ends together with an answer, whichever one', async () => {
+  const goodbyes = await startGoodbyes(database.url, [1, 2, 3, 4, 5]);
+  onTestFinished(() => goodbyes.close());
+  const app = startProcess('tests/support/client-worker.ts', {
+    args: [JSON.stringify({ databaseUrl: goodbyes.url }), '1500'],
+  });
+  const [line] = await app.waitForLine(/^\{.*\}$/);
+  const seen = JSON.parse(line);
+  expect(goodbyes.ended()).toBeGreaterThan(10);
+  expect(seen.uncaught).toEqual([]);
+  expect(seen.added).toBeGreaterThan(0);
   expect(await app.exited).toMatchObject({ code: 0 });
 });
 

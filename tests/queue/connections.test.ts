@@ -4,6 +4,8 @@ import { handle } from '../../src/queue/handle.ts';
 import { createQueues, type Queues } from '../../src/queue/queues.ts';
 import { type RunningWorkers, runWorkers } from '../../src/queue/run.ts';
 import { createTestDatabase } from '../support/database.ts';
+import { startGoodbyes } from '../support/goodbyes.ts';
+import { startProcess } from '../support/process.ts';
 import { startProxy } from '../support/proxy.ts';
 import { backends, ownRedisServer } from '../support/redis.ts';
 import { until } from '../support/until.ts';
@@ -104,4 +106,30 @@ test('R2: a Redis that was made a replica is left for the primary at its address
   await does('after');
   await ours.backend.verify();
   expect(worked.map(({ id }) => id)).toEqual(['before', 'after']);
+});
+
+test('R10: a worker’s process lives when its connections end together with an answer, whichever one', async () => {
+  const database = await createTestDatabase();
+  after.push(() => database.drop());
+  const goodbyes = await startGoodbyes(database.url, [1, 2, 3, 4, 5, 6]);
+  after.push(() => goodbyes.close());
+  const queues = createQueues({ databaseUrl: database.url, log });
+  after.push(() => queues.close());
+  const queue = testQueue();
+  const env = { DATABASE_URL: goodbyes.url, QUEUE: queue.name };
+  // it has no handler of uncaught errors
+  const worker = startProcess('tests/support/handback-worker.ts', { env });
+  await worker.waitForLine(/^started$/);
+  const ids = Array.from({ length: 20 }, (_, at) => `j${at}`);
+  await queues.add(
+    queue,
+    ids.map((id) => ({ id, payload: { v: 1, id } })),
+  );
+  await until(() => goodbyes.ended() > 6);
+  goodbyes.heal();
+  await queues.add(queue, [{ id: 'after', payload: { v: 1, id: 'after' } }]);
+  const raw = queues.raw(queue.name);
+  await until(async () => (await raw.getJobState('after')) === 'completed', { timeoutMs: 40_000 });
+  expect(await raw.getFailedCount()).toBe(0);
+  expect(await worker.kill()).toMatchObject({ code: 0 });
 });
