@@ -4,6 +4,7 @@ import { handle } from '../../src/queue/handle.ts';
 import { createQueues, type Queues } from '../../src/queue/queues.ts';
 import { type RunningWorkers, runWorkers } from '../../src/queue/run.ts';
 import { createTestDatabase } from '../support/database.ts';
+import { startTestFleet } from '../support/fleet.ts';
 import { startGoodbyes } from '../support/goodbyes.ts';
 import { startProcess } from '../support/process.ts';
 import { startProxy } from '../support/proxy.ts';
@@ -13,6 +14,7 @@ import { type Payload, testQueue } from './support.ts';
 
 // longer than BullMQ's blocking command, which takes five seconds: its own watch on that cannot be shortened
 const WATCH = { answerMs: 500, blockedMs: 6_500, silenceMs: 500, heartbeatMs: 150, readOnlyMs: 200 };
+const NOWHERE = { eu: 'http://127.0.0.1:9/', us: 'http://127.0.0.1:9/', global: 'http://127.0.0.1:9/' };
 const log = createLog({ level: 'silent', name: 'test' });
 const after: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -109,27 +111,25 @@ test('R2: a Redis that was made a replica is left for the primary at its address
 });
 
 test('R10: a worker’s process lives when its connections end together with an answer, whichever one', async () => {
-  const database = await createTestDatabase();
-  after.push(() => database.drop());
-  const goodbyes = await startGoodbyes(database.url, [1, 2, 3, 4, 5, 6]);
+  const { env, close } = await startTestFleet('postgres', NOWHERE);
+  after.push(close);
+  const goodbyes = await startGoodbyes(env.DATABASE_URL ?? '', [1, 2, 3, 4, 5]);
   after.push(() => goodbyes.close());
-  const queues = createQueues({ databaseUrl: database.url, log });
-  after.push(() => queues.close());
-  const queue = testQueue();
-  const env = { DATABASE_URL: goodbyes.url, QUEUE: queue.name };
-  // it has no handler of uncaught errors
-  const worker = startProcess('tests/support/handback-worker.ts', { env });
-  await worker.waitForLine(/^started$/);
-  const ids = Array.from({ length: 20 }, (_, at) => `j${at}`);
-  await queues.add(
-    queue,
-    ids.map((id) => ({ id, payload: { v: 1, id } })),
+  const worker = startProcess('workers/awb.ts', { env: { ...env, DATABASE_URL: goodbyes.url } });
+  const [, port] = await worker.waitForLine(/"port":(\d+).*"msg":"health and metrics"/);
+  const ready = async () => {
+    const answer = await fetch(`http://127.0.0.1:${port}/readyz`);
+    await answer.arrayBuffer();
+    return answer.status === 200;
+  };
+  await until(
+    async () => {
+      await ready(); // asks both drivers something
+      return goodbyes.ended.size === 5;
+    },
+    { timeoutMs: 20_000 },
   );
-  await until(() => goodbyes.ended() > 6);
   goodbyes.heal();
-  await queues.add(queue, [{ id: 'after', payload: { v: 1, id: 'after' } }]);
-  const raw = queues.raw(queue.name);
-  await until(async () => (await raw.getJobState('after')) === 'completed', { timeoutMs: 40_000 });
-  expect(await raw.getFailedCount()).toBe(0);
+  await until(ready, { timeoutMs: 20_000 });
   expect(await worker.kill()).toMatchObject({ code: 0 });
 });

@@ -14,8 +14,8 @@ function fatal(code: string, message: string): Buffer {
 
 export interface Goodbyes {
   url: string;
-  /** Sessions that were ended so far. */
-  ended(): number;
+  /** After how many answers sessions were ended so far. */
+  ended: ReadonlySet<number>;
   /** From now on none is ended. */
   heal(): void;
   close(): Promise<void>;
@@ -32,7 +32,7 @@ export async function startGoodbyes(url: string, answers: readonly number[]): Pr
   const { port } = new URL(url);
   const sockets = new Set<Socket>();
   let made = 0;
-  let ended = 0;
+  const ended = new Set<number>();
   let well = false;
   const server = createServer((client) => {
     const last = answers[made++ % answers.length] as number;
@@ -47,7 +47,7 @@ export async function startGoodbyes(url: string, answers: readonly number[]): Pr
     postgres.on('data', (bytes) => {
       const at = bytes.indexOf(READY);
       if (at < 0 || well || ++seen < last) return void client.write(bytes);
-      ended++;
+      ended.add(last);
       client.end(Buffer.concat([bytes.subarray(0, at + READY.length), GOODBYE]));
       postgres.destroy();
     });
@@ -58,7 +58,7 @@ export async function startGoodbyes(url: string, answers: readonly number[]): Pr
   way.port = String((server.address() as AddressInfo).port);
   return {
     url: way.href,
-    ended: () => ended,
+    ended,
     heal: () => {
       well = true;
     },
