@@ -123,3 +123,21 @@ test('R2, A1: a Redis that has become a replica is left for the primary at its a
   await old.becomeReplicaOf(promoted);
   await client.awbCreated(event('AFTER1'));
 });
+
+test('A1: a client whose first question Redis has refused enqueues once it is answered', async () => {
+  if (!backends().includes('redis')) return expect(backends()).toEqual(['postgres']);
+  const server = await ownRedisServer();
+  if (!server) throw new Error('there is no redis-server in PATH');
+  const admin = new Redis(server.url);
+  const may = (...rights: string[]) => admin.call('ACL', 'SETUSER', 'shop', ...rights);
+  await may('on', '>secret', '~*', '&*', '+@all', '-info');
+  const client = createClient({ redisUrl: server.url.replace('//', '//shop:secret@') });
+  onTestFinished(async () => {
+    await client.close();
+    admin.disconnect();
+    await server.stop();
+  });
+  await expect(client.awbCreated(event('BEFORE1'))).rejects.toThrow(/NOPERM/);
+  await may('+info');
+  await client.awbCreated(event('AFTER1'));
+});

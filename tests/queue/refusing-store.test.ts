@@ -21,6 +21,7 @@ const OUTAGE_MS = 1_500;
 
 /** A store of queues that can be made to refuse writes while it answers. */
 interface Store {
+  url: string;
   queues: Queues;
   log: Log;
   lines: Record<string, unknown>[];
@@ -54,6 +55,7 @@ async function open(backend: Backend): Promise<Store | undefined> {
       select pg_terminate_backend(pid) from pg_stat_activity where datname = ${name} and pid <> pg_backend_pid()`;
   };
   return {
+    url: server?.url ?? database.url,
     queues,
     log,
     lines,
@@ -156,6 +158,63 @@ describe.each(backends())('R10: a store that answers and refuses to write, queue
     await until(async () => (await view(queue.name, 'good')).state === 'completed');
     expect((await view(queue.name, 'bad')).state).toBe('failed');
     expect(await store.queues.retryFailed(queue, later)).toBe(0);
+  });
+});
+
+describe('R10: a store that lacks what BullMQ’s workers need, however it answers otherwise', () => {
+  /** Takes something away; how many lines a worker that starts then writes, and whether it works once it is back. */
+  async function without(
+    store: Store,
+    queues: Queues,
+    take: () => Promise<unknown>,
+    give: () => Promise<unknown>,
+  ) {
+    const queue = testQueue();
+    await store.queues.add(queue, [{ id: 'one', payload: { v: 1, id: 'one' } }]);
+    await take();
+    const before = store.lines.length;
+    const cpu = process.cpuUsage();
+    const work = handle(queue, async () => ({ outcome: 'fine' }));
+    const running = runWorkers([work], { queues, log: store.log });
+    onTestFinished(() => running.stop(0));
+    await sleep(OUTAGE_MS);
+    const { user, system } = process.cpuUsage(cpu);
+    await expect(queues.backend.verify()).rejects.toThrow();
+    const lines = store.lines.slice(before);
+    await give();
+    await until(async () => (await store.queues.raw(queue.name).getJobState('one')) === 'completed', {
+      timeoutMs: 20_000,
+    });
+    expect(lines.length, JSON.stringify(lines.slice(0, 3))).toBeLessThan(10);
+    // a worker without a brake takes all of it
+    expect((user + system) / 1_000, 'milliseconds of processor time').toBeLessThan(OUTAGE_MS / 2);
+  }
+
+  it.runIf(backends().includes('redis'))('a Redis whose user may not ask for INFO', async () => {
+    const store = await open('redis');
+    if (!store) throw new Error('there is no redis-server in PATH');
+    onTestFinished(() => store.close());
+    const admin = new Redis(store.url);
+    onTestFinished(() => admin.disconnect());
+    await admin.call('ACL', 'SETUSER', 'small', 'on', '>secret', '~*', '&*', '+@all', '-@dangerous');
+    const url = new URL(store.url);
+    url.username = 'small';
+    url.password = 'secret';
+    const queues = createQueues({ redisUrl: url.href, databaseUrl: 'postgres://nobody@h/d', log: store.log });
+    onTestFinished(() => queues.close());
+    const change = (right: string) => () => admin.call('ACL', 'SETUSER', 'small', right);
+    await without(store, queues, change('-info'), change('+info'));
+  });
+
+  it('a Postgres whose sessions do not find the queues’ tables', async () => {
+    const store = await open('postgres');
+    if (!store) throw new Error('there is always a Postgres');
+    onTestFinished(() => store.close());
+    const admin = createDb(store.url, { max: 1 });
+    onTestFinished(() => closeDb(admin));
+    const name = (from: string, to: string) => () =>
+      admin.$client.unsafe(`alter schema ${from} rename to ${to}`);
+    await without(store, store.queues, name('bullmq', 'elsewhere'), name('elsewhere', 'bullmq'));
   });
 });
 
