@@ -161,6 +161,58 @@ describe.each(backends())('R10: a store that answers and refuses to write, queue
   });
 });
 
+describe.each(backends())(
+  'R10: a store that refuses to hear that a job was done, and nothing else, queues on %s',
+  (backend) => {
+    it('costs no attempt: the job is handed back, and not made a failed one', async () => {
+      const store = await open(backend);
+      if (!store) throw new Error('a redis-server of the test’s own is needed');
+      onTestFinished(() => store.close());
+      const { queues, accept } = await refusingEnds(store, backend);
+      const queue = testQueue({ attempts: 1 });
+      let ran = 0;
+      const work = handle(queue, async () => ({ outcome: `turn ${++ran}` }));
+      const running = runWorkers([work], { queues, log: store.log });
+      onTestFinished(() => running.stop(0));
+      await store.queues.add(queue, [{ id: 'one', payload: { v: 1, id: 'one' } }]);
+      const raw = store.queues.raw(queue.name);
+      await until(async () => ran === 1 && (await raw.getJobState('one')) !== 'active');
+      expect(await raw.getJobState('one')).toBe('delayed');
+      expect((await raw.getJob('one'))?.attemptsMade).toBe(0);
+      await accept();
+      await until(async () => (await raw.getJobState('one')) === 'completed', { timeoutMs: 20_000 });
+      expect((await raw.getJob('one'))?.attemptsMade).toBe(1);
+    });
+  },
+);
+
+/** Queues by a way on which no job can be completed, until it is accepted. */
+async function refusingEnds(store: Store, backend: Backend) {
+  if (backend === 'postgres') {
+    const admin = createDb(store.url, { max: 1 });
+    onTestFinished(() => closeDb(admin));
+    await admin.$client.unsafe(`create function bullmq.refuse() returns trigger language plpgsql as $$ begin
+      raise exception 'out of memory' using errcode = '53200'; end $$;
+      create trigger refuse before update on bullmq.job for each row
+        when (new.state = 'completed') execute function bullmq.refuse()`);
+    return {
+      queues: store.queues,
+      accept: async () => void (await admin.$client`drop trigger refuse on bullmq.job`),
+    };
+  }
+  const admin = new Redis(store.url);
+  onTestFinished(() => admin.disconnect());
+  // all keys but those that end with "ted": completed, and metrics:completed
+  await admin.call(
+    'ACL',
+    ...['SETUSER', 'worker', 'on', '>secret', '&*', '+@all', '~*[^d]', '~*[^e]d', '~*[^t]ed'],
+  );
+  const url = store.url.replace('//', '//worker:secret@');
+  const queues = createQueues({ redisUrl: url, databaseUrl: 'postgres://nobody@h/d', log: store.log });
+  onTestFinished(() => queues.close());
+  return { queues, accept: async () => void (await admin.call('ACL', 'SETUSER', 'worker', '~*')) };
+}
+
 describe('R10: a store that lacks what BullMQ’s workers need, however it answers otherwise', () => {
   /** Takes something away; how many lines a worker that starts then writes, and whether it works once it is back. */
   async function without(
