@@ -7,7 +7,7 @@ import { driver } from './db/driver.ts';
 import { isMomentary } from './infrastructure.ts';
 import { cleanNumber, type NumberKind, numberFault } from './numbers.ts';
 import { lookingAgain, openPgPool } from './pg-pool.ts';
-import { openRedis, PREFIX } from './queue/redis-open.ts';
+import { askingAgain, openRedis, PREFIX } from './queue/redis-open.ts';
 
 /**
  * What the shipping app imports (A1): `import { createClient } from 'orderfleet/client'`. It depends on bullmq, the driver
@@ -207,10 +207,8 @@ function openQueue({ redisUrl, databaseUrl }: ClientOptions): Opened {
       // a primary that was demoted behind the same address: this try fails, the next one has another connection
       reconnectOnError: (error: Error) => /\bREADONLY\b/.test(error.message),
     });
-    const queue = new Queue(AWB_CREATED, {
-      connection: connection as QueueOptions['connection'],
-      prefix: PREFIX,
-    });
+    const options = { connection: connection as QueueOptions['connection'], prefix: PREFIX };
+    const queue = askingAgain(new Queue(AWB_CREATED, options));
     connection.on('error', () => {}); // the queue says so
     return {
       queue,

@@ -36,11 +36,11 @@ describe('R2: faults of the infrastructure, told from real errors', () => {
       return killed.length > 0;
     });
 
-  // Transactions are left out on purpose: postgres.js 3.4.9 writes the rollback to the dead socket and throws where
-  // nobody can catch it (its issues #1154 and #1208); the process then ends, and its work is another's.
   it.each<[string, (victim: Db) => Promise<unknown>]>([
     ['bare', async (victim) => await victim.$client`select pg_sleep(20)`],
     ['through Drizzle', (victim) => victim.execute(raw`select pg_sleep(20), ${'x'}::text`)],
+    ['in a transaction', (victim) => victim.$client.begin((tx) => tx`select pg_sleep(20)`)],
+    ['in one of Drizzle', (victim) => victim.transaction((tx) => tx.execute(raw`select pg_sleep(20)`))],
   ])('R2: a backend that is terminated under a query (postgres.js, %s)', async (_, work) => {
     const victim = createDb(database.url, { max: 1, name: 'victim' });
     onTestFinished(() => victim.$client.end({ timeout: 0 }));

@@ -15,7 +15,7 @@ import { lookingAgain, openPgPool } from '../pg-pool.ts';
 import { keepCounted } from './counted.ts';
 import { forQueues } from './pool.ts';
 import { reconnectOn, verifyRedis } from './redis.ts';
-import { openRedis, PREFIX } from './redis-open.ts';
+import { askingAgain, openRedis, PREFIX } from './redis-open.ts';
 
 /** Where the queues live: Redis when there is one, else Postgres, schema `bullmq`. */
 export interface QueueBackend {
@@ -96,9 +96,9 @@ function redisBackend(url: string, { outages, telemetry, watch: changed }: Backe
   return {
     kind: 'redis',
     database: String(parseRedisUrl(url).database),
-    queue: (name, more = {}) => new Queue(name, { connection: producer, ...common, ...more }),
+    queue: (name, more = {}) => askingAgain(new Queue(name, { connection: producer, ...common, ...more })),
     worker: (name, processor, more) =>
-      new Worker(name, processor, { connection: consumer, ...common, ...more }),
+      askingAgain(new Worker(name, processor, { connection: consumer, ...common, ...more })),
     verify: () => verifyRedis(producer),
     async close() {
       clearInterval(heartbeat);

@@ -69,3 +69,54 @@ function tlsOptions({ files, verify }: RedisTls): ConnectionOptions {
     ...(verify === 'signer' ? { checkServerIdentity: () => undefined } : {}),
   };
 }
+
+/** Not in BullMQ's types: a connection as its queues and workers have one or two of. */
+interface Starting {
+  _client: RedisClient;
+  initializing: Promise<unknown>;
+  closing: boolean;
+  handleClientError(error: Error): void;
+  handleClientClose(): void;
+  handleClientReady(): void;
+  releaseBlockingClusterClientPatch(): void;
+  init(): Promise<unknown>;
+}
+type Backend = Partial<Record<'connection' | 'blockingConnection', Starting>>;
+
+/**
+ * A queue or worker of BullMQ on Redis, mended: 6.7 asks each connection once for INFO and keeps the answer for ever, also
+ * where that is an error: a user who may not ask, a connection that is cut in that moment. A queue would then add
+ * nothing, and a worker take nothing, until the process is started again. Here the next use asks again.
+ */
+export function askingAgain<T extends object>(queue: T): T {
+  const { connection, blockingConnection } = (queue as { backend: Backend }).backend;
+  for (const one of [connection, blockingConnection]) if (one) forgetFailure(one);
+  return queue;
+}
+
+function forgetFailure(one: Starting): void {
+  let failed = false;
+  const watch = () =>
+    one.initializing.catch(() => {
+      failed = true;
+    });
+  void watch();
+  const ask = () => {
+    // what the last time has left, and this one adds again
+    one._client.off('error', one.handleClientError);
+    one._client.off('close', one.handleClientClose);
+    one._client.off('ready', one.handleClientReady);
+    one.releaseBlockingClusterClientPatch();
+    return one.init();
+  };
+  Object.defineProperty(one, 'client', {
+    get() {
+      if (failed && !one.closing) {
+        failed = false;
+        one.initializing = ask();
+        void watch();
+      }
+      return one.initializing;
+    },
+  });
+}

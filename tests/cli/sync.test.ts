@@ -1,8 +1,10 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { startSandboxProcess, startTestFleet, type TestFleet } from '../support/fleet.ts';
 import { reapProcesses } from '../support/process.ts';
+import { backends, ownRedisServer } from '../support/redis.ts';
 import { until } from '../support/until.ts';
-import { orderfleet, STARTED, startOrderfleet } from './orderfleet.ts';
+import { orderfleet, orderfleetProcess, STARTED, startOrderfleet } from './orderfleet.ts';
 
 /** Nobody waits for a quota here. */
 const QPS = '1000';
@@ -178,4 +180,51 @@ test('sync says when no worker takes its jobs', async () => {
   } finally {
     await lonely.close();
   }
+});
+
+describe('R10: sync while a store answers and refuses ends with 2 and a line that says what it said, without a stack', () => {
+  let fleet: TestFleet;
+  beforeAll(async () => {
+    fleet = await startTestFleet('postgres', sandbox.routers);
+    await orderfleet(addFlags(shop), fleet.env);
+  });
+  afterAll(() => fleet?.close());
+
+  async function refused(env: Record<string, string>, says: RegExp): Promise<void> {
+    const { code, output } = await orderfleetProcess(['sync', '--wait'], env);
+    expect(output).toMatch(says);
+    expect({ code, output }).toMatchObject({ code: 2 });
+    expect(output).not.toMatch(/^\s+at /m);
+  }
+
+  test('Postgres is read-only, its queues’ tables are not there', async () => {
+    const sql = fleet.fleet.db.$client;
+    const name = new URL(fleet.env.DATABASE_URL ?? '').pathname.slice(1);
+    await sql.unsafe(`alter database ${name} set default_transaction_read_only = on`);
+    await refused(fleet.env, /read-only transaction/);
+    await sql.unsafe(`alter database ${name} reset default_transaction_read_only`);
+    await sql`alter schema bullmq rename to elsewhere`;
+    await refused(fleet.env, /orderfleet migrate/);
+    await sql`alter schema elsewhere rename to bullmq`;
+  });
+
+  test('Redis is full, a replica, or does not let its user ask for INFO', async () => {
+    if (!backends().includes('redis')) return expect(backends()).toEqual(['postgres']);
+    const server = await ownRedisServer();
+    if (!server) throw new Error('there is no redis-server in PATH');
+    const admin = new Redis(server.url);
+    onTestFinished(async () => {
+      admin.disconnect();
+      await server.stop();
+    });
+    const env = { ...fleet.env, REDIS_URL: server.url };
+    await admin.config('SET', 'maxmemory', '1');
+    await refused(env, /OOM/);
+    await admin.config('SET', 'maxmemory', '0');
+    await admin.replicaof('127.0.0.1', '1');
+    await refused(env, /READONLY/);
+    await admin.replicaof('NO', 'ONE');
+    await admin.call('ACL', 'SETUSER', 'small', 'on', '>secret', '~*', '&*', '+@all', '-info');
+    await refused({ ...env, REDIS_URL: server.url.replace('//', '//small:secret@') }, /NOPERM/);
+  });
 });

@@ -1,10 +1,12 @@
+import { Redis } from 'ioredis';
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { createClient, type OrderfleetClient } from '../../src/client.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { startGoodbyes } from '../support/goodbyes.ts';
 import { startProcess } from '../support/process.ts';
 import { startProxy, type TcpProxy } from '../support/proxy.ts';
-import { backends, ownRedisServer } from '../support/redis.ts';
+import { type Backend, backends, ownRedisServer } from '../support/redis.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {
@@ -17,28 +19,67 @@ const event = (awbNumber: string) => ({ source: 'temu', marketplaceOrderId: 'PO-
 /** By hand: ORDERFLEET_LONG=60000. */
 const FOR_MS = Number(process.env.ORDERFLEET_LONG ?? 6_000);
 
-test('I3: the shipping app lives while every connection is ended each 10 ms, also those being opened', async () => {
+/** Where the queues live, and what ends all connections to it but its own. */
+async function killable(backend: Backend) {
+  if (backend === 'redis') {
+    const server = await ownRedisServer();
+    if (!server) throw new Error('there is no redis-server in PATH');
+    const admin = new Redis(server.url);
+    onTestFinished(async () => {
+      admin.disconnect();
+      await server.stop();
+    });
+    return { address: { redisUrl: server.url }, kill: () => admin.call('CLIENT', 'KILL', 'TYPE', 'normal') };
+  }
   const admin = postgres(database.url, { max: 1 });
-  let on = true;
-  const app = startProcess('tests/support/client-worker.ts', {
-    args: [JSON.stringify({ databaseUrl: database.url }), String(FOR_MS)],
-  });
-  await app.waitForLine(/^started$/);
-  const killing = (async () => {
-    while (on) {
+  onTestFinished(() => admin.end());
+  const kill = async () =>
+    (
       await admin`select pg_terminate_backend(pid) from pg_stat_activity
-        where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'`;
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
-  })();
-  const [line] = await app.waitForLine(/^\{.*\}$/, { timeoutMs: FOR_MS + 30_000 });
-  on = false;
-  await killing;
-  await admin.end();
+        where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'`
+    ).length;
+  return { address: { databaseUrl: database.url }, kill };
+}
+
+test.each(backends())(
+  'I3: the shipping app lives while every connection is ended each 10 ms, also those being opened, queues on %s',
+  async (backend) => {
+    const { address, kill } = await killable(backend);
+    let on = true;
+    let ended = 0;
+    const app = startProcess('tests/support/client-worker.ts', {
+      args: [JSON.stringify(address), String(FOR_MS)],
+    });
+    await app.waitForLine(/^started$/);
+    const killing = (async () => {
+      while (on) {
+        ended += Number(await kill());
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+    })();
+    const [line] = await app.waitForLine(/^\{.*\}$/, { timeoutMs: FOR_MS + 30_000 });
+    on = false;
+    await killing;
+    const seen = JSON.parse(line);
+    expect(seen.uncaught).toEqual([]);
+    expect(ended).toBeGreaterThan(20);
+    expect(seen.added + seen.rejected).toBeGreaterThan(10);
+    expect(seen.slowestMs).toBeLessThan(2_600); // two seconds, on a machine that is busy
+    expect(await app.exited).toMatchObject({ code: 0 });
+  },
+);
+
+test('I3: the shipping app lives when a connection ends together with an answer, whichever one', async () => {
+  const goodbyes = await startGoodbyes(database.url, [1, 2, 3, 4, 5]);
+  onTestFinished(() => goodbyes.close());
+  const app = startProcess('tests/support/client-worker.ts', {
+    args: [JSON.stringify({ databaseUrl: goodbyes.url }), '3000'],
+  });
+  const [line] = await app.waitForLine(/^\{.*\}$/);
   const seen = JSON.parse(line);
+  expect(goodbyes.ended.size).toBe(5);
   expect(seen.uncaught).toEqual([]);
-  expect(seen.added + seen.rejected).toBeGreaterThan(10);
-  expect(seen.slowestMs).toBeLessThan(2_600); // two seconds, on a machine that is busy
+  expect(seen.added).toBeGreaterThan(0);
   expect(await app.exited).toMatchObject({ code: 0 });
 });
 
@@ -80,5 +121,23 @@ test('R2, A1: a Redis that has become a replica is left for the primary at its a
   await client.awbCreated(event('BEFORE1'));
   proxy.pointTo(promoted.port);
   await old.becomeReplicaOf(promoted);
+  await client.awbCreated(event('AFTER1'));
+});
+
+test('A1: a client whose first question Redis has refused enqueues once it is answered', async () => {
+  if (!backends().includes('redis')) return expect(backends()).toEqual(['postgres']);
+  const server = await ownRedisServer();
+  if (!server) throw new Error('there is no redis-server in PATH');
+  const admin = new Redis(server.url);
+  const may = (...rights: string[]) => admin.call('ACL', 'SETUSER', 'shop', ...rights);
+  await may('on', '>secret', '~*', '&*', '+@all', '-info');
+  const client = createClient({ redisUrl: server.url.replace('//', '//shop:secret@') });
+  onTestFinished(async () => {
+    await client.close();
+    admin.disconnect();
+    await server.stop();
+  });
+  await expect(client.awbCreated(event('BEFORE1'))).rejects.toThrow(/NOPERM/);
+  await may('+info');
   await client.awbCreated(event('AFTER1'));
 });

@@ -243,8 +243,13 @@ async function startRedis(): Promise<RedisHarm & { url(): string; close(): Promi
       const next = 1 - primary;
       const { port: from } = servers[primary] as RedisServer;
       const { port: to } = servers[next] as RedisServer;
+      // else five seconds pass before it begins to copy, and with them all that a short outage sends
+      await admin().config('SET', 'repl-diskless-sync-delay', '0');
       await admins[next]?.replicaof('127.0.0.1', from);
       await until(async () => /master_link_status:up/.test((await admins[next]?.info('replication')) ?? ''));
+      // as FAILOVER does: what was answered is in the copy
+      await admin().call('CLIENT', 'PAUSE', '500', 'WRITE');
+      await admin().wait(1, 500);
       await admins[next]?.replicaof('NO', 'ONE');
       await admin().replicaof('127.0.0.1', to);
       proxy.pointTo(to);

@@ -4,6 +4,9 @@ import { handle } from '../../src/queue/handle.ts';
 import { createQueues, type Queues } from '../../src/queue/queues.ts';
 import { runWorkers } from '../../src/queue/run.ts';
 import { createTestDatabase } from '../support/database.ts';
+import { startTestFleet } from '../support/fleet.ts';
+import { startGoodbyes } from '../support/goodbyes.ts';
+import { startProcess } from '../support/process.ts';
 import { NOBODY, startProxy } from '../support/proxy.ts';
 import { backends, ownRedisServer } from '../support/redis.ts';
 import { until } from '../support/until.ts';
@@ -11,6 +14,7 @@ import { job, testQueue } from './support.ts';
 
 // longer than BullMQ's blocking command, which takes five seconds: its own watch on that cannot be shortened
 const WATCH = { answerMs: 500, blockedMs: 6_500, silenceMs: 500, heartbeatMs: 150, readOnlyMs: 200 };
+const NOWHERE = { eu: 'http://127.0.0.1:9/', us: 'http://127.0.0.1:9/', global: 'http://127.0.0.1:9/' };
 const log = createLog({ level: 'silent', name: 'test' });
 
 /** A worker on these queues that remembers whom it worked. */
@@ -100,4 +104,28 @@ test('R2: a Redis that was made a replica is left for the primary at its address
   await does('after');
   await ours.backend.verify();
   expect(worked.map(({ id }) => id)).toEqual(['before', 'after']);
+});
+
+test('R10: a worker’s process lives when its connections end together with an answer, whichever one', async () => {
+  const { env, close } = await startTestFleet('postgres', NOWHERE);
+  onTestFinished(close);
+  const goodbyes = await startGoodbyes(env.DATABASE_URL ?? '', [1, 2, 3, 4, 5]);
+  onTestFinished(() => goodbyes.close());
+  const worker = startProcess('workers/awb.ts', { env: { ...env, DATABASE_URL: goodbyes.url } });
+  const [, port] = await worker.waitForLine(/"port":(\d+).*"msg":"health and metrics"/);
+  const ready = async () => {
+    const answer = await fetch(`http://127.0.0.1:${port}/readyz`);
+    await answer.arrayBuffer();
+    return answer.status === 200;
+  };
+  await until(
+    async () => {
+      await ready(); // asks both drivers something
+      return goodbyes.ended.size === 5;
+    },
+    { timeoutMs: 20_000 },
+  );
+  goodbyes.heal();
+  await until(ready, { timeoutMs: 20_000 });
+  expect(await worker.kill()).toMatchObject({ code: 0 });
 });

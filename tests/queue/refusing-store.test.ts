@@ -21,6 +21,7 @@ const OUTAGE_MS = 1_500;
 
 /** A store of queues that can be made to refuse writes while it answers. */
 interface Store {
+  url: string;
   queues: Queues;
   log: Log;
   lines: Record<string, unknown>[];
@@ -47,6 +48,7 @@ async function open(backend: Backend): Promise<Store | undefined> {
       select pg_terminate_backend(pid) from pg_stat_activity where datname = ${name} and pid <> pg_backend_pid()`;
   };
   return {
+    url: server?.url ?? database.url,
     queues,
     log,
     lines,
@@ -143,6 +145,115 @@ describe.each(backends())('R10: a store that answers but refuses writes, queues 
     await until(async () => (await view(queue.name, 'good')).state === 'completed');
     expect((await view(queue.name, 'bad')).state).toBe('failed');
     expect(await store.queues.retryFailed(queue, later)).toBe(0);
+  });
+});
+
+describe.each(backends())(
+  'R10: a store that refuses to hear that a job was done, and nothing else, queues on %s',
+  (backend) => {
+    it('costs no attempt: the job is handed back, and not made a failed one', async () => {
+      const store = await open(backend);
+      if (!store) throw new Error('a redis-server of the test’s own is needed');
+      onTestFinished(() => store.close());
+      const { queues, accept } = await refusingEnds(store, backend);
+      const queue = testQueue({ attempts: 1 });
+      let ran = 0;
+      const work = handle(queue, async () => ({ outcome: `turn ${++ran}` }));
+      const running = runWorkers([work], { queues, log: store.log });
+      onTestFinished(() => running.stop(0));
+      await store.queues.add(queue, [{ id: 'one', payload: { v: 1, id: 'one' } }]);
+      const raw = store.queues.raw(queue.name);
+      await until(async () => ran === 1 && (await raw.getJobState('one')) !== 'active');
+      expect(await raw.getJobState('one')).toBe('delayed');
+      expect((await raw.getJob('one'))?.attemptsMade).toBe(0);
+      await accept();
+      await until(async () => (await raw.getJobState('one')) === 'completed', { timeoutMs: 20_000 });
+      expect((await raw.getJob('one'))?.attemptsMade).toBe(1);
+    });
+  },
+);
+
+/** Queues by a way on which no job can be completed, until it is accepted. */
+async function refusingEnds(store: Store, backend: Backend) {
+  if (backend === 'postgres') {
+    const admin = createDb(store.url, { max: 1 });
+    onTestFinished(() => closeDb(admin));
+    await admin.$client.unsafe(`create function bullmq.refuse() returns trigger language plpgsql as $$ begin
+      raise exception 'out of memory' using errcode = '53200'; end $$;
+      create trigger refuse before update on bullmq.job for each row
+        when (new.state = 'completed') execute function bullmq.refuse()`);
+    return {
+      queues: store.queues,
+      accept: async () => void (await admin.$client`drop trigger refuse on bullmq.job`),
+    };
+  }
+  const admin = new Redis(store.url);
+  onTestFinished(() => admin.disconnect());
+  // all keys but those that end with "ted": completed, and metrics:completed
+  await admin.call(
+    'ACL',
+    ...['SETUSER', 'worker', 'on', '>secret', '&*', '+@all', '~*[^d]', '~*[^e]d', '~*[^t]ed'],
+  );
+  const url = store.url.replace('//', '//worker:secret@');
+  const queues = createQueues({ redisUrl: url, databaseUrl: 'postgres://nobody@h/d', log: store.log });
+  onTestFinished(() => queues.close());
+  return { queues, accept: async () => void (await admin.call('ACL', 'SETUSER', 'worker', '~*')) };
+}
+
+describe('R10: a store that lacks what BullMQ’s workers need, however it answers otherwise', () => {
+  /** Takes something away; how many lines a worker that starts then writes, and whether it works once it is back. */
+  async function without(
+    store: Store,
+    queues: Queues,
+    take: () => Promise<unknown>,
+    give: () => Promise<unknown>,
+  ) {
+    const queue = testQueue();
+    await store.queues.add(queue, [{ id: 'one', payload: { v: 1, id: 'one' } }]);
+    await take();
+    const before = store.lines.length;
+    const cpu = process.cpuUsage();
+    const work = handle(queue, async () => ({ outcome: 'fine' }));
+    const running = runWorkers([work], { queues, log: store.log });
+    onTestFinished(() => running.stop(0));
+    await sleep(OUTAGE_MS);
+    const { user, system } = process.cpuUsage(cpu);
+    await expect(queues.backend.verify()).rejects.toThrow();
+    const lines = store.lines.slice(before);
+    await give();
+    await until(async () => (await store.queues.raw(queue.name).getJobState('one')) === 'completed', {
+      timeoutMs: 20_000,
+    });
+    expect(lines.length, JSON.stringify(lines.slice(0, 3))).toBeLessThan(10);
+    // a worker without a brake takes all of it
+    expect((user + system) / 1_000, 'milliseconds of processor time').toBeLessThan(OUTAGE_MS / 2);
+  }
+
+  it.runIf(backends().includes('redis'))('a Redis whose user may not ask for INFO', async () => {
+    const store = await open('redis');
+    if (!store) throw new Error('there is no redis-server in PATH');
+    onTestFinished(() => store.close());
+    const admin = new Redis(store.url);
+    onTestFinished(() => admin.disconnect());
+    await admin.call('ACL', 'SETUSER', 'small', 'on', '>secret', '~*', '&*', '+@all', '-@dangerous');
+    const url = new URL(store.url);
+    url.username = 'small';
+    url.password = 'secret';
+    const queues = createQueues({ redisUrl: url.href, databaseUrl: 'postgres://nobody@h/d', log: store.log });
+    onTestFinished(() => queues.close());
+    const change = (right: string) => () => admin.call('ACL', 'SETUSER', 'small', right);
+    await without(store, queues, change('-info'), change('+info'));
+  });
+
+  it('a Postgres whose sessions do not find the queues’ tables', async () => {
+    const store = await open('postgres');
+    if (!store) throw new Error('there is always a Postgres');
+    onTestFinished(() => store.close());
+    const admin = createDb(store.url, { max: 1 });
+    onTestFinished(() => closeDb(admin));
+    const name = (from: string, to: string) => () =>
+      admin.$client.unsafe(`alter schema ${from} rename to ${to}`);
+    await without(store, store.queues, name('bullmq', 'elsewhere'), name('elsewhere', 'bullmq'));
   });
 });
 

@@ -34,6 +34,15 @@ async function answers(options: { port: number }): Promise<boolean> {
   }
 }
 
+/** Waits until a replica has what its primary has: a Redis begins to copy after five seconds, and one without cannot follow. */
+async function copied({ port }: { port: number }): Promise<void> {
+  const client = new Redis({ port });
+  await until(async () => /role:master|master_link_status:up/.test(await client.info('replication')), {
+    what: 'the replica to be copied',
+  });
+  client.disconnect();
+}
+
 interface Node extends Server {
   port: number;
 }
@@ -163,6 +172,7 @@ describe.skipIf(!redis)('R12: Redis', () => {
       expect(await worker.exited).toMatchObject({ code: 2 });
       expect(worker.output().trim()).toMatch(/^REDIS_URL names a Sentinel[^\n]*$/);
 
+      await copied(replica);
       await primary.stop();
       await trial?.goesThrough('AFTER1');
       await until(() => trial?.doctor());
@@ -216,6 +226,7 @@ describe.skipIf(!redis)('R12: Redis', () => {
         expect(looked.output).toMatch(/REDIS_URL names one node of a cluster.*\n.*redis\+cluster:\/\//);
         expect(looked.code).toBe(1);
 
+        await Promise.all(nodes.map(copied));
         await nodes.find(({ port }) => port === owner)?.stop();
         await trial?.goesThrough('AFTER2');
         await until(() => trial?.doctor());

@@ -534,6 +534,26 @@ test('C14: with Postgres away 503, so that the courier sends it again', async ()
   }
 });
 
+test('R10: with a Postgres that takes no writes 503 and when to come back, and nothing of it is half done', async () => {
+  const { number } = await parcel('delhivery-b2c');
+  const body = event(number, { event: 'pickedUp' });
+  const name = new URL(stack.env.DATABASE_URL ?? '').pathname.slice(1);
+  await sql().unsafe(`alter database ${name} set default_transaction_read_only = on`);
+  const fleet = openFleet(parseConfig(stack.env), 'test', { log: stack.fleet.log });
+  try {
+    const answer = await send('delhivery', body, undefined, webhooks(fleet));
+    expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '10']);
+    expect(lines('a store refuses or is away').at(-1)).toMatchObject({
+      err: expect.stringContaining('read-only'),
+    });
+  } finally {
+    await fleet.close();
+    await sql().unsafe(`alter database ${name} reset default_transaction_read_only`);
+  }
+  expect(await shipment(number)).toMatchObject({ status: 'pending', last_tracked_at: null });
+  expect(await send('delhivery', body)).toMatchObject(counts({ updated: 1 }));
+});
+
 test('C2: whose parcel it is: the couriers’ files and the database’s tracker_of say the same', async () => {
   const text = (...parts: string[]) =>
     fc.array(fc.constantFrom(...parts, ' ', 'x', 'İ', '%'), { maxLength: 4 }).map((all) => all.join(''));

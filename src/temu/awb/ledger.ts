@@ -20,7 +20,9 @@ import { awbPush } from './queues.ts';
 export interface AwbTimings {
   /**
    * While a worker has an order's pushes nobody else takes them for this long, counted anew when a request leaves. Half a
-   * minute above the longest time-out of a call that settings allow, since clocks of two machines differ by seconds.
+   * minute above the longest time-out of a call that settings allow, since clocks of two machines differ by seconds; and
+   * above an outage of a minute with the seconds to write what came of them (despite-outage.ts), else that is taken for a
+   * dead worker and costs an attempt (R10). With a sweep behind it, below the two minutes of R2.
    */
   leaseMs: number;
   /** After a lost answer Temu is asked this soon: most answers are lost after the deed. */
@@ -32,7 +34,7 @@ export interface AwbTimings {
   believeMissingMs: number;
 }
 
-export const AWB_TIMINGS: AwbTimings = { leaseMs: 60_000, firstLookMs: 5_000, believeMissingMs: 60_000 };
+export const AWB_TIMINGS: AwbTimings = { leaseMs: 90_000, firstLookMs: 5_000, believeMissingMs: 60_000 };
 
 /** What the handlers of this room need. */
 export interface AwbDeps extends OrdersDeps {

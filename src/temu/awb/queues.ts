@@ -11,7 +11,8 @@ export const awbCreated = defineQueue({
   concurrency: 24,
   attempts: 5,
   backoff: { baseMs: seconds(1), maxMs: minutes(1) },
-  timeoutMs: seconds(30),
+  // the direct way tells Temu in it, as awb-push does, and writes what came of that once Postgres is there again
+  timeoutMs: minutes(2),
 });
 
 /** One job tells Temu what is due for one order: all its parcels, since Temu wants them in one call (A3). */

@@ -14,6 +14,7 @@ import {
   settlePushes,
 } from '../../../src/temu/awb/ledger.ts';
 import { pushes } from '../../../src/temu/awb/offer.ts';
+import { awbCreated, awbPush } from '../../../src/temu/awb/queues.ts';
 import { recordEvent } from '../../../src/temu/awb/record.ts';
 import { retryPushes } from '../../../src/temu/awb/retry.ts';
 import {
@@ -156,6 +157,13 @@ describe('a lost answer', () => {
     const longest = Array.from({ length: 600 }, (_, index) => index + 1).filter((one) => allowed(`${one}`));
     for (const ms of [AWB_TIMINGS.leaseMs, AWB_TIMINGS.believeMissingMs])
       expect(ms - seconds(longest.at(-1) ?? Number.NaN)).toBeGreaterThanOrEqual(seconds(30));
+  });
+
+  test('R10: an outage of a minute ends before the lease of what was told does, and before the job that writes it', () => {
+    const needed = seconds(60 + 15); // and until the worker has found Postgres again
+    for (const ms of [AWB_TIMINGS.leaseMs, awbCreated.timeoutMs, awbPush.timeoutMs])
+      expect(ms).toBeGreaterThanOrEqual(needed);
+    expect(AWB_TIMINGS.leaseMs + seconds(15)).toBeLessThan(seconds(120)); // R2: with the sweep behind it
   });
 
   test('A6: another number there is a conflict for a person, with both numbers, and nothing is sent', async () => {

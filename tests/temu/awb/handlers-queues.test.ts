@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createClient, type OrderfleetClient } from '../../../src/client.ts';
 import { type RunningWorkers, runWorkers } from '../../../src/queue/run.ts';
-import { awbHandlers } from '../../../src/temu/awb/index.ts';
+import { awbHandlers, awbTasks } from '../../../src/temu/awb/index.ts';
 import { oneBackend } from '../../support/redis.ts';
 import { until } from '../../support/until.ts';
 import { type AwbOrder, type AwbShop, type AwbStand, startAwbStand } from './awb-stand.ts';
@@ -116,5 +116,26 @@ describe.each(oneBackend())('events to tellings, queues on %s', (backend) => {
     await allSent([order]);
     expect(stand.confirms(order)).toBe(1);
     expect(stand.heard(order, 'update')).toHaveLength(1);
+  });
+
+  test('A2: an event whose job has failed for any reason is taken up by the scheduler until it is recorded', async () => {
+    const order = await stand.addOrder(shop);
+    const sql = stand.deps.db.$client;
+    const raw = stand.deps.queues.raw('awb-created');
+    const before = await raw.getFailedCount();
+    await sql`alter table awb_events rename to awb_events_away`;
+    work();
+    const event = { v: 1, orderId: order.id, awbNumber: stand.newAwb(), carrier: 'sameday' };
+    const job = await raw.add('awb-created', event, { attempts: 1 });
+    await until(async () => (await job.getState()) === 'failed');
+    await sql`alter table awb_events_away rename to awb_events`;
+    const sweep = awbTasks(stand.deps).find(({ id }) => id === 'awb-failed-events');
+    const now = Date.now;
+    Date.now = () => now() + 60_000;
+    await sweep?.run(new AbortController().signal).finally(() => {
+      Date.now = now;
+    });
+    await allSent([order]);
+    expect(await raw.getFailedCount()).toBe(before);
   });
 });
