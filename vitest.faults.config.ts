@@ -10,7 +10,8 @@ export default defineConfig({
     globalSetup: ['tests/support/global-setup.ts'],
     setupFiles: ['tests/support/leaks.ts'],
     pool: 'forks',
-    maxWorkers: 2,
+    // most of it is waiting
+    maxWorkers: 4,
     hookTimeout: 240_000,
     retry: 0,
     reporters: ['verbose'],

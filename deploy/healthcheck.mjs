@@ -1,15 +1,15 @@
-// Ends 0 when the process in this container says that it is alive and consuming, else 1: `web` is asked on PORT, all
-// other roles on METRICS_PORT; a container has one of the two. A port in which something else answers is no answer.
+// Exits 0 when the process in this container reports that it is alive and consuming, else 1: `web` on PORT, all other roles
+// on METRICS_PORT; a container has one of the two.
 const ports = [process.env.METRICS_PORT || 9400, process.env.PORT || 8080];
 
-const ask = async (port) => {
+const check = async (port) => {
   const response = await fetch(`http://127.0.0.1:${port}/healthz`, { signal: AbortSignal.timeout(4000) });
   if (!response.ok)
     throw new Error(`port ${port}: ${response.status} ${(await response.text()).slice(0, 300)}`);
 };
 
 try {
-  await Promise.any(ports.map(ask));
+  await Promise.any(ports.map(check));
 } catch (error) {
   console.error(error.errors.map(({ message, cause }) => cause?.message ?? message).join('\n'));
   process.exitCode = 1;

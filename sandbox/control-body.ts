@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 export type App = Hono;
 
-/** The body, checked; throws one line per fault. An empty body is an empty object. */
+/** The validated body; throws one line per error. An empty body is an empty object. */
 export async function body<T>(c: Context, shape: z.ZodType<T>): Promise<T> {
   const text = await c.req.text();
   return checked(shape, text === '' ? {} : JSON.parse(text), 'body');

@@ -1,8 +1,10 @@
 import { z } from 'zod';
 import { transportFaults } from './control-schema.ts';
-import { COURIERS, EVENTS, LIVES } from './couriers/model.ts';
+import { COURIERS, standInOf, standIns } from './couriers/catalogue.ts';
+import { type CourierName, EVENTS, LIVES } from './couriers/model.ts';
+import type { Own } from './couriers/stand-in.ts';
 
-/** Shapes of what the control surface accepts about couriers, Slack, webhooks and mails. */
+/** Schemas of control requests about couriers, Slack, webhooks and mails. */
 export const courier = z.enum(COURIERS);
 const life = z.enum(LIVES);
 const headers = z.record(z.string(), z.string());
@@ -69,25 +71,10 @@ const limit = z
   })
   .nullable();
 
-/** What may be changed of a courier while it runs; a setting that the API does not have is refused. */
-export const courierChange = z.strictObject({
+const shared = {
   limit: limit.optional(),
   loginLimit: limit.optional(),
   latencyMs: z.number().min(0).optional(),
-  key: z.string().optional(),
-  batch: z.int().min(1).optional(),
-  unknownInBatch: z.enum(['missing', 'error']).optional(),
-  unknownStatus: status.optional(),
-  vocabulary: z.enum(['official', 'title', 'both']).optional(),
-  tokenErrorStatus: status.optional(),
-  emptyAs: z.enum(['{}', '[]']).optional(),
-  header: z.enum(['raw', 'bearer', 'both']).optional(),
-  apiKey: z.string().optional(),
-  apiAccess: z.boolean().optional(),
-  loginWorks: z.boolean().optional(),
-  unknownAs: z.enum(['missing', 'null', 'empty']).optional(),
-  origin: z.string().optional(),
-  endStateDays: z.number().min(0).optional(),
   /** Changes of the account. */
   account: z
     .strictObject({
@@ -99,10 +86,19 @@ export const courierChange = z.strictObject({
       revokesEarlier: z.boolean().optional(),
     })
     .optional(),
-  /** Every token that was issued is refused from now on. */
+  /** Revokes all issued tokens. */
   revokeTokens: z.literal(true).optional(),
   unlock: z.literal(true).optional(),
-});
+};
+const ownOf = (settings: Own) =>
+  Object.fromEntries(Object.entries(settings).map(([name, field]) => [name, field.unwrap().optional()]));
+
+/** Settings that can be changed at run time; a setting of another courier passes here and is rejected by name. */
+export const courierChange = (name: CourierName) => {
+  const others = standIns.flatMap(({ settings }) => Object.keys(settings));
+  const passing = Object.fromEntries(others.map((key) => [key, z.unknown().optional()]));
+  return z.strictObject({ ...passing, ...ownOf(standInOf(name).settings), ...shared });
+};
 
 export const courierLedger = z.strictObject({
   kind: z.enum(['track', 'login', 'other']).optional(),

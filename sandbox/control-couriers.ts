@@ -1,8 +1,10 @@
+import type { z } from 'zod';
 import { type App, body, checked, query } from './control-body.ts';
 import * as schema from './control-courier-schema.ts';
+import { COURIERS } from './couriers/catalogue.ts';
 import type { Couriers } from './couriers/couriers.ts';
 import type { CourierDesk } from './couriers/desk.ts';
-import { COURIERS, type CourierName, type Parcel, type Word } from './couriers/model.ts';
+import type { CourierName, Parcel, Word } from './couriers/model.ts';
 import type { ParcelSpec, ParcelsSpec } from './couriers/parcels.ts';
 import { recordedParcels } from './couriers/recorded.ts';
 import type { HttpFaultRule, HttpFaults } from './http-faults.ts';
@@ -11,7 +13,7 @@ export interface CourierContext {
   couriers: Couriers;
 }
 
-/** Parcels, and the couriers that know them: settings, limits, faults, ledgers. */
+/** Parcels and couriers: settings, limits, faults, request logs. */
 export function courierRoutes(app: App, { couriers }: CourierContext): void {
   parcelRoutes(app, couriers);
   app.get('/couriers', (c) =>
@@ -24,7 +26,7 @@ export function courierRoutes(app: App, { couriers }: CourierContext): void {
   app.get('/couriers/:name', (c) => c.json(shown(couriers, named(c.req.param('name')))));
   app.post('/couriers/:name', async (c) => {
     const name = named(c.req.param('name'));
-    change(couriers.api[name], await body(c, schema.courierChange));
+    change(couriers.api[name], await body(c, schema.courierChange(name)));
     return c.json(shown(couriers, name));
   });
   app.get('/couriers/:name/ledger', (c) => {
@@ -66,7 +68,7 @@ function shown({ api, parcels }: Couriers, name: CourierName) {
 
 function change(
   desk: CourierDesk,
-  { account, revokeTokens, unlock, ...settings }: ReturnType<typeof schema.courierChange.parse>,
+  { account, revokeTokens, unlock, ...settings }: z.output<ReturnType<typeof schema.courierChange>>,
 ): void {
   const foreign = Object.keys(settings).filter((key) => !(key in desk.settings));
   if (foreign.length > 0) throw new Error(`${desk.name} has no setting ${foreign.join(', ')}`);
@@ -110,7 +112,7 @@ function parcelRoutes(app: App, { parcels }: Couriers): void {
   });
 }
 
-/** GET, POST and DELETE PATH/faults, of whatever takes HTTP faults. */
+/** GET, POST and DELETE PATH/faults. */
 export function httpFaultRoutes(app: App, path: string, faultsOf: (name: string) => HttpFaults): void {
   app.get(`${path}/faults`, (c) => {
     const faults = faultsOf(c.req.param('name') ?? '');

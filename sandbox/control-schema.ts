@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** Shapes of what the control surface accepts; unknown keys are refused so that a typing error is seen. */
+/** Schemas of control requests; unknown keys are rejected, to reveal typing errors. */
 const host = z.enum(['eu', 'us', 'global']);
 const product = z.strictObject({ temu_sku_id: z.string().regex(/^\d+$/), sku: z.string().min(1) });
 
@@ -98,7 +98,7 @@ const ms = z.number().min(0);
 const handled = z.boolean().optional();
 const status = z.int().min(200).max(599);
 
-/** Misbehaviour of any stand-in that speaks HTTP. */
+/** Faults of any stand-in that speaks HTTP. */
 export const transportFaults = [
   z.strictObject({ kind: z.literal('timeout'), ms, handled }),
   z.strictObject({ kind: z.literal('delay'), ms, late: z.boolean().optional() }),

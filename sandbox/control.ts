@@ -2,17 +2,18 @@ import { getRequestListener } from '@hono/node-server';
 import { Hono } from 'hono';
 import { type App, body, query } from './control-body.ts';
 import { courierRoutes } from './control-couriers.ts';
-import { mailroomRoutes } from './control-mailroom.ts';
+import { outboxRoutes } from './control-outbox.ts';
 import * as schema from './control-schema.ts';
 import type { Couriers } from './couriers/couriers.ts';
 import { demoShops } from './demo-shops.ts';
 import type { EffectFilter, Effects } from './effects.ts';
 import type { Hooks } from './hooks.ts';
-import type { Ledger, LedgerFilter } from './ledger.ts';
+import type { RequestHandler } from './http.ts';
 import { createRandom } from './random.ts';
-import type { RequestHandler } from './server.ts';
+import type { RequestFilter, RequestLog } from './request-log.ts';
 import type { Slack } from './slack.ts';
 import type { Smtp } from './smtp.ts';
+import { expected } from './temu/expected.ts';
 import type { FaultRule, Faults } from './temu/faults.ts';
 import { generateOrders } from './temu/generator.ts';
 import type { Life } from './temu/life.ts';
@@ -20,14 +21,13 @@ import type { Company, SandboxOrder, Shop, ShopSpec } from './temu/model.ts';
 import { recordedOrders } from './temu/recorded.ts';
 import { cancelSome } from './temu/scenarios.ts';
 import { shipByHand } from './temu/shipment.ts';
-import { expected } from './temu/truth.ts';
 import type { World } from './temu/world.ts';
 
 export interface ControlContext {
   world: World;
   life: Life;
   faults: Faults;
-  ledger: Ledger;
+  ledger: RequestLog;
   effects: Effects;
   couriers: Couriers;
   slack: Slack;
@@ -38,7 +38,7 @@ export interface ControlContext {
   qps: number;
 }
 
-/** The control surface under /_sandbox: for other processes and for e2e tests. Only ever on loopback, so no login. */
+/** The control API under /_sandbox, for other processes and e2e tests. Loopback only, so without a login. */
 export function createControl(context: ControlContext): RequestHandler {
   const app = new Hono().basePath('/_sandbox');
   shopRoutes(app, context);
@@ -47,7 +47,7 @@ export function createControl(context: ControlContext): RequestHandler {
   ledgerRoutes(app, context);
   effectRoutes(app, context);
   courierRoutes(app, context);
-  mailroomRoutes(app, context);
+  outboxRoutes(app, context);
   app.get('/env', (c) => c.json(context.env()));
   app.post('/clock', async (c) => {
     context.world.clock.offsetMs = (await body(c, schema.clock)).offsetMs;
@@ -101,7 +101,7 @@ function shopRoutes(app: App, { world }: ControlContext): void {
   app.get('/products', (c) => c.json(world.shop(query(c, schema.byShop).shop).products));
 }
 
-/** The credentials are fake and this is how other processes learn them; the long lists have addresses of their own. */
+/** Includes the fake credentials, for other processes; long lists have URLs of their own. */
 function shown({ products, companies, ...shop }: Shop) {
   return { ...shop, products: products.length, companies: companies.length };
 }
@@ -145,7 +145,7 @@ function orderRoutes(app: App, { world }: ControlContext): void {
   });
 }
 
-/** What may happen to any open order: a new street, or some units less; a closed one is only touched. */
+/** A random change: a new street, or fewer units; a closed order is only touched. */
 function randomChange(random: ReturnType<typeof createRandom>) {
   return (order: SandboxOrder): void => {
     if (order.status !== 1 && order.status !== 2) return;
@@ -182,7 +182,7 @@ function ledgerRoutes(app: App, { ledger, world, qps }: ControlContext): void {
   );
   app.get('/ledger', (c) => {
     const { limit, ...filter } = query(c, schema.ledger);
-    return c.json(ledger.entries(filter as LedgerFilter).slice(-limit));
+    return c.json(ledger.entries(filter as RequestFilter).slice(-limit));
   });
   app.get('/utilisation', (c) => {
     const wanted = query(c, schema.utilisation);

@@ -2,7 +2,7 @@ import type { ShopSpec } from './temu/model.ts';
 
 /**
  * Shops with fixed, obviously fake credentials: two under one app key in the EU, and one that sells in yen. Their orders
- * are shipped by those who call the API alone: a parcel of the stand-in's own would stand in the fleet's way.
+ * are shipped only through the API: parcels made by the sandbox itself would conflict with the fleet's.
  */
 export function demoShops(): ShopSpec[] {
   const euApp = {

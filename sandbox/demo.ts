@@ -1,39 +1,29 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { eq } from 'drizzle-orm';
 import getPort from 'get-port';
-import { createClient, type OrderfleetClient } from '../src/client.ts';
-import { environment, homeDirectory, loadConfig } from '../src/config.ts';
-import { openFleet } from '../src/fleet.ts';
-import { createLog } from '../src/log.ts';
+import { createClient, type OrderfleetClient } from '../src/client/index.ts';
+import { environment, homeDirectory, loadConfig } from '../src/config/index.ts';
+import { temuProducts, temuStores } from '../src/db/schema/index.ts';
+import { openFleet } from '../src/fleet/index.ts';
+import { createLog } from '../src/lib/log.ts';
+import { codeRoot } from '../src/lib/package-root.ts';
 import { addStore } from '../src/temu/stores.ts';
+import { standIns } from './couriers/catalogue.ts';
+import { playedBy, servicesOf } from './demo-settings.ts';
 import { demoShops } from './demo-shops.ts';
 import { type OtherChannels, startOtherChannels } from './other-channels.ts';
-import { type ShippingApp, startShippingApp } from './shipping-app.ts';
+import { type ReadyOrder, type ShippingApp, startShippingApp } from './shipping-app.ts';
 import type { Product, Region, ShopSpec } from './temu/model.ts';
 
-// `npm start`: the sandbox beside `orderfleet up`, and the demo shops as stores of the fleet. The fleet knows nothing of
-// it: a stand-in for the shipping app speaks to it through orderfleet/client, one for the other sales channels writes
-// parcels into its tables, and it is told all addresses by its ordinary settings. What is set already stays as it is: so
-// real accounts replace the stand-ins one by one.
+// `npm start`: the sandbox beside `orderfleet up`, with the demo shops as stores. The fleet does not know about it: a
+// stand-in for the shipping app uses orderfleet/client, one for the other sales channels writes parcels into the tables,
+// and all URLs are passed as ordinary settings. Settings that exist are kept, so real accounts replace stand-ins one by one.
 
 const VARIABLE: Record<Region, string> = { EU: 'TEMU_EU_URL', US: 'TEMU_US_URL', GLOBAL: 'TEMU_GLOBAL_URL' };
-/** Variables that belong together: when one of a group is set, the stand-in leaves the whole group alone. */
-const GROUPS = [
-  /^DELHIVERY_(URL|AUTH_TOKEN_B2C|WEBHOOK_TOKEN)$/,
-  /^DELHIVERY_B2B_/,
-  /^DELHIVERY_(FALLBACK_URL|ORIGIN)$/,
-].concat([/^SHIPROCKET_/, /^VELOCITY_/, /^(SLACK_|.*_CHANNEL_ID$)/, /^(SMTP_|EMAIL_)/]);
-/** Trackers, and what leads each to the stand-in: a round of parcels a minute there, in which they live twenty. */
-const ROUNDS = {
-  DELHIVERY_B2C: 'DELHIVERY_URL',
-  DELHIVERY_B2B: 'DELHIVERY_B2B_URL',
-  SHIPROCKET: 'SHIPROCKET_URL',
-  VELOCITY: 'VELOCITY_URL',
-  DELHIVERY_FALLBACK: 'DELHIVERY_FALLBACK_URL',
-};
-const root = join(import.meta.dirname, '..');
-const TSX = ['--import', import.meta.resolve('tsx')];
+/** This runs from a build alone (scripts/start.mjs). */
+const program = (name: string) => join(codeRoot(), `${name}.js`);
 
 const env = environment({ running: false });
 const playing = (Object.keys(VARIABLE) as Region[]).filter((region) => !env[VARIABLE[region]]);
@@ -63,8 +53,8 @@ interface StandIn {
 }
 
 /**
- * Starts the sandbox. Its orders and parcels live on between starts, like the database.
- * @param webhooks where its couriers tell of parcels on their own
+ * Starts the sandbox. Its orders and parcels are kept between starts, like the database.
+ * @param webhooks URL for its couriers' webhooks
  */
 async function startSandbox(webhooks: string): Promise<StandIn> {
   const home = homeDirectory();
@@ -86,9 +76,9 @@ async function startSandbox(webhooks: string): Promise<StandIn> {
     '--state',
     join(home, 'sandbox.json'),
   ];
-  sandbox = spawn(process.execPath, [...TSX, join(root, 'sandbox/main.ts'), ...args], {
+  sandbox = spawn(process.execPath, [program('sandbox/main'), ...args], {
     detached: true, // Ctrl-C is for this process, which stops the fleet before the sandbox
-    stdio: ['ignore', 'pipe', 'inherit', 'ipc'], // the channel tells it when this process has died
+    stdio: ['ignore', 'pipe', 'inherit', 'ipc'], // the IPC channel closes when this process dies
   });
   return await new Promise((resolve, reject) => {
     let printed = '';
@@ -105,7 +95,7 @@ async function startSandbox(webhooks: string): Promise<StandIn> {
   });
 }
 
-/** Adds the demo shops that the sandbox serves, with the mapping of their SKUs; a second start finds them there. */
+/** Adds the sandbox's demo shops with the mapping of their SKUs, unless they exist. */
 async function addDemoStores(url: string): Promise<void> {
   const fleet = openFleet(loadConfig(), 'demo', { log: createLog({ level: 'error', name: 'demo' }) });
   try {
@@ -121,18 +111,35 @@ async function addDemoStore(
   shop: ShopSpec,
   url: string,
 ): Promise<void> {
-  const [known] = await db.$client`select 1 from temu_stores where name = ${shop.name}`;
+  const [known] = await db
+    .select({ id: temuStores.id })
+    .from(temuStores)
+    .where(eq(temuStores.name, shop.name));
   if (known) return;
   const products = (await (await fetch(`${url}/_sandbox/products?shop=${shop.name}`)).json()) as Product[];
   const id = await addStore(db, secrets, { ...shop, apiVersion: 'v1' });
-  await db.$client`
-    insert into temu_products (store_id, temu_sku_id, sku)
-    select ${id}, * from unnest(${products.map((one) => one.temu_sku_id)}::text[], ${products.map((one) => one.sku)}::text[])`;
+  await db
+    .insert(temuProducts)
+    .values(products.map(({ temu_sku_id: temuSkuId, sku }) => ({ storeId: id, temuSkuId, sku })));
 }
 
+/** A carrier's parcel that the sandbox plays as well: the number it gives is the one that it tracks. */
+const labelsOf =
+  (url: string) =>
+  async (carrier: string, { number }: ReadyOrder): Promise<string | undefined> => {
+    const api = standIns.find(
+      ({ booking }) => booking.courier === carrier && booking.source === 'temu',
+    )?.name;
+    if (!api) return undefined;
+    const body = JSON.stringify({ api, count: 1, days: 0, seed: Date.now(), references: [number] });
+    const response = await fetch(`${url}/_sandbox/parcels`, { method: 'POST', body });
+    const { parcels } = (await response.json()) as { parcels: { number: string }[] };
+    return parcels[0]?.number;
+  };
+
 /**
- * The seller's other programs: a shipping app that makes parcels for orders that are ready and tells the fleet of each
- * (A1), and sales channels whose parcels couriers have already.
+ * The seller's other programs: a shipping app that creates parcels for orders that are ready and sends their events (A1),
+ * and sales channels whose parcels are already with couriers.
  */
 function startOthers(url: string): void {
   const { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl } = loadConfig();
@@ -140,21 +147,12 @@ function startOthers(url: string): void {
   const stateFile = join(homeDirectory(), 'shipping-app.jsonl');
   shipping = {
     client,
-    app: startShippingApp({ databaseUrl, send: client.awbCreated, everyMs: 2000, perTurn: 2, stateFile }),
+    app: startShippingApp({
+      ...{ databaseUrl, send: client.awbCreated, everyMs: 2000, perTurn: 2, stateFile },
+      label: labelsOf(url),
+    }),
   };
   channels = startOtherChannels({ databaseUrl, url, everyMs: 5000 });
-}
-
-/** The stand-in's variables without those of services that are set up already. */
-function playedBy(standIn: StandIn): Record<string, string> {
-  const taken = Object.keys(env).filter((name) => env[name]);
-  const real = (name: string) =>
-    taken.includes(name) ||
-    GROUPS.some((group) => group.test(name) && taken.some((other) => group.test(other)));
-  const played = Object.fromEntries(Object.entries(standIn.env).filter(([name]) => !real(name)));
-  for (const [tracker, url] of Object.entries(ROUNDS))
-    if (url in played) played[`${tracker}_EVERY`] = env[`${tracker}_EVERY`] || '60';
-  return played;
 }
 
 async function main(): Promise<void> {
@@ -163,14 +161,11 @@ async function main(): Promise<void> {
   const host = !env.HOST || ['0.0.0.0', '::'].includes(env.HOST) ? '127.0.0.1' : env.HOST;
   const standIn = await startSandbox(`http://${host.includes(':') ? `[${host}]` : host}:${port}/webhooks`);
   const { url } = standIn;
-  const played = playedBy(standIn);
-  const services = ['Temu', 'DELHIVERY', 'SHIPROCKET', 'VELOCITY', 'SLACK', 'SMTP'].filter(
-    (name) => name === 'Temu' || Object.keys(played).some((variable) => variable.startsWith(name)),
-  );
-  process.stdout.write(`Stand-ins run at ${url} for: ${services.join(', ')}\n`);
-  process.stdout.write(`  mails it was sent: ${url}/_sandbox/mails   Slack: ${url}/_sandbox/slack\n`);
+  const played = playedBy(standIn.env, env);
+  process.stdout.write(`Sandbox at ${url} for: ${['Temu', ...servicesOf(played)].join(', ')}\n`);
+  process.stdout.write(`  emails: ${url}/_sandbox/mails   Slack: ${url}/_sandbox/slack\n`);
   if (stopping) return await stop();
-  up = spawn(process.execPath, [...TSX, join(root, 'src/cli/main.ts'), 'up', '--database', 'demo'], {
+  up = spawn(process.execPath, [program('src/cli/main'), 'up', '--database', 'demo'], {
     env: { ...env, ...played, PORT: port },
     detached: true,
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
@@ -190,7 +185,7 @@ async function main(): Promise<void> {
   up.once('exit', (code) => {
     process.exitCode = code ?? 1;
     up = undefined;
-    void stop(); // the fleet is gone, so the sandbox and the shipping app go too
+    void stop(); // the fleet has exited, so the sandbox and the shipping app stop, too
     if (process.channel) process.disconnect();
   });
 }

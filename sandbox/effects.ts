@@ -1,8 +1,8 @@
-/** What one call says of one parcel of one order. */
-export interface Telling {
+/** What one call claims about one parcel of one order. */
+export interface ShipmentClaim {
   parentOrderSn: string | null;
   orderSns: readonly string[];
-  /** As it came, right or wrong; null: none. */
+  /** As received, valid or not; null: none. */
   trackingNumber: string | null;
   carrierId: number | null;
   warehouseId: string | null;
@@ -13,15 +13,15 @@ export interface Telling {
 /** `accepted`: Temu now has the number. `refused`: it answered an error. `fault`: the call never took effect. */
 export type Outcome = 'accepted' | `refused:${number}` | 'fault';
 
-export interface Attempt extends Telling {
-  /** Number of the call: all that one request told shares it. */
+export interface Attempt extends ShipmentClaim {
+  /** Number of the call, shared by all claims of one request. */
   call: number;
   /** Epoch milliseconds of the sandbox's clock: when it took effect, was refused or was lost. */
   at: number;
   /** Null: the token belongs to no shop. */
   shop: string | null;
   outcome: Outcome;
-  /** Kind of the fault that struck the call: with `accepted` the answer was lost, late or spoiled. */
+  /** Kind of the injected fault; with `accepted` the response was lost, late or corrupted. */
   fault: string | null;
 }
 
@@ -30,16 +30,16 @@ export interface EffectFilter {
   parentOrderSn?: string;
   orderSn?: string;
   trackingNumber?: string;
-  via?: Telling['via'];
-  /** Whole, or its beginning: `refused` means every code. */
+  via?: ShipmentClaim['via'];
+  /** Exact, or a prefix: `refused` matches every code. */
   outcome?: string;
   fault?: string;
   /** Epoch milliseconds. */
   since?: number;
 }
 
-/** In how many calls a number came, and in how many of them it took effect. */
-export interface Told {
+/** How many calls contained a number, and how many of them took effect. */
+export interface NumberCalls {
   arrived: number;
   accepted: number;
 }
@@ -50,24 +50,24 @@ export interface EffectSummary {
   accepted: number;
   refused: Record<string, number>;
   faults: Record<string, number>;
-  /** Numbers that came in more than one call. */
-  numbersToldAgain: (Told & { trackingNumber: string })[];
+  /** Numbers in more than one call. */
+  numbersToldAgain: (NumberCalls & { trackingNumber: string })[];
   /** Numbers that took effect in more than one call. */
-  numbersAcceptedAgain: (Told & { trackingNumber: string })[];
-  /** Orders that were told more than one number, and those of them that took effect. */
+  numbersAcceptedAgain: (NumberCalls & { trackingNumber: string })[];
+  /** Orders that received several numbers, and those that took effect. */
   ordersWithSeveralNumbers: { parentOrderSn: string; told: string[]; accepted: string[] }[];
 }
 
-/** Every number that anyone told Temu, how often, and what became of it. */
+/** Every tracking number sent to Temu, how often, and the outcomes. */
 export interface Effects {
-  /** One call; nothing is kept when it tells of no parcel. */
-  record(about: Pick<Attempt, 'at' | 'shop' | 'outcome' | 'fault'>, tellings: readonly Telling[]): void;
+  /** Records one call; a call without claims is ignored. */
+  record(about: Pick<Attempt, 'at' | 'shop' | 'outcome' | 'fault'>, claims: readonly ShipmentClaim[]): void;
   /** Everything that arrived, oldest first. */
   attempts(filter?: EffectFilter): Attempt[];
   /** What took effect, oldest first. */
   accepted(filter?: EffectFilter): Attempt[];
-  told(trackingNumber: string): Told;
-  /** All that arrived about an order, by its parentOrderSn or the orderSn of a row. */
+  told(trackingNumber: string): NumberCalls;
+  /** All attempts about an order, by its parentOrderSn or the orderSn of a row. */
   ofOrder(sn: string): Attempt[];
   summary(filter?: EffectFilter): EffectSummary;
   restore(attempts: readonly Attempt[]): void;
@@ -105,9 +105,9 @@ export function createEffects(): Effects {
     return (narrowed ?? []).filter((attempt) => matches(attempt, filter));
   };
   return {
-    record: (about, tellings) => {
+    record: (about, claims) => {
       const call = calls + 1;
-      for (const telling of tellings) keep({ call, ...about, ...telling });
+      for (const claim of claims) keep({ call, ...about, ...claim });
     },
     attempts,
     accepted: (filter) => attempts(filter).filter(({ outcome }) => outcome === 'accepted'),
@@ -139,7 +139,7 @@ function matches(attempt: Attempt, filter: EffectFilter): boolean {
   );
 }
 
-function countCalls(attempts: readonly Attempt[]): Told {
+function countCalls(attempts: readonly Attempt[]): NumberCalls {
   const calls = (wanted: readonly Attempt[]): number => new Set(wanted.map(({ call }) => call)).size;
   return {
     arrived: calls(attempts),

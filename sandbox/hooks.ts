@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
-import { readBody } from './http-body.ts';
+import { type RequestHandler, readBody } from './http.ts';
 import {
   createHttpFaults,
   type HttpFault,
@@ -8,29 +8,28 @@ import {
   sendAnswer,
   strike,
 } from './http-faults.ts';
-import { createKeeper, type Kept } from './kept.ts';
-import type { RequestHandler } from './server.ts';
+import { createRecorder, type Recording } from './recorder.ts';
 import type { SandboxClock } from './temu/world.ts';
 
 export interface HookRequest {
-  /** The receiver's name: what stands behind /hooks/. */
+  /** The receiver's name: the path after /hooks/. */
   hook: string;
   /** Epoch milliseconds. */
   at: number;
   method: string;
   headers: IncomingHttpHeaders;
-  /** As sent, for checking its signature. */
+  /** The raw body, for checking its signature. */
   body: string;
-  /** Of the answer; null: none was given (yet). */
+  /** Status of the response; null: none (yet). */
   status: number | null;
 }
 
-/** A receiver of webhooks under /hooks/NAME, for any name. */
+/** A webhook receiver under /hooks/NAME, for any name. */
 export interface Hooks {
   url(hook: string): string;
   /** Every request, answered or not, oldest first. */
-  requests: Kept<HookRequest>;
-  /** What a hook answers from now on, `times` times (default: always); without a rule 200. Later calls wait their turn. */
+  requests: Recording<HookRequest>;
+  /** Sets a hook's response for the next `times` requests (default: always); without a rule 200. Several calls queue up. */
   answer(hook: string, fault: HttpFault, times?: number): void;
   /** `on` is the hook's name. */
   faults: HttpFaults;
@@ -45,7 +44,7 @@ export function createHooks(
   mount: (prefix: string, handler: RequestHandler) => void,
   url: () => string,
 ): Hooks {
-  const requests = createKeeper<HookRequest>('webhooks');
+  const requests = createRecorder<HookRequest>('webhooks');
   const faults = createHttpFaults(seed, 'hooks');
 
   const handler = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {

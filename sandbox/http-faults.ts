@@ -1,23 +1,23 @@
 import type { ServerResponse } from 'node:http';
 import { createRandom, seedOf } from './random.ts';
-import { misbehave, send, type TransportFault } from './temu/misbehave.ts';
+import { injectFault, send, type TransportFault } from './temu/inject-fault.ts';
 
-/** How a stand-in that speaks HTTP (a courier, Slack, a webhook receiver) misbehaves. */
+/** Faults of a stand-in that speaks HTTP (a courier, Slack, a webhook receiver). */
 export type HttpFault =
-  /** The API's own answer to too many requests, with another status, other headers or another body if given. */
+  /** The API's own rate-limit response, optionally with another status, headers or body. */
   | { kind: 'limited'; status?: number; headers?: Record<string, string>; body?: string }
-  /** The API's own refusal: of the token, or at a login of the credentials. */
+  /** The API's own rejection of the token, or of the credentials at a login. */
   | { kind: 'unauthorized' }
   | TransportFault;
 
 export interface HttpFaultRule {
-  /** What is struck: `track` or `login` of a courier, a hook's name; default: everything. */
+  /** Target: `track` or `login` of a courier, a hook's name; default: everything. */
   on?: string;
-  /** Only requests that ask for this number. */
+  /** Only requests for this number. */
   number?: string;
-  /** How often it strikes; default: until it is removed. */
+  /** How often it applies; default: until it is removed. */
   times?: number;
-  /** Matching requests that are let through before it strikes; default 0. */
+  /** Matching requests to let through first; default 0. */
   after?: number;
   /** Chance that a matching request is hit (seeded); default 1. */
   probability?: number;
@@ -27,7 +27,7 @@ export interface HttpFaultRule {
 export interface HttpFaultHandle {
   readonly id: number;
   readonly rule: HttpFaultRule;
-  /** How often it has struck. */
+  /** How often it has applied. */
   hits(): number;
   remove(): void;
 }
@@ -37,7 +37,7 @@ export interface HttpFaults {
   list(): HttpFaultHandle[];
   remove(id: number): boolean;
   clear(): void;
-  /** The first rule, in the order they were added, that strikes this request. */
+  /** The first rule, in the order they were added, that applies to this request. */
   next(on: string, numbers?: readonly string[]): { fault: HttpFault; hit: number } | undefined;
 }
 
@@ -74,12 +74,14 @@ export function createHttpFaults(seed: number, name: string): HttpFaults {
   };
 }
 
-/** An answer before it is sent; `type` is its media type, JSON unless said. */
+/** A response; `type` is its media type, by default JSON. */
 export interface Answer {
   status: number;
   body: string;
   type?: string;
   headers?: Record<string, string>;
+  /** A rule of the API's own says that there were too many. */
+  limited?: boolean;
 }
 
 const JSON_TYPE = 'application/json';
@@ -95,25 +97,25 @@ export function sendAnswer(response: ServerResponse, answer: Answer): void {
 export interface Struck {
   response: ServerResponse;
   hit: number;
-  /** Lets the call take effect and makes its right answer. */
+  /** Lets the call take effect and returns its regular response. */
   answer(): Answer;
   limited(): Answer;
   unauthorized(): Answer;
   wrongShapes: readonly string[];
 }
 
-/** Carries out a fault. */
+/** Applies a fault. */
 export function strike(fault: HttpFault, on: Struck): void {
   const { response, hit, wrongShapes } = on;
   if (fault.kind === 'unauthorized') sendAnswer(response, on.unauthorized());
   else if (fault.kind === 'limited') sendAnswer(response, limitedAnswer(on.limited(), fault));
   else {
     if ('handled' in fault && fault.handled) on.answer();
-    misbehave(fault, { response, hit, wrongShapes, answer: () => on.answer().body });
+    injectFault(fault, { response, hit, wrongShapes, answer: () => on.answer().body });
   }
 }
 
-/** An API's own answer to too many requests, changed as a fault or a limit says. */
+/** An API's own rate-limit response, modified by a fault or a limit. */
 export function limitedAnswer(
   own: Answer,
   given: { status?: number; headers?: Record<string, string>; body?: string },

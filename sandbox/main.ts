@@ -1,38 +1,14 @@
 import { parseArgs } from 'node:util';
-import { COURIERS, type CourierName } from './couriers/model.ts';
+import { COURIERS } from './couriers/catalogue.ts';
+import type { CourierName } from './couriers/model.ts';
 import { recordedParcels } from './couriers/recorded.ts';
 import type { CourierLimit } from './couriers/window.ts';
 import { demoShops } from './demo-shops.ts';
+import { HELP } from './help.ts';
 import { type Sandbox, type SandboxOptions, startSandbox } from './server.ts';
 import { generateOrders } from './temu/generator.ts';
 import type { Shop } from './temu/model.ts';
 import { recordedOrders } from './temu/recorded.ts';
-
-const HELP = `Stand-ins for Temu's router, with demo shops and orders, for five courier tracking APIs, with parcels, for Slack,
-for an SMTP server and for a receiver of webhooks.
-
-  npm run sandbox -- [options]
-
-  --port N        port on 127.0.0.1 (4010; 0 = any free one)
-  --seed N        seed of orders, life and faults (1)
-  --orders N      orders per demo shop at the start (300)
-  --days N        days that these orders are spread over (30)
-  --parcels N     parcels per courier at the start, beside the recorded ones (100)
-  --limit API=MAX/SECONDS  requests that a courier lets through, or API=none; may be repeated
-                  (delhivery-b2c=750/300, delhivery-b2b=500/300; shiprocket, velocity, delhivery-fallback: none)
-  --webhooks URL  Delhivery tells of each new scan at URL/delhivery, Shiprocket at URL/parcels-in (none)
-  --smtp-port N   port of the SMTP server (the one after --port; 0 = any free one)
-  --live          orders keep arriving, are paid, change, ship and arrive
-  --ships-by-api  no order ships by itself: each waits until the API confirms it
-  --speed N       life of orders and parcels is N times as fast as in reality (1)
-  --qps N         requests a second per app key (20, as Temu's)
-  --latency MS    time before each answer (0)
-  --clock-offset MS  how far Temu's clock is off (0)
-  --state FILE    load the state from FILE, save it there every 10 s and on exit
-  --help          this text
-
-Example: npm run sandbox -- --orders 2000 --live --speed 60 --state .sandbox-state
-`;
 
 const OPTIONS = {
   port: { type: 'string', default: '4010' },
@@ -69,14 +45,14 @@ interface Settings {
   sandbox: SandboxOptions;
 }
 
-/** Reads the command line. Throws with one line that says what is wrong. */
+/** Parses the command line. Throws with a one-line message. */
 function readSettings(args: string[]): Settings {
   const { values } = parseArgs({ args, options: OPTIONS, allowPositionals: false });
   const number = (name: NumberOption, min: number, otherwise = ''): number => {
     const given = values[name] ?? otherwise;
     const value = Number(given);
     if (given.trim() !== '' && Number.isFinite(value) && value >= min) return value;
-    throw new Error(`--${name} holds "${given}" and wants a number of at least ${min}`);
+    throw new Error(`--${name} is "${given}"; expected a number of at least ${min}`);
   };
   const port = number('port', 0);
   return {
@@ -103,7 +79,7 @@ function readSettings(args: string[]): Settings {
 
 function readAddress(text: string | undefined): string | undefined {
   if (text === undefined || (/^https?:/.test(text) && URL.canParse(text))) return text;
-  throw new Error(`--webhooks holds "${text}" and wants an address: http://localhost:8080/webhooks`);
+  throw new Error(`--webhooks is "${text}"; expected a URL such as http://localhost:8080/webhooks`);
 }
 
 /** `delhivery-b2c=750/300`, `velocity=none`. */
@@ -112,12 +88,12 @@ function readLimit(text: string): [CourierName, CourierLimit | null] {
   const known = COURIERS.find((courier) => courier === name);
   if (!known || Number(perSeconds) === 0)
     throw new Error(
-      `--limit holds "${text}" and wants API=MAX/SECONDS or API=none, API one of ${COURIERS.join(', ')}`,
+      `--limit is "${text}"; expected API=MAX/SECONDS or API=none, with API one of ${COURIERS.join(', ')}`,
     );
   return [known, max === undefined ? null : { max: Number(max), perSeconds: Number(perSeconds) }];
 }
 
-/** Parcels for every courier, unless a state file already brought some. */
+/** Parcels for every courier, unless a state file already contained some. */
 function furnishCouriers({ couriers }: Sandbox, { parcels, limits, sandbox: { seed = 1 } }: Settings): void {
   for (const [name, limit] of limits) couriers.api[name].settings.limit = limit;
   if (couriers.parcels.size() > 0) return;
@@ -125,7 +101,7 @@ function furnishCouriers({ couriers }: Sandbox, { parcels, limits, sandbox: { se
   couriers.parcels.put(recordedParcels());
 }
 
-/** Demo shops with orders, unless a state file already brought shops. */
+/** Demo shops with orders, unless a state file already contained shops. */
 function furnish({ world }: Sandbox, { orders, days, sandbox: { seed = 1 } }: Settings): boolean {
   if (world.shops().length > 0) return false;
   const now = world.clock.now();
@@ -151,14 +127,14 @@ function greeting(sandbox: Sandbox, fresh: boolean, settings: Settings): string 
       ].join('\n'),
     );
   const { live, speed, qps, stateFile } = settings.sandbox;
-  return `Sandbox for Temu at ${url}   (${live ? `live, ${speed} times as fast` : 'standing still'}; ${qps} requests/s per app key)
+  return `Sandbox for Temu at ${url}   (${live ? `live, ${speed} times as fast` : 'static'}; ${qps} requests/s per app key)
 ${variables.join('\n')}
 
 Parcels: ${COURIERS.map((api) => `${api} ${couriers.parcels.size(api)}`).join(', ')}
-Webhooks may be sent to ${url}/hooks/ANY-NAME
-To look at: ${url}/_sandbox/mails  ${url}/_sandbox/slack  ${url}/_sandbox/hooks
+Webhook receiver: ${url}/hooks/ANY-NAME
+Inspect: ${url}/_sandbox/mails  ${url}/_sandbox/slack  ${url}/_sandbox/hooks
 
-Shops${fresh ? '' : ` (from ${stateFile})`}, made-up credentials, and how to add them as stores:
+Shops${fresh ? '' : ` (from ${stateFile})`}, with fake credentials, and how to add them as stores:
 ${shops.join('\n')}
 
 Control: curl ${url}/_sandbox/stats    (also shops, orders, faults, ledger, effects, ship, change, expected, parcels,
@@ -171,7 +147,7 @@ async function main(): Promise<void> {
   if (settings.help) return void process.stdout.write(HELP);
   const sandbox = await startSandbox(settings.sandbox);
   const fresh = furnish(sandbox, settings);
-  // The command line decides anew at every start, whatever the state file holds.
+  // The command line overrides the state file.
   for (const shop of sandbox.world.shops()) sandbox.world.setShipsItself(shop, !settings.shipsByApi);
   furnishCouriers(sandbox, settings);
   if (settings.webhooks !== undefined) sandbox.couriers.webhooks.start(settings.webhooks);
@@ -187,7 +163,7 @@ async function main(): Promise<void> {
     );
   };
   process.once('SIGTERM', stop);
-  process.once('disconnect', stop); // whoever started it with a channel has gone
+  process.once('disconnect', stop); // the parent has exited
   process.once('SIGINT', stop);
 }
 

@@ -1,16 +1,8 @@
 import postgres, { type Sql } from 'postgres';
-import { COURIERS, type CourierName } from './couriers/model.ts';
+import { COURIERS, standInOf } from './couriers/catalogue.ts';
+import type { CourierName } from './couriers/model.ts';
 
-/** How the parcels of each API come to the fleet: what they are booked with, and where their orders are from (C2). */
-export const BOOKING: Record<CourierName, { courier: string; source: string }> = {
-  'delhivery-b2c': { courier: 'Delhivery Surface', source: 'shopify' },
-  'delhivery-b2b': { courier: 'delhivery b2b', source: 'Retailer' },
-  shiprocket: { courier: 'Shiprocket', source: 'woocommerce' },
-  velocity: { courier: 'VELOCITY', source: 'Outbound' },
-  'delhivery-fallback': { courier: 'Delhivery', source: 'marketplace' },
-};
-
-/** What a seller's other program knows of a parcel. */
+/** A parcel as another program of the seller knows it. */
 export interface BookedParcel {
   api: CourierName;
   number: string;
@@ -20,15 +12,13 @@ export interface BookedParcel {
   bookedAt: number;
 }
 
-/** Writes parcels and their orders into the fleet's tables, as another program of the seller does: with the least. */
+/** Writes parcels and their orders into the fleet's tables with the minimal columns, as another program would. */
 export async function bookParcels(sql: Sql, parcels: readonly BookedParcel[]): Promise<void> {
-  const rows = parcels.map(({ api, number, reference, bookedAt }) => ({
-    reference,
-    ...BOOKING[api],
-    awb: api === 'delhivery-b2b' ? null : number,
-    lr: api === 'delhivery-b2b' ? number : null,
-    booked_at: new Date(bookedAt),
-  }));
+  const rows = parcels.map(({ api, number, reference, bookedAt }) => {
+    const { courier, source, lr } = standInOf(api).booking;
+    const [awbNumber, lrNumber] = lr ? [null, number] : [number, null];
+    return { reference, courier, source, awb: awbNumber, lr: lrNumber, booked_at: new Date(bookedAt) };
+  });
   const given = sql`
     jsonb_to_recordset(${sql.json(rows as never)}) as g(reference text, courier text, source text, awb text, lr text,
       booked_at timestamptz)`;
@@ -49,11 +39,13 @@ export interface OtherChannels {
   stop(): Promise<void>;
 }
 
+/** Couriers of other channels' orders: those of Temu's get their parcels from the shipping app. */
+const OTHERS = COURIERS.filter((api) => standInOf(api).booking.source !== 'temu');
 const MONTH_MS = 30 * 86_400_000;
 
 /**
- * A stand-in for the seller's other sales channels: the parcels that the sandbox's couriers have are in the fleet's
- * tables, and a new one comes every now and then, at one courier after the other.
+ * A stand-in for the seller's other sales channels: writes the parcels of the sandbox's couriers into the fleet's tables,
+ * and adds a new one now and then, courier by courier.
  * @param url the sandbox's address
  */
 export function startOtherChannels(options: {
@@ -76,7 +68,7 @@ export function startOtherChannels(options: {
   const turn = async () => {
     try {
       if (made === 0)
-        for (const api of COURIERS) {
+        for (const api of OTHERS) {
           const parcels = await ask<BookedParcel[]>(`parcels?api=${api}&limit=1000`);
           await bookParcels(
             sql,
@@ -84,7 +76,7 @@ export function startOtherChannels(options: {
           );
         }
       else {
-        const api = COURIERS[made % COURIERS.length] as CourierName;
+        const api = OTHERS[made % OTHERS.length] as CourierName;
         const added = await ask<{ parcels: BookedParcel[] }>('parcels', {
           api,
           count: 1,

@@ -17,7 +17,7 @@ export interface Random {
   shuffle<T>(list: readonly T[]): T[];
   /** Exactly n decimal digits, the first one not 0 unless `leadingZero`. */
   digits(n: number, leadingZero?: boolean): string;
-  /** The inner state: `createRandom(state())` goes on where this one is. */
+  /** The inner state: `createRandom(state())` continues from here. */
   state(): number;
 }
 

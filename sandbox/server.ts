@@ -4,14 +4,15 @@ import { createControl } from './control.ts';
 import { type CourierOptions, type Couriers, createCouriers } from './couriers/couriers.ts';
 import { createEffects, type Effects } from './effects.ts';
 import { createHooks, type Hooks } from './hooks.ts';
-import { createLedger, type Ledger } from './ledger.ts';
+import type { RequestHandler } from './http.ts';
+import { createRequestLog, type RequestLog } from './request-log.ts';
 import { createSlack, type Slack } from './slack.ts';
 import { type Smtp, type SmtpOptions, startSmtp } from './smtp.ts';
 import { loadState, saveState, saveStateSync } from './state.ts';
 import { type ApiTable, orderApis } from './temu/apis.ts';
 import { createFaults, type Faults } from './temu/faults.ts';
+import { send } from './temu/inject-fault.ts';
 import { createLife, type Life } from './temu/life.ts';
-import { send } from './temu/misbehave.ts';
 import type { HostName } from './temu/model.ts';
 import { createQuota } from './temu/quota.ts';
 import { createTemuRouter } from './temu/router.ts';
@@ -26,25 +27,23 @@ export interface SandboxOptions {
   seed?: number;
   /** Requests a second per app key; Temu's is 20. */
   qps?: number;
-  /** How much faster life goes than in reality; default 1. */
+  /** Speed-up of simulated time; default 1. */
   speed?: number;
-  /** Orders keep arriving and living; default false. */
+  /** Orders keep arriving and changing; default false. */
   live?: boolean;
   /** Mean real time between two new orders of a shop when live, divided by speed; default a minute. */
   arrivalEveryMs?: number;
-  /** Time before each answer of Temu's; default 0. */
+  /** Latency of Temu's responses; default 0. */
   latencyMs?: number;
   /** Loaded on start, saved every 10 s and on close. */
   stateFile?: string;
-  /** How far Temu's clock is off. */
+  /** Offset of Temu's clock. */
   serverTimeOffsetMs?: number;
-  /** How the couriers' APIs are set; default: as in reality. */
+  /** Settings of the couriers' APIs; default: as in reality. */
   couriers?: CourierOptions;
   /** An SMTP server on a port of its own; default: none. */
   smtp?: boolean | SmtpOptions;
 }
-
-export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
 
 export interface Sandbox {
   /** http://127.0.0.1:PORT */
@@ -53,22 +52,22 @@ export interface Sandbox {
   routers: { eu: string; us: string; global: string };
   world: World;
   faults: Faults;
-  ledger: Ledger;
-  /** Every number that Temu was told, how often, and what became of it. */
+  ledger: RequestLog;
+  /** Every tracking number sent to Temu, how often, and the outcomes. */
   effects: Effects;
   life: Life;
-  /** The five tracking APIs and their parcels. */
+  /** The tracking APIs of couriers and their parcels. */
   couriers: Couriers;
   slack: Slack;
   /** Receives webhooks at any /hooks/NAME. */
   hooks: Hooks;
-  /** Null unless it was asked for. */
+  /** Null unless requested. */
   smtp: Smtp | null;
   /** The fleet's environment variables for all of it: Temu, couriers, Slack and, when it runs, SMTP. */
   env(): Record<string, string>;
   /** API types and their handlers: other files add theirs here. */
   apis: ApiTable;
-  /** Serves everything under a path prefix ("/couriers") by a handler of its own. */
+  /** Registers a handler for a path prefix ("/couriers"). */
   mount(prefix: string, handler: RequestHandler): void;
   close(): Promise<void>;
 }
@@ -76,7 +75,7 @@ export interface Sandbox {
 const SAVE_EVERY_MS = 10_000;
 /** Temu's limit, per app key. */
 const QPS = 20;
-/** As nginx has it. Node's 5 s close connections just as a slow machine uses them again, and that answer is lost. */
+/** As nginx has it. Node's 5 s may close connections just as a slow machine reuses them, which loses the response. */
 const KEEP_ALIVE_MS = 75_000;
 const HOSTS: readonly HostName[] = ['eu', 'us', 'global'];
 
@@ -119,7 +118,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
 
 type Parts = ReturnType<typeof createParts>;
 
-/** Everything that holds state, mounted where it is served. */
+/** All parts with state, mounted at their paths. */
 function createParts(
   options: SandboxOptions,
   mount: (prefix: string, handler: RequestHandler) => void,
@@ -134,7 +133,7 @@ function createParts(
   const effects = createEffects();
   const life = createLife({ world, seed, speed, arrivalEveryMs: options.arrivalEveryMs ?? 60_000 });
   const faults = createFaults(seed);
-  const ledger = createLedger();
+  const ledger = createRequestLog();
   const apis: ApiTable = { ...orderApis, ...shippingApis };
   const quota = createQuota(options.qps ?? QPS);
   const temu = createTemuRouter({ world, effects, faults, ledger, quota, apis, latencyMs });
@@ -185,7 +184,7 @@ function dispatch(
     .catch((error: unknown) => {
       console.error('sandbox: a request failed', error);
       if (response.headersSent) response.destroy();
-      else send(response, 500, 'text/plain', 'the sandbox failed; its log says why\n');
+      else send(response, 500, 'text/plain', 'the sandbox failed; see its log\n');
     });
 }
 
@@ -202,7 +201,7 @@ function listen(server: Server, port: number, host: string): Promise<number> {
 function closed(server: Server): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve());
-    // Hanging time-outs and idle keep-alive connections would hold the close for minutes.
+    // Hanging faults and idle keep-alive connections would delay the close for minutes.
     server.closeAllConnections();
   });
 }
@@ -222,7 +221,7 @@ function keepSaving(
   return {
     stop: async () => {
       clearInterval(timer);
-      // Else a save in slices could put older state over the last one.
+      // Otherwise a pending incremental save could overwrite the final one.
       await running;
       saveStateSync(file, parts);
     },

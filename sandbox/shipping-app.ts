@@ -1,5 +1,7 @@
 import { appendFileSync, readFileSync } from 'node:fs';
 import postgres, { type Sql } from 'postgres';
+import { standInOf } from './couriers/catalogue.ts';
+import type { CourierName } from './couriers/model.ts';
 import { createRandom, type Random, seedOf } from './random.ts';
 
 /** What the shipping app tells of a parcel: the awb-created event, version 1. */
@@ -14,23 +16,25 @@ export interface ParcelEvent {
 }
 
 export interface ShippingAppOptions {
-  /** The fleet's Postgres: the app knows orders from there alone. */
+  /** The fleet's Postgres, the app's only source of orders. */
   databaseUrl: string;
-  /** Hands the event over. When it throws the same event comes again at the next turn. */
+  /** Sends the event. If it throws, the same event is sent again at the next tick. */
   send: (event: ParcelEvent) => Promise<unknown> | unknown;
-  /** Time between two turns; default a second. */
+  /** Time between two ticks; default a second. */
   everyMs?: number;
-  /** Parcels per turn; default 3. */
+  /** Parcels per tick; default 3. */
   perTurn?: number;
   seed?: number;
-  /** Where it remembers its parcels; default: only as long as it runs. */
+  /** Books a parcel with the carrier and returns its number; undefined: this carrier is not played. Default: made-up numbers. */
+  label?: (carrier: string, order: ReadyOrder) => Promise<string | undefined>;
+  /** File for its parcels; default: in memory only. */
   stateFile?: string;
 }
 
 export interface ShippingApp {
-  /** Ends after the turn that is under way. */
+  /** Stops after the current tick. */
   stop(): Promise<void>;
-  /** Every parcel it ever made, oldest first, handed over or not. */
+  /** Every parcel ever created, oldest first, sent or not. */
   created(): ParcelEvent[];
 }
 
@@ -38,11 +42,11 @@ export interface ShippingApp {
 type Line = { created: ParcelEvent } | { sent: string };
 
 /**
- * A stand-in for the seller's shipping app: every turn it makes parcels for a few orders that are ready, nearest
- * deadline first, each order once for all times. A parcel is remembered before it is told of.
+ * A stand-in for the seller's shipping app: every tick it creates parcels for a few orders that are ready, nearest deadline
+ * first, each order only once. A parcel is stored before its event is sent.
  */
 export function startShippingApp(options: ShippingAppOptions): ShippingApp {
-  const { databaseUrl, send, everyMs = 1000, perTurn = 3, seed = 1, stateFile } = options;
+  const { databaseUrl, send, everyMs = 1000, perTurn = 3, seed = 1, label, stateFile } = options;
   const sql = postgres(databaseUrl, { max: 1, onnotice: () => undefined });
   const { created, unsent } = remembered(stateFile);
   const numbers = new Set([...created.values()].map(({ awbNumber }) => awbNumber));
@@ -50,11 +54,13 @@ export function startShippingApp(options: ShippingAppOptions): ShippingApp {
     if (stateFile !== undefined) appendFileSync(stateFile, `${JSON.stringify(line)}\n`, { mode: 0o600 });
   };
 
-  const book = (order: ReadyOrder): ParcelEvent => {
+  const book = async (order: ReadyOrder): Promise<ParcelEvent> => {
     const random = createRandom(seedOf('parcel', seed, order.id));
-    const carrier = random.weighted(CARRIERS[order.region ?? 'EU'] ?? ABROAD);
+    const carrier = random.weighted(
+      CARRIERS[order.country ?? ''] ?? CARRIERS[order.region ?? 'EU'] ?? ABROAD,
+    );
     const make = NUMBERS[carrier] as (random: Random) => string;
-    let awbNumber = make(random);
+    let awbNumber = (await label?.(carrier, order)) ?? make(random);
     while (numbers.has(awbNumber)) awbNumber = make(random);
     numbers.add(awbNumber);
     const bookedAt = new Date().toISOString();
@@ -65,16 +71,16 @@ export function startShippingApp(options: ShippingAppOptions): ShippingApp {
     try {
       await send(event);
     } catch (error) {
-      // Behind the others, so that one that nobody takes holds none of them up.
+      // To the end of the list, so that a rejected event does not block the others.
       unsent.set(event.orderId, event);
       throw error;
     }
     remember({ sent: event.orderId });
   };
-  /** Parcels are made even while nobody takes the events. */
+  /** Parcels are created even while events cannot be sent. */
   const turn = async (): Promise<void> => {
     for (const order of await readyOrders(sql, [...created.keys()], perTurn)) {
-      const event = book(order);
+      const event = await book(order);
       remember({ created: event });
       created.set(order.id, event);
       unsent.set(order.id, event);
@@ -101,9 +107,11 @@ export function startShippingApp(options: ShippingAppOptions): ShippingApp {
   };
 }
 
-interface ReadyOrder {
+export interface ReadyOrder {
   id: string;
+  number: string;
   region: string | null;
+  country: string | null;
 }
 
 async function readyOrders(
@@ -112,7 +120,7 @@ async function readyOrders(
   limit: number,
 ): Promise<readonly ReadyOrder[]> {
   return await sql<ReadyOrder[]>`
-    select orders.id, temu_stores.region
+    select orders.id, orders.marketplace_order_id as number, temu_stores.region, temu_stores.country
     from orders left join temu_stores on temu_stores.id = orders.store_id
     where orders.source = 'temu' and orders.status = 'Ready for Shipping' and not (orders.id = any(${known}::uuid[]))
     order by orders.ship_by_date nulls last, orders.id
@@ -126,7 +134,16 @@ const ABROAD: Weights = [
   ['fedex', 2],
   ['ups', 2],
 ];
+/** By country, else by region. */
 const CARRIERS: Record<string, Weights> = {
+  RO: [
+    ['fancourier', 45],
+    ['sameday', 27],
+    ['dpd', 8],
+    ['cargus', 7],
+    ['gls', 7],
+    ['dhl', 6],
+  ],
   EU: [
     ['fancourier', 65],
     ['sameday', 20],
@@ -135,14 +152,23 @@ const CARRIERS: Record<string, Weights> = {
   ],
 };
 
-/** Letters and digits alone, for Temu refuses other signs. */
+/** With a check digit. */
+function numberOf(courier: CourierName): (random: Random) => string {
+  const { newNumber } = standInOf(courier);
+  if (!newNumber) throw new Error(`${courier} makes no numbers`);
+  return newNumber;
+}
+
+/** Letters and digits only: Temu rejects other characters. */
 const NUMBERS: Record<string, (random: Random) => string> = {
   fancourier: (random) => random.digits(13),
   sameday: (random) => `1ONBLN${random.digits(9)}`,
   dhl: (random) => random.digits(10),
   gls: (random) => random.digits(11),
-  fedex: (random) => random.digits(12),
-  ups: (random) => `1Z${random.digits(16, true)}`,
+  dpd: (random) => `8${random.digits(10)}`,
+  cargus: (random) => random.digits(10),
+  fedex: numberOf('fedex'),
+  ups: numberOf('ups'),
 };
 
 function remembered(stateFile: string | undefined) {
@@ -165,7 +191,7 @@ function linesOf(file: string): Line[] {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
-  // The last line is torn when the process was killed while writing; what stands after it begins a line of its own.
+  // The last line is incomplete if the process was killed while writing; the next append starts a new line.
   const whole = text.slice(0, text.lastIndexOf('\n') + 1);
   if (whole.length < text.length) appendFileSync(file, '\n');
   return whole
@@ -182,7 +208,7 @@ function readLine(line: string): Line[] {
   }
 }
 
-/** A wait that can be ended early. */
+/** A sleep that can be ended early. */
 function createPause() {
   let over = false;
   let wake = (): void => undefined;

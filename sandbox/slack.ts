@@ -1,14 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { parsedObject, readBody } from './http-body.ts';
+import { parsedObject, type RequestHandler, readBody } from './http.ts';
 import { type Answer, createHttpFaults, type HttpFaults, json, sendAnswer, strike } from './http-faults.ts';
-import { createKeeper, type Kept } from './kept.ts';
-import type { RequestHandler } from './server.ts';
+import { createRecorder, type Recording } from './recorder.ts';
 import type { SandboxClock } from './temu/world.ts';
 
 export interface SlackMessage {
   /** Epoch milliseconds. */
   at: number;
-  /** Slack's id of the message, as chat.postMessage answers it. */
+  /** Slack's id of the message, as chat.postMessage returns it. */
   ts: string;
   channel: string;
   text: string;
@@ -19,20 +18,20 @@ export interface SlackMessage {
 }
 
 export interface SlackSettings {
-  /** The bot token that is accepted. */
+  /** The accepted bot token. */
   token: string;
-  /** Channels that exist; null: every id is one. */
+  /** Existing channels; null: any id. */
   channels: readonly string[] | null;
 }
 
 /** A stand-in for Slack's Web API: chat.postMessage and auth.test. */
 export interface Slack {
   settings: SlackSettings;
-  /** Messages that were posted, oldest first; one whose answer was lost is there. */
-  messages: Kept<SlackMessage>;
-  /** Method calls, with what was answered: `ok`, Slack's error, or `fault:<kind>`. */
-  calls: Kept<{ at: number; method: string; outcome: string }>;
-  /** Rules by method (`on: 'chat.postMessage'`); `limited` is 429 with Retry-After 30 unless told. */
+  /** Posted messages, oldest first, including those whose response was lost. */
+  messages: Recording<SlackMessage>;
+  /** Method calls with the response: `ok`, Slack's error, or `fault:<kind>`. */
+  calls: Recording<{ at: number; method: string; outcome: string }>;
+  /** Rules by method (`on: 'chat.postMessage'`); `limited` is by default 429 with Retry-After 30. */
   faults: HttpFaults;
   reset(): void;
 }
@@ -45,8 +44,8 @@ export function createSlack(
   mount: (prefix: string, handler: RequestHandler) => void,
 ): Slack {
   const settings: SlackSettings = { token: 'xoxb-demo-orderfleet', channels: null };
-  const messages = createKeeper<SlackMessage>('Slack messages');
-  const calls = createKeeper<{ at: number; method: string; outcome: string }>('calls of Slack');
+  const messages = createRecorder<SlackMessage>('Slack messages');
+  const calls = createRecorder<{ at: number; method: string; outcome: string }>('calls of Slack');
   const faults = createHttpFaults(seed, 'slack');
 
   const post = (fields: Record<string, unknown>): Answer => {
@@ -123,7 +122,7 @@ export function createSlack(
   };
 }
 
-/** Slack says what is wrong with status 200. */
+/** Slack returns errors with status 200. */
 function failure(error: string, status = 200): Answer {
   return json({ ok: false, error }, status);
 }

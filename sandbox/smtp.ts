@@ -1,7 +1,7 @@
 import type { AddressInfo, Socket } from 'node:net';
 import PostalMime, { type Email } from 'postal-mime';
 import { SMTPServer, type SMTPServerOptions, type SMTPServerSession } from 'smtp-server';
-import { createKeeper, type Keeper, type Kept } from './kept.ts';
+import { createRecorder, type Recorder, type Recording } from './recorder.ts';
 
 export interface Mail {
   /** From 1, in the order of arrival. */
@@ -11,9 +11,9 @@ export interface Mail {
   /** The envelope, which is not the header's From and To. */
   envelope: { from: string; to: string[] };
   user: string | null;
-  /** As what the client introduced itself (EHLO). */
+  /** The client's EHLO name. */
   greeting: string;
-  /** As it came over the wire. */
+  /** As received. */
   raw: string;
   parsed: Email;
 }
@@ -21,38 +21,38 @@ export interface Mail {
 type Stage = 'connect' | 'auth' | 'from' | 'rcpt' | 'data';
 
 export interface SmtpTrouble {
-  /** Where it strikes; default data, when the whole mail has arrived. */
+  /** The stage; default data, when the whole mail has arrived. */
   at?: Stage;
-  /** Refuses with this code (default 451) and text, or `drop`: cuts the connection without a word. */
+  /** Rejects with this code (default 451) and text, or `drop`: cuts the connection silently. */
   drop?: boolean;
   code?: number;
   message?: string;
-  /** How often; default: until it is lifted. */
+  /** How often; default: until `lift`. */
   times?: number;
-  /** With `drop` at data: the mail is kept although the client never hears of it. */
+  /** With `drop` at data: the mail is stored although the client gets no reply. */
   keep?: boolean;
-  /** At rcpt: strikes this address alone; the others of the mail are taken. */
+  /** At rcpt: only this address; the mail's others are accepted. */
   recipient?: string;
 }
 
 export interface SmtpOptions {
   /** 0 (default): any free port. */
   port?: number;
-  /** Credentials that are accepted; null: no login is offered. */
+  /** Accepted credentials; null: AUTH is not offered. */
   login?: { user: string; password: string } | null;
 }
 
-/** An SMTP server on loopback that sends nothing on and keeps every mail. */
+/** An SMTP server on loopback that stores every mail and forwards none. */
 export interface Smtp {
-  /** As SMTP_URL takes it, with the credentials. */
+  /** For SMTP_URL, with the credentials. */
   url: string;
   port: number;
-  mails: Kept<Mail>;
+  mails: Recording<Mail>;
   /** Connections and refusals, in order: `connect`, `auth`, `refused:auth:535`, `dropped:data`, `mail`. */
-  events: Kept<string>;
+  events: Recording<string>;
   trouble(trouble: SmtpTrouble): void;
   lift(): void;
-  /** Troubles are lifted, mails and events forgotten. */
+  /** Removes troubles, mails and events. */
   reset(): void;
   close(): Promise<void>;
 }
@@ -63,12 +63,12 @@ const BAD_LOGIN = 535;
 
 /** Starts the server; throws when the port is taken. */
 export async function startSmtp({ port = 0, login = LOGIN }: SmtpOptions = {}): Promise<Smtp> {
-  const mails = createKeeper<Mail>('mails', 2_000);
-  const events = createKeeper<string>('events of SMTP');
+  const mails = createRecorder<Mail>('mails', 2_000);
+  const events = createRecorder<string>('events of SMTP');
   const sockets = new Map<number, Socket>();
   const gate = createGate(sockets, events);
   const server = new SMTPServer({
-    // Its own certificate would be refused by a careful client; loopback needs none.
+    // A careful client would reject a self-signed certificate; loopback needs none.
     disabledCommands: login ? ['STARTTLS'] : ['STARTTLS', 'AUTH'],
     allowInsecureAuth: true,
     authOptional: !login,
@@ -76,7 +76,7 @@ export async function startSmtp({ port = 0, login = LOGIN }: SmtpOptions = {}): 
     closeTimeout: 100,
     ...stages(gate, login, mails, events),
   });
-  // A client that goes away in the middle is no failure of the server's.
+  // A client that disconnects is not a server error.
   server.on('error', () => undefined);
   server.server.on('connection', (socket: Socket) => {
     const { remotePort } = socket;
@@ -108,14 +108,14 @@ export async function startSmtp({ port = 0, login = LOGIN }: SmtpOptions = {}): 
 
 interface Gate {
   trouble(trouble: SmtpTrouble): void;
-  /** Lets a stage pass or be struck; `next` is not called when the connection was cut. */
+  /** Applies a trouble or calls `next`, which is not called after cutting the connection. */
   pass(stage: Stage, session: SMTPServerSession, next: (error?: Error) => void, recipient?: string): void;
-  /** Whether the mail is to be kept before its connection is cut. */
+  /** Whether to store the mail before cutting its connection. */
   keepsDropped(): boolean;
   clear(): void;
 }
 
-function createGate(sockets: ReadonlyMap<number, Socket>, events: Keeper<string>): Gate {
+function createGate(sockets: ReadonlyMap<number, Socket>, events: Recorder<string>): Gate {
   let troubles: (SmtpTrouble & { left: number })[] = [];
   const next = (stage: Stage, address?: string) =>
     troubles.find(
@@ -153,12 +153,12 @@ function refusal(responseCode: number, message: string): Error {
 
 type Stages = Pick<SMTPServerOptions, 'onConnect' | 'onAuth' | 'onMailFrom' | 'onRcptTo' | 'onData'>;
 
-/** What happens at each stage of a conversation. */
+/** Handlers of the stages of an SMTP session. */
 function stages(
   { pass, keepsDropped }: Gate,
   login: SmtpOptions['login'],
-  mails: Keeper<Mail>,
-  events: Keeper<string>,
+  mails: Recorder<Mail>,
+  events: Recorder<string>,
 ): Stages {
   let lastId = 0;
   const keep = async (raw: Buffer, session: SMTPServerSession): Promise<void> => {

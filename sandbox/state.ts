@@ -10,8 +10,8 @@ import type { World, WorldSnapshot } from './temu/world.ts';
 
 /**
  * The sandbox's state as a file: one JSON document per line (a header, then shops each followed by their orders, then
- * Temu's parcels, what was told and the couriers' parcels), so that saving thousands of orders can be done in slices
- * without holding up the answers.
+ * Temu's parcels, attempts and the couriers' parcels), so that thousands of orders can be saved in slices without delaying
+ * responses.
  */
 type Line =
   | { format: 1; savedAt: string }
@@ -36,23 +36,23 @@ function* lines({ world, life, effects, couriers }: StateParts): Generator<strin
     yield line({ shop });
     for (const order of [...orders]) yield line({ order });
   }
-  // After the orders: one that is confirmed while the slices are written is mended on loading, never the reverse.
+  // After the orders: an order that is confirmed while slices are written is corrected on loading, not the reverse.
   for (const parcel of world.packages.list()) yield line({ parcel });
   for (const effect of effects.attempts()) yield line({ effect });
   for (const courierParcel of couriers.parcels.list()) yield line({ courierParcel });
   yield line({ life: life.snapshot() });
 }
 
-/** Saves at once: for the end of the process. */
+/** Saves synchronously, at the end of the process. */
 export function saveStateSync(file: string, parts: StateParts): void {
   writeFileSync(`${file}.tmp`, `${[...lines(parts)].join('\n')}\n`, { mode: 0o600 });
   renameSync(`${file}.tmp`, file);
 }
 
-/** Orders between two looks at the event loop: about 5 ms of work. */
+/** Orders between two yields to the event loop: about 5 ms of work. */
 const SLICE = 500;
 
-/** Saves in slices. The old file stays until the new one is whole. */
+/** Saves in slices. The old file stays until the new one is complete. */
 export async function saveState(file: string, parts: StateParts): Promise<void> {
   const written: string[] = [];
   for (const line of lines(parts)) {
@@ -63,7 +63,7 @@ export async function saveState(file: string, parts: StateParts): Promise<void> 
   await rename(`${file}.part`, file);
 }
 
-/** Loads what was saved; false when there is no file. Throws with the file's name when it is not readable. */
+/** Loads the state; false if there is no file. Throws with the file's name if it is not readable. */
 export function loadState(file: string, { world, life, effects, couriers }: StateParts): boolean {
   const text = readIfThere(file);
   if (text === undefined) return false;

@@ -1,14 +1,14 @@
 import { alertTasks } from '../src/alerts/index.ts';
-import { erasureTasks } from '../src/erasure.ts';
-import { runProcess } from '../src/fleet.ts';
+import { runProcess } from '../src/fleet/index.ts';
+import { erasureTasks } from '../src/ops/erasure.ts';
+import { samplerTasks } from '../src/ops/sampler.ts';
 import { maintenance, maintenanceHandler, schedulesOf } from '../src/queue/maintenance.ts';
 import { reconcileSchedules } from '../src/queue/schedules.ts';
-import { samplerTasks } from '../src/sampler.ts';
 import { awbTasks } from '../src/temu/awb/index.ts';
 import { orderTasks } from '../src/temu/orders/index.ts';
 import { reconcileTrackers, trackingTasks } from '../src/tracking/index.ts';
 
-// Turns what is due into jobs. Several may run: the schedules are shared, each task runs once per turn.
+// Turns what is due into jobs. Several may run: the schedules are shared, each run happens once.
 await runProcess('scheduler', (fleet) => {
   const tasks = [
     ...[...orderTasks(fleet), ...awbTasks(fleet), ...trackingTasks(fleet), ...alertTasks(fleet)],
@@ -17,7 +17,7 @@ await runProcess('scheduler', (fleet) => {
   let trackersSetUp = false;
   return {
     handlers: [maintenanceHandler(tasks)],
-    // outside the queues, so that emptied queues come back (R1)
+    // outside the queues, so that emptied queues recover (R1)
     also: {
       everyMs: 15_000,
       async run() {

@@ -1,5 +1,5 @@
-import { runProcess } from '../src/fleet.ts';
+import { runProcess } from '../src/fleet/index.ts';
 import { trackingHandlers } from '../src/tracking/index.ts';
 
-// Asks the couriers where the parcels are, each at its own pace.
+// Polls the couriers for the status of parcels, each at its own pace.
 await runProcess('tracking', (fleet) => ({ handlers: trackingHandlers(fleet) }));

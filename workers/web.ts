@@ -1,5 +1,5 @@
-import { runProcess } from '../src/fleet.ts';
+import { runProcess } from '../src/fleet/index.ts';
 import { serveWeb } from '../src/web/server.ts';
 
-// What comes in over HTTP: AWB events from programs that are no Node programs.
+// Serves HTTP: the dashboard, webhooks, and AWB events from programs that do not run on Node.
 await runProcess('web', (fleet) => ({ handlers: [], server: serveWeb(fleet) }));

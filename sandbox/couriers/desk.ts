@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { readBody } from '../http-body.ts';
+import { type RequestHandler, readBody } from '../http.ts';
 import {
   type Answer,
   createHttpFaults,
@@ -8,7 +8,7 @@ import {
   sendAnswer,
   strike,
 } from '../http-faults.ts';
-import type { RequestHandler } from '../server.ts';
+import type { SandboxClock } from '../temu/world.ts';
 import { type CallKind, type CourierLedger, createCourierLedger, type OpenEntry } from './ledger.ts';
 import type { CourierName } from './model.ts';
 import type { Account } from './tokens.ts';
@@ -28,31 +28,31 @@ export interface DeskSettings {
   /** Of tracking requests; null: none. */
   limit: CourierLimit | null;
   loginLimit: CourierLimit | null;
-  /** Time before each answer. */
+  /** Delay before each response. */
   latencyMs: number;
 }
 
-/** What an API is: pure answers to requests. */
+/** An API: pure functions from requests to responses. */
 export interface CourierApi<S extends DeskSettings = DeskSettings> {
   name: CourierName;
-  /** Path on the sandbox's server under which everything of the API lies. */
+  /** The API's path prefix on the sandbox's server. */
   prefix: string;
   settings: S;
   account?: Account;
   kindOf(path: string): CallKind;
-  /** The numbers that a tracking request asks for. */
+  /** The numbers in a tracking request. */
   numbersOf(call: CourierCall): string[];
   answer(call: CourierCall): Answer;
   unauthorized(kind: CallKind): Answer;
   limited: Answer;
-  /** Wrong shapes that a careless reader takes for an answer. */
+  /** Malformed bodies that a careless parser would accept. */
   wrongShapes: readonly string[];
 }
 
-/** One courier's API in the sandbox: what tests and the control surface hold of it. */
+/** One courier's API in the sandbox, as tests and the control API use it. */
 export interface CourierDesk<S extends DeskSettings = DeskSettings> {
   name: CourierName;
-  /** May be changed at any time; holds from the next request on. */
+  /** May be changed at any time; applies from the next request on. */
   settings: S;
   faults: HttpFaults;
   ledger: CourierLedger;
@@ -62,10 +62,11 @@ export interface CourierDesk<S extends DeskSettings = DeskSettings> {
   resetWindow(): void;
 }
 
-/** The pipeline that every request to a courier goes through: limit at arrival, body, faults, the answer. */
+/** The pipeline of every request to a courier: rate limit at arrival, body, faults, response. */
 export function createDesk<S extends DeskSettings>(
   api: CourierApi<S>,
   seed: number,
+  clock: Pick<SandboxClock, 'now'>,
 ): { desk: CourierDesk<S>; handler: RequestHandler } {
   const faults = createHttpFaults(seed, api.name);
   const ledger = createCourierLedger();
@@ -77,6 +78,7 @@ export function createDesk<S extends DeskSettings>(
 
   const handler = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const arrival = performance.now();
+    response.setHeader('date', new Date(clock.now()).toUTCString());
     const url = new URL(request.url ?? '/', 'http://sandbox');
     const path = url.pathname.slice(api.prefix.length);
     const kind = api.kindOf(path);
@@ -141,12 +143,13 @@ export function createDesk<S extends DeskSettings>(
   return { desk: { name: api.name, settings, faults, ledger, account: api.account, resetWindow }, handler };
 }
 
-function outcomeOf({ status }: Answer): string {
+function outcomeOf({ status, limited }: Answer): string {
+  if (limited) return 'limited';
   if (status < 400) return 'ok';
   return status === 401 ? 'unauthorized' : 'refused';
 }
 
-/** The answer of AWS' firewall in front of Delhivery: not JSON, and nothing that says how long to wait. */
+/** The response of Delhivery's AWS firewall: not JSON, and without Retry-After. */
 export const FIREWALL: Answer = {
   status: 403,
   type: 'text/html',

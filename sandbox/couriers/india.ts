@@ -1,8 +1,8 @@
-/** India is five and a half hours ahead, all year; these APIs write its time without saying so. */
+/** UTC+05:30, all year; these APIs send it without a zone. */
 const IST_MS = 5.5 * 3_600_000;
 const DAY_MS = 86_400_000;
 
-/** Days that have been written before: fifty parcels hold a thousand times, and hardly ten days. */
+/** Cached days: fifty parcels have a thousand times on some ten days. */
 const days = new Map<number, string>();
 const PAIRS = Array.from({ length: 60 }, (_, value) => String(value).padStart(2, '0'));
 
@@ -74,7 +74,12 @@ export function indianWebhook(at: number): string {
   return `${day} ${month} ${year} ${time}`;
 }
 
-/** The end of India's day that holds this moment, epoch milliseconds. */
+/** The next midnight in India, epoch milliseconds. */
 export function endOfIndianDay(at: number): number {
   return Math.floor((at + IST_MS) / DAY_MS) * DAY_MS + DAY_MS - IST_MS;
+}
+
+/** A recorded time, which is India's without a zone, in epoch milliseconds. */
+export function indian(text: unknown): number {
+  return Date.parse(`${String(text).replace(' ', 'T')}+05:30`);
 }

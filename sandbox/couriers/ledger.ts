@@ -5,9 +5,9 @@ export interface CourierEntry {
   kind: CallKind;
   /** Arrival, epoch milliseconds by the monotonic clock. */
   at: number;
-  /** Until the answer was sent or the connection ended, milliseconds; null while it is open. */
+  /** Until the response was sent or the connection ended, milliseconds; null while it is open. */
   ms: number | null;
-  /** The numbers that were asked for. */
+  /** The numbers in the request. */
   numbers: readonly string[];
   /** Null: not answered (yet). */
   status: number | null;
@@ -22,11 +22,11 @@ export interface CourierSummary {
   limited: number;
   logins: number;
   loginsRefused: number;
-  /** Requests struck by a fault. */
+  /** Requests with an injected fault. */
   faults: number;
   statuses: Record<string, number>;
   outcomes: Record<string, number>;
-  /** Numbers asked for, each as often as it was asked for. */
+  /** Numbers requested, repeats included. */
   numbersAsked: number;
   distinctNumbers: number;
   largestBatch: number;
@@ -40,7 +40,7 @@ export interface CourierSummary {
 export interface CourierLedger {
   /** The newest entries (at most the capacity), oldest first. */
   entries(filter?: { kind?: CallKind; outcome?: string; since?: number; number?: string }): CourierEntry[];
-  /** How often a number was asked for, over everything. */
+  /** How often a number was requested in total. */
   asked(number: string): number;
   /** Most tracking requests that arrived in any span of so many milliseconds, of the kept entries. */
   peak(spanMs: number): number;
@@ -55,9 +55,9 @@ export interface CourierRecorder extends CourierLedger {
 
 export interface OpenEntry {
   entry: CourierEntry;
-  /** What became of it; more than once if it changes. */
+  /** Its outcome; called again if that changes. */
   decided(numbers: readonly string[], outcome: string): void;
-  /** The answer has been sent, or there will be none. */
+  /** The response has been sent, or there will be none. */
   ended(status: number | null): void;
 }
 

@@ -1,9 +1,9 @@
 import { createRandom, type Random } from '../random.ts';
 import { endOfIndianDay } from './india.ts';
-import type { CourierName, EventName, LifeName, Parcel, Scan } from './model.ts';
+import type { EventName, LifeName, Parcel, Scan } from './model.ts';
 
 /** A scan so many milliseconds after the booking. */
-type Planned = Pick<Scan, 'event' | 'place' | 'code'> & { offset: number };
+type Planned = Pick<Scan, 'event' | 'place' | 'code' | 'onward'> & { offset: number };
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
@@ -13,26 +13,28 @@ const DAY = 24 * HOUR;
 /** Failed attempts after which Delhivery allows another one. */
 const FAILED_CODES = ['EOD-11', 'EOD-74', 'EOD-15', 'EOD-104', 'EOD-43', 'EOD-86', 'EOD-69', 'EOD-6'];
 
-/** What a mix is made of when none is given: life and weight. */
-export function defaultMix(api: CourierName): readonly (readonly [LifeName, number])[] {
-  return [
-    ['delivered', 60],
-    ['ndr', 12],
-    ['rto', 8],
-    ['cancelled', 4],
-    ['notPicked', 2],
-    ['lost', 1],
-    // Delhivery's parcel APIs have no word for it.
-    ['destroyed', api === 'delhivery-b2c' || api === 'delhivery-fallback' ? 0 : 1],
-    ['neverFound', 2],
-    ['foundLate', 4],
-    ['sameDay', api === 'delhivery-b2b' ? 6 : 0],
-    ['strangeWord', 1],
-    ['manifested', 5],
-  ];
-}
+/** The default mix of most APIs: lives and their weights. */
+export const MIX: Readonly<Record<LifeName, number>> = {
+  delivered: 60,
+  ndr: 12,
+  rto: 8,
+  cancelled: 4,
+  notPicked: 2,
+  lost: 1,
+  destroyed: 1,
+  neverFound: 2,
+  foundLate: 4,
+  sameDay: 0,
+  strangeWord: 1,
+  manifested: 5,
+  locker: 0,
+  uncollected: 0,
+  redirected: 0,
+  returnLeg: 0,
+  redirectionLeg: 0,
+};
 
-/** Plans that were made before: a parcel is asked for many times. */
+/** Cached plans: a parcel is requested many times. */
 const plans = new WeakMap<Parcel, Planned[]>();
 
 function planOf(parcel: Parcel): Planned[] {
@@ -41,30 +43,36 @@ function planOf(parcel: Parcel): Planned[] {
   return plan;
 }
 
-/** A parcel's whole life, pure: the same parcel always lives the same. No two scans are closer than two seconds. */
+/** All scans of a parcel's life, deterministic. No two scans are closer than two seconds. */
 function makePlan(parcel: Parcel): Planned[] {
   const random = createRandom(parcel.seed);
   const plan = new Plan(random);
   LIFE[parcel.life](plan, random);
   if (parcel.life !== 'sameDay') return plan.scans;
-  // However late it was booked, it arrives before India's midnight.
+  // It arrives before midnight in India, however late it was booked.
   const left = (endOfIndianDay(parcel.bookedAt) - parcel.bookedAt) * 0.9;
   const squeeze = Math.min(1, left / (plan.scans.at(-1) as Planned).offset);
   return plan.scans.map((scan) => ({ ...scan, offset: scan.offset * squeeze }));
 }
 
-/** The time lived since the booking, at a moment of the sandbox's clock; below 0 before it. */
+/** The parcel's age at a time of the sandbox's clock; negative before the booking. */
 export function lived({ bookedAt, addedAt, speed }: Parcel, now: number): number {
   return now <= addedAt ? now - bookedAt : addedAt - bookedAt + (now - addedAt) * speed;
 }
 
-/** The moment of the sandbox's clock at which so much has been lived. */
+/** The time of the sandbox's clock at which the parcel has this age. */
 function momentOf({ bookedAt, addedAt, speed }: Parcel, offset: number): number {
   const before = addedAt - bookedAt;
   return Math.floor(offset <= before ? bookedAt + offset : addedAt + (offset - before) / speed);
 }
 
-/** The scans of a parcel that the API knows of at a moment, oldest first; none: the API does not know the parcel. */
+/** When a parcel starts its way back, or to another address; undefined: never. */
+export function leavesAt(parcel: Parcel): { is: 'return' | 'redirection'; at: number } | undefined {
+  const start = planOf(parcel).find(({ event, onward }) => onward || event === 'rtoStarted');
+  return start && { is: start.onward ? 'redirection' : 'return', at: momentOf(parcel, start.offset) };
+}
+
+/** The scans that the API has of a parcel at a time, oldest first; none: the API does not know the parcel. */
 export function scansOf(parcel: Parcel, now: number): Scan[] {
   const { words } = parcel;
   const [first, last] = [words[0], words.at(-1)];
@@ -82,12 +90,15 @@ function livedScans(parcel: Parcel, now: number): Scan[] {
   if (parcel.life === 'neverFound') return [];
   const age = lived(parcel, now);
   const plan = planOf(parcel);
-  // Until a late one is registered not even its manifest can be seen.
+  // Before a late one is registered, not even its manifest is visible.
   if (parcel.life === 'foundLate' && age < 8 * HOUR) return [];
   const scans: Scan[] = [];
   for (const { offset, ...scan } of plan) {
     if (offset > age) break;
     scans.push({ ...scan, at: momentOf(parcel, offset) });
+    // E4: the rest happens under the other number
+    if (scan.event === 'rtoStarted' && parcel.returnNumber !== undefined) break;
+    if (scan.onward && parcel.redirectNumber !== undefined) break;
   }
   return scans;
 }
@@ -106,6 +117,12 @@ class Plan {
     this.offset += this.random.int(from, to);
     this.scans.push({ event, place, offset: this.offset, ...(code !== undefined && { code }) });
   }
+
+  /** It is sent on to another address. */
+  redirect(from: number, to: number): void {
+    this.add('onTrip', 'hub', from, to);
+    Object.assign(this.scans.at(-1) as Planned, { onward: true });
+  }
 }
 
 type Live = (plan: Plan, random: Random) => void;
@@ -123,18 +140,14 @@ const LIFE: Record<LifeName, Live> = {
   ndr: (plan, random) => {
     carry(plan);
     fail(plan, random, random.int(1, 2));
-    // As in the recorded delivery: sometimes the same round succeeds 24 minutes later.
+    // As recorded: sometimes the same delivery round succeeds 24 minutes later.
     if (random.chance(0.3)) plan.add('delivered', 'destination', 20 * MINUTE, 40 * MINUTE);
     else lastMile(plan);
   },
   rto: (plan, random) => {
     carry(plan);
     fail(plan, random, 3);
-    plan.add('rtoStarted', 'destination', 2 * HOUR, DAY);
-    plan.add('rtoInTransit', 'hub', 6 * HOUR, 2 * DAY);
-    plan.add('rtoPending', 'origin', 6 * HOUR, 2 * DAY);
-    plan.add('rtoOutForDelivery', 'origin', 2 * HOUR, DAY);
-    plan.add('rtoDelivered', 'origin', 30 * MINUTE, 8 * HOUR);
+    goBack(plan, 2 * HOUR, DAY);
   },
   cancelled: (plan) => {
     manifest(plan);
@@ -144,6 +157,29 @@ const LIFE: Record<LifeName, Live> = {
   notPicked: (plan) => {
     manifest(plan);
     for (let day = 0; day < 3; day++) plan.add('notHandedOver', 'origin', 20 * HOUR, 28 * HOUR);
+  },
+  locker: (plan) => {
+    toLocker(plan);
+    plan.add('delivered', 'destination', 2 * HOUR, 3 * DAY);
+  },
+  uncollected: (plan) => {
+    toLocker(plan);
+    goBack(plan, 5 * DAY, 7 * DAY);
+  },
+  redirected: (plan) => {
+    carry(plan);
+    plan.redirect(2 * HOUR, 20 * HOUR);
+    arrive(plan);
+  },
+  redirectionLeg: (plan) => {
+    plan.add('pickedUp', 'hub', 2 * SECOND, MINUTE);
+    arrive(plan);
+  },
+  returnLeg: (plan) => {
+    plan.add('pickedUp', 'destination', 2 * SECOND, MINUTE);
+    plan.add('onTrip', 'hub', 6 * HOUR, 2 * DAY);
+    plan.add('outForDelivery', 'origin', 6 * HOUR, 2 * DAY);
+    plan.add('delivered', 'origin', 30 * MINUTE, 8 * HOUR);
   },
   lost: (plan) => {
     carry(plan);
@@ -179,6 +215,10 @@ function carry(plan: Plan): void {
 
 function deliver(plan: Plan): void {
   carry(plan);
+  arrive(plan);
+}
+
+function arrive(plan: Plan): void {
   plan.add('atDestination', 'destination', 20 * HOUR, 40 * HOUR);
   lastMile(plan);
 }
@@ -186,6 +226,21 @@ function deliver(plan: Plan): void {
 function lastMile(plan: Plan): void {
   plan.add('outForDelivery', 'destination', 3 * HOUR, 12 * HOUR);
   plan.add('delivered', 'destination', 20 * MINUTE, 8 * HOUR);
+}
+
+function toLocker(plan: Plan): void {
+  carry(plan);
+  plan.add('atDestination', 'destination', 20 * HOUR, 40 * HOUR);
+  plan.add('outForDelivery', 'destination', 3 * HOUR, 12 * HOUR);
+  plan.add('readyForPickup', 'destination', 20 * MINUTE, 8 * HOUR);
+}
+
+function goBack(plan: Plan, from: number, to: number): void {
+  plan.add('rtoStarted', 'destination', from, to);
+  plan.add('rtoInTransit', 'hub', 6 * HOUR, 2 * DAY);
+  plan.add('rtoPending', 'origin', 6 * HOUR, 2 * DAY);
+  plan.add('rtoOutForDelivery', 'origin', 2 * HOUR, DAY);
+  plan.add('rtoDelivered', 'origin', 30 * MINUTE, 8 * HOUR);
 }
 
 function fail(plan: Plan, random: Random, times: number): void {

@@ -1,16 +1,14 @@
-/** The five tracking APIs, by the names of their trackers (C1). */
-export const COURIERS = [
-  'delhivery-b2c',
-  'delhivery-b2b',
-  'shiprocket',
-  'velocity',
-  'delhivery-fallback',
-] as const;
+/**
+ * The APIs with their settings, by the names of their trackers (C1). Each file of apis/ adds itself here by
+ * `declare module`, so that `api.velocity.settings` has types and another API touches no other file.
+ */
+// biome-ignore lint/suspicious/noEmptyInterface: its members stand in the files of apis/
+export interface SettingsOfApis {}
 
-export type CourierName = (typeof COURIERS)[number];
+export type CourierName = keyof SettingsOfApis;
 
 export const LIVES = [
-  /** Picked up, carried, delivered at the first attempt. */
+  /** Picked up, transported, delivered at the first attempt. */
   'delivered',
   /** One or two failed attempts, then delivered. */
   'ndr',
@@ -18,26 +16,36 @@ export const LIVES = [
   'rto',
   /** Cancelled by the seller before pickup. */
   'cancelled',
-  /** Never handed over, asked for again and again. */
+  /** Never handed over; pickup attempted repeatedly. */
   'notPicked',
   'lost',
-  /** Destroyed or damaged on the way; an API without a word for it says lost. */
+  /** Destroyed or damaged on the way; an API without a status for it returns lost. */
   'destroyed',
-  /** The API never hears of it. */
+  /** The API never knows it. */
   'neverFound',
   /** Unknown in its first hours, then delivered. */
   'foundLate',
   /** Delivered on the day it was booked (India's day). */
   'sameDay',
-  /** In transit, then a word that no table has, for ever. */
+  /** In transit, then an unmapped status forever. */
   'strangeWord',
   /** Manifested, and nothing more. */
   'manifested',
+  /** Put into a locker or shop, collected from there. */
+  'locker',
+  /** Waits in a locker until it goes back. */
+  'uncollected',
+  /** Sent on to another address, and delivered there. */
+  'redirected',
+  /** The way back of another parcel, under a number of its own. */
+  'returnLeg',
+  /** The way on of another parcel, under a number of its own. */
+  'redirectionLeg',
 ] as const;
 
 export type LifeName = (typeof LIVES)[number];
 
-/** What happens to a parcel; each API has its own words for it. */
+/** What happens to a parcel; each API has its own statuses for it. */
 export const EVENTS = [
   'manifested',
   'pickupScheduled',
@@ -49,6 +57,7 @@ export const EVENTS = [
   'received',
   'atDestination',
   'outForDelivery',
+  'readyForPickup',
   'failedAttempt',
   'delivered',
   'notHandedOver',
@@ -65,7 +74,7 @@ export const EVENTS = [
 
 export type EventName = (typeof EVENTS)[number];
 
-/** One scan as it truly was. */
+/** One scan as it really happened. */
 export interface Scan {
   event: EventName;
   /** Epoch milliseconds. */
@@ -74,15 +83,17 @@ export interface Scan {
   place: 'origin' | 'hub' | 'destination';
   /** Delhivery's code of a failed attempt. */
   code?: string;
-  /** A word that a test has set instead of the API's word for the event. */
+  /** With it the parcel is sent on to another address. */
+  onward?: true;
+  /** Set by a test instead of the API's status for the event. */
   word?: Word;
 }
 
-/** What an API is to say of a parcel from now on, in its own words (setWord). */
+/** What an API returns for a parcel from now on (setWord). */
 export interface Word {
-  /** Something that happens; the API's own words for it are used. */
+  /** An event, returned with the API's own status. */
   event?: EventName;
-  /** The word itself: B2C Status, B2B status, Shiprocket current_status, Velocity shipment_status, fallback hqStatus. */
+  /** A raw status: B2C Status, B2B status, Shiprocket current_status, Velocity shipment_status, fallback hqStatus. */
   status?: string;
   /** StatusType of Delhivery B2C and the fallback; default UD. */
   type?: string;
@@ -109,26 +120,31 @@ export interface Parcel {
   api: CourierName;
   /** AWB, or LR number of Delhivery B2B. */
   number: string;
-  /** The order's number as the courier was told it. */
+  /** The order's number as sent to the courier. */
   reference: string;
   /** Epoch milliseconds. */
   bookedAt: number;
-  /** Until this moment its life went as in reality, from here on it is `speed` times as fast. */
+  /** Until this time its life runs in real time, from here on `speed` times as fast. */
   addedAt: number;
   speed: number;
   life: LifeName;
   seed: number;
-  /** Set words, oldest first; the life ended when the first one was set. */
+  /** E4: the number under which it goes back, once that has begun; absent: its own. */
+  returnNumber?: string;
+  /** E4: the same for its way to another address. */
+  redirectNumber?: string;
+  /** Words set by tests, oldest first; the first one ends the life. */
   words: SetWord[];
 }
 
 export type SetWord = Word & { at: number; setAt: number };
 
-/** The canonical words of C5. */
+/** The statuses of C5. */
 export type Canonical =
   | 'pending'
   | 'in_transit'
   | 'out_for_delivery'
+  | 'ready_for_pickup'
   | 'ndr'
   | 'delivered'
   | 'rto_in_transit'

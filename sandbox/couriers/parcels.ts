@@ -1,9 +1,10 @@
 import { createRandom, type Random, seedOf } from '../random.ts';
 import type { SandboxClock } from '../temu/world.ts';
-import { defaultMix, scansOf } from './lives.ts';
+import { standInOf } from './catalogue.ts';
+import { leavesAt, MIX, scansOf } from './lives.ts';
+import { canonicalOf } from './meanings.ts';
 import type { Canonical, CourierName, LifeName, Parcel, Word } from './model.ts';
-import { pushOf } from './pushes.ts';
-import { canonicalOf } from './words.ts';
+import type { KnownParcels } from './stand-in.ts';
 
 export interface ParcelSpec {
   api: CourierName;
@@ -11,7 +12,7 @@ export interface ParcelSpec {
   number?: string;
   /** The order's number; default: `ORD-` and the parcel's number. */
   reference?: string;
-  /** Epoch milliseconds; default: now. What lies between it and now has been lived as in reality. */
+  /** Epoch milliseconds; default: now. Its life until now has run in real time. */
   bookedAt?: number;
   /** Default: delivered. */
   life?: LifeName;
@@ -24,18 +25,18 @@ export interface ParcelsSpec {
   seed?: number;
   /** Booked in so many days before now, evenly; default 10. */
   days?: number;
-  /** Lives and their weights; default: `defaultMix`. */
+  /** Lives and their weights; default: those of most APIs (lives.ts), and what the API has of its own. */
   mix?: Partial<Record<LifeName, number>>;
-  /** Order numbers, one a parcel; default: as for one parcel. */
+  /** Order numbers, one per parcel; default: as for one parcel. */
   references?: readonly string[];
 }
 
-/** What the API truly says of a parcel, and what must come of it. */
+/** What the API returns for a parcel, and the status that must follow. */
 export interface ParcelTruth {
   number: string;
-  /** False: the API answers that it does not know it. */
+  /** False: the API does not know it. */
   known: boolean;
-  /** The newest status that its scans mean (C4, C5); pending while none means any. */
+  /** The newest status of its scans (C4, C5); pending before the first. */
   status: Canonical;
   /** Epoch milliseconds of the newest scan. */
   at: number | null;
@@ -43,25 +44,25 @@ export interface ParcelTruth {
   event: string | null;
 }
 
-/** The parcels of all five couriers. */
-export interface Parcels {
+/** The parcels of all couriers. */
+export interface Parcels extends KnownParcels {
   /** Throws when the API has a parcel of that number. */
   add(spec: ParcelSpec): Parcel;
   /** Pure and seeded: the same options on an empty sandbox give the same parcels. */
   addMany(spec: ParcelsSpec): Parcel[];
   /** Parcels as they are, such as `recordedParcels()`; those of the same number are replaced. */
   put(parcels: readonly Parcel[]): void;
-  /** Ends the parcel's life: the API says exactly this, after what it has said so far. Each call adds a scan. */
+  /** Ends the parcel's life: the API returns exactly this, after its scans so far. Each call adds a scan. */
   setWord(number: string, word: Word, api?: CourierName): Parcel;
-  /** What an API finds under a number; the fallback knows Delhivery's other parcels, too. */
+  /** Some APIs know another's parcels too (`alsoKnows`). */
   find(api: CourierName, number: string): Parcel | undefined;
   /** Throws when there is none. */
   get(number: string, api?: CourierName): Parcel;
   list(api?: CourierName): Parcel[];
   size(api?: CourierName): number;
-  /** At the sandbox's time unless told. Words that were set with `status` or `raw` have no meaning here. */
+  /** At the sandbox's time by default. Words set with `status` or `raw` have no meaning here. */
   truth(number: string, now?: number): ParcelTruth;
-  /** The body that the courier would push of its newest scan (C14); see pushes.ts. */
+  /** The webhook body for its newest scan (C14); undefined before the first. Throws for couriers without a webhook. */
   push(number: string, api?: CourierName): unknown;
   clear(): void;
 }
@@ -97,7 +98,29 @@ export function createParcels(clock: SandboxClock, speed: number): Parcels {
       words: [],
     };
     parcels.set(number, parcel);
+    addSecond(parcels, parcel);
     return parcel;
+  };
+  const addSecond = (parcels: Map<string, Parcel>, parcel: Parcel): void => {
+    const { api, reference, speed } = parcel;
+    const leaves = standInOf(api).secondNumbers ? leavesAt(parcel) : undefined;
+    if (leaves === undefined) return;
+    const { is, at: bookedAt } = leaves;
+    const seed = seedOf(is, api, parcel.number);
+    const number = freeNumber(parcels, api, createRandom(seed));
+    parcel[is === 'return' ? 'returnNumber' : 'redirectNumber'] = number;
+    const addedAt = Math.max(clock.now(), bookedAt);
+    parcels.set(number, {
+      api,
+      number,
+      reference,
+      bookedAt,
+      addedAt,
+      speed,
+      life: `${is}Leg`,
+      seed,
+      words: [],
+    });
   };
   const list = (api?: CourierName): Parcel[] =>
     (api ? [room(api)] : [...rooms.values()]).flatMap((parcels) => [...parcels.values()]);
@@ -114,24 +137,35 @@ export function createParcels(clock: SandboxClock, speed: number): Parcels {
       parcel.words.push({ ...word, at: word.at ?? now, setAt: now });
       return parcel;
     },
-    find: (api, number) =>
-      room(api).get(number) ?? (api === 'delhivery-fallback' ? room('delhivery-b2c').get(number) : undefined),
+    find: (api, number) => {
+      const { alsoKnows } = standInOf(api);
+      return room(api).get(number) ?? (alsoKnows && room(alsoKnows).get(number));
+    },
     get,
     list,
     size: (api) => (api ? room(api).size : [...rooms.values()].reduce((sum, { size }) => sum + size, 0)),
-    truth: (number, now = clock.now()) => truthOf(get(number), now),
+    truth: (number, now = clock.now()) => {
+      const parcel = get(number);
+      const truth = truthOf(parcel, now);
+      const { api, returnNumber, redirectNumber } = parcel;
+      const back = returnNumber && truthOf(get(returnNumber, api), now);
+      if (back && back.status === 'delivered') return { ...truth, status: 'rto', at: back.at };
+      const on = redirectNumber && truthOf(get(redirectNumber, api), now);
+      return on && on.status !== 'pending' ? { ...truth, status: on.status, at: on.at } : truth;
+    },
     push: (number, api) => pushOf(get(number, api), clock.now()),
     clear: () => rooms.clear(),
   };
 }
 
 function truthOf(parcel: Parcel, now: number): ParcelTruth {
+  const { meanings } = standInOf(parcel.api);
   const scans = scansOf(parcel, now);
   const last = scans.at(-1);
   let status: Canonical = 'pending';
   for (const { event, word } of scans) {
     const own = word === undefined || word.event !== undefined;
-    status = (own ? canonicalOf(parcel.api, event) : null) ?? status;
+    status = (own ? canonicalOf(meanings, event) : null) ?? status;
   }
   return {
     number: parcel.number,
@@ -145,9 +179,7 @@ function truthOf(parcel: Parcel, now: number): ParcelTruth {
 function planned(spec: ParcelsSpec, now: number, taken: ReadonlyMap<string, Parcel>): ParcelSpec[] {
   const { api, count, seed = 1, days = 10, references } = spec;
   const random = createRandom(seedOf('parcels', api, seed));
-  const mix = spec.mix
-    ? Object.entries(spec.mix).map(([life, weight]) => [life as LifeName, weight] as const)
-    : defaultMix(api);
+  const mix = Object.entries(spec.mix ?? { ...MIX, ...standInOf(api).mix }) as [LifeName, number][];
   const numbers = new Map<string, unknown>(taken);
   return Array.from({ length: count }, (_, index): ParcelSpec => {
     const number = freeNumber(numbers, api, random);
@@ -167,9 +199,19 @@ function planned(spec: ParcelsSpec, now: number, taken: ReadonlyMap<string, Parc
 const DAY_MS = 86_400_000;
 
 function freeNumber(taken: ReadonlyMap<string, unknown>, api: CourierName, random: Random): string {
+  const { newNumber = fourteenDigits } = standInOf(api);
   for (;;) {
-    // As recorded: AWBs of fourteen digits, LR numbers of nine.
-    const number = random.digits(api === 'delhivery-b2b' ? 9 : 14);
+    const number = newNumber(random);
     if (!taken.has(number)) return number;
   }
+}
+
+/** As AWBs were recorded. */
+const fourteenDigits = (random: Random): string => random.digits(14);
+
+function pushOf(parcel: Parcel, now: number): unknown {
+  const { webhook } = standInOf(parcel.api);
+  if (!webhook) throw new Error(`${parcel.api} has no webhook`);
+  const scans = scansOf(parcel, now);
+  return scans.length > 0 ? webhook.body(parcel, scans) : undefined;
 }

@@ -1,6 +1,6 @@
 import type { Parcel, Scan } from './model.ts';
 
-/** City, and how Delhivery writes its centre there. */
+/** City, and the name of Delhivery's hub there. */
 const HUBS = [
   ['Amritsar', 'Amritsar_VerkaBypss_I (Punjab)', 'Punjab'],
   ['Jalandhar', 'Jalandhar_QajiMandi_P (Punjab)', 'Punjab'],
@@ -27,7 +27,7 @@ export function placeOf(parcel: Parcel, place: Scan['place']): Place {
   return { city, hub, state };
 }
 
-/** Personal data as the couriers send it along. It may be stored nowhere: search for these texts. */
+/** Personal data as couriers send it. It must not be stored anywhere: tests search for these texts. */
 export const PERSONAL = {
   consignee: 'Asha Lakshminarayan',
   rider: 'Ramesh Balasubramaniam',

@@ -1,16 +1,16 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { SandboxClock } from '../temu/world.ts';
 
-/** How an account's login behaves; may be changed while the sandbox runs. */
+/** An account's login behaviour; may be changed while the sandbox runs. */
 export interface AccountSettings {
   user: string;
   password: string;
-  /** How long a token lives. */
+  /** A token's lifetime. */
   tokenSeconds: number;
   /** Wrong logins after which the account is locked, and for how long. */
   lockAfter: number;
   lockSeconds: number;
-  /** A new token ends the earlier ones. */
+  /** A new token invalidates earlier ones. */
   revokesEarlier: boolean;
 }
 
@@ -22,7 +22,7 @@ export interface Account {
   /** A valid token, without a login. */
   issue(seconds?: number): string;
   check(token: string | undefined): TokenCheck;
-  /** Every token that was issued so far is refused from now on. */
+  /** Invalidates all tokens issued so far. */
   revoke(): void;
   unlock(): void;
   locked(): boolean;
@@ -33,11 +33,11 @@ interface Claims {
   /** Unix seconds. */
   iat: number;
   exp: number;
-  /** Rises with every token. */
+  /** Increases with every token. */
   serial: number;
 }
 
-/** One user of an API. Tokens are signed, so that they outlive a restart of the sandbox with the same name. */
+/** One user of an API. Tokens are signed, so that they stay valid when the sandbox restarts. */
 export function createAccount(name: string, clock: SandboxClock, settings: AccountSettings): Account {
   const secret = `sandbox ${name}`;
   let lastSerial = 0;
@@ -46,7 +46,7 @@ export function createAccount(name: string, clock: SandboxClock, settings: Accou
   let lockedUntil = 0;
 
   const issue = (seconds = settings.tokenSeconds): string => {
-    // Microseconds since 1970 fit, and rise over restarts, too.
+    // Microseconds since 1970 increase across restarts too.
     lastSerial = Math.max(lastSerial + 1, Date.now() * 1000);
     if (settings.revokesEarlier) validFrom = lastSerial;
     const iat = clock.now() / 1000;
@@ -54,7 +54,7 @@ export function createAccount(name: string, clock: SandboxClock, settings: Accou
     const claims: Claims = {
       user_name: settings.user,
       iat: Math.floor(iat),
-      // Whole seconds, but for the short lives of tests.
+      // Whole seconds, except for short lifetimes in tests.
       exp: seconds < 60 ? exp : Math.floor(exp),
       serial: lastSerial,
     };

@@ -1,63 +1,47 @@
-import { createKeeper, type Kept } from '../kept.ts';
+import { createRecorder, type Recording } from '../recorder.ts';
 import type { SandboxClock } from '../temu/world.ts';
+import { standInOf, standIns } from './catalogue.ts';
 import { scansOf } from './lives.ts';
 import type { CourierName, Parcel } from './model.ts';
 import type { Parcels } from './parcels.ts';
 
-/** How each courier that pushes does it: where to below the given address, its header, and its tries. */
-const WAYS: Partial<Record<CourierName, { path: string; secret: keyof PushSecrets; tries: number }>> = {
-  // a push that fails is sent once more at once, then it is lost
-  'delhivery-b2c': { path: 'delhivery', secret: 'delhivery', tries: 2 },
-  'delhivery-b2b': { path: 'delhivery', secret: 'delhivery', tries: 2 },
-  'delhivery-fallback': { path: 'delhivery', secret: 'delhivery', tries: 2 },
-  // it takes no address with "sr" or "kr" in it; of retries nothing is known
-  shiprocket: { path: 'parcels-in', secret: 'shiprocket', tries: 1 },
-};
-/** Couriers do not wait for an answer. Milliseconds. */
+/** Couriers do not wait long for a response. Milliseconds. */
 const TIMEOUT_MS = 5_000;
-
-export interface PushSecrets {
-  delhivery: string;
-  shiprocket: string;
-}
 
 export interface SentPush {
   api: CourierName;
   number: string;
   /** Epoch milliseconds of the sandbox's clock. */
   at: number;
-  /** Of the last answer; null: none came. */
+  /** Of the last response; null: none. */
   status: number | null;
   tries: number;
-  /** The last try failed, too: the courier forgets it. */
+  /** All attempts failed: the courier gives up. */
   lost: boolean;
 }
 
-/** The couriers' webhooks (C14): what happens to parcels is told as it happens. */
+/** The couriers' webhooks (C14), sent as scans happen. */
 export interface CourierWebhooks {
-  /** What goes with them as `x-api-key`. */
-  secrets: PushSecrets;
-  sent: Kept<SentPush>;
-  /** Tells of a parcel's newest scan now. Throws when its courier pushes nothing, or knows nothing of it. */
+  sent: Recording<SentPush>;
+  /** Sends a parcel's newest scan now. Throws when its courier has no webhook, or no scan of it. */
   send(number: string, url: string): Promise<SentPush>;
-  /** From now on each new scan is told at `url`/delhivery or `url`/parcels-in, looked for so often. */
+  /** From now on sends each new scan to the courier's path below `url`, checking at this interval. */
   start(url: string, everyMs?: number): void;
   stop(): Promise<void>;
 }
 
 export function createCourierWebhooks(clock: SandboxClock, parcels: Parcels): CourierWebhooks {
-  const secrets: PushSecrets = { delhivery: 'demo-secret-of-delhivery', shiprocket: 'demo-secret-of-broker' };
-  const sent = createKeeper<SentPush>('pushes');
-  /** The newest scan of each parcel that was told, or was there before the start. */
-  let told = new Map<Parcel, string>();
+  const sent = createRecorder<SentPush>('pushes');
+  /** The newest scan of each parcel that was sent, or existed before the start. */
+  let sentScans = new Map<Parcel, string>();
   let timer: NodeJS.Timeout | undefined;
-  let turning: Promise<void> = Promise.resolve();
+  let running: Promise<void> = Promise.resolve();
 
   async function push(parcel: Parcel, url: string): Promise<SentPush> {
-    const way = WAYS[parcel.api];
+    const way = standInOf(parcel.api).webhook;
     const body = parcels.push(parcel.number, parcel.api);
     if (!way || body === undefined) throw new Error(`${parcel.api} knows nothing of ${parcel.number}`);
-    const headers = { 'content-type': 'application/json', 'x-api-key': secrets[way.secret] };
+    const headers = { 'content-type': 'application/json', 'x-api-key': way.secret };
     const target = `${url.replace(/\/+$/, '')}/${way.path}`;
     let status: number | null = null;
     let tries = 0;
@@ -71,32 +55,32 @@ export function createCourierWebhooks(clock: SandboxClock, parcels: Parcels): Co
     return one;
   }
 
-  const pushing = (): Parcel[] => (Object.keys(WAYS) as CourierName[]).flatMap((api) => parcels.list(api));
+  const withWebhook = (): Parcel[] =>
+    standIns.filter(({ webhook }) => webhook).flatMap(({ name }) => parcels.list(name));
   const newest = (parcel: Parcel): string | undefined => {
     const scans = scansOf(parcel, clock.now());
-    // an answer that was recorded is no scan
+    // a recorded response has no scans
     return scans.at(-1)?.word?.raw === undefined ? scans.at(-1) && `${scans.length}` : undefined;
   };
 
-  async function turn(url: string): Promise<void> {
-    for (const parcel of pushing()) {
+  async function sendNew(url: string): Promise<void> {
+    for (const parcel of withWebhook()) {
       const scan = newest(parcel);
-      if (scan === undefined || told.get(parcel) === scan) continue;
-      told.set(parcel, scan);
+      if (scan === undefined || sentScans.get(parcel) === scan) continue;
+      sentScans.set(parcel, scan);
       await push(parcel, url);
       if (timer === undefined) return; // stopped meanwhile
     }
   }
 
   return {
-    secrets,
     sent,
     send: (number, url) => push(parcels.get(number), url),
     start(url, everyMs = 1_000) {
-      told = new Map(pushing().map((parcel) => [parcel, newest(parcel) ?? '']));
+      sentScans = new Map(withWebhook().map((parcel) => [parcel, newest(parcel) ?? '']));
       const next = (): void => {
         timer = setTimeout(() => {
-          turning = turn(url).then(() => {
+          running = sendNew(url).then(() => {
             if (timer !== undefined) next();
           });
         }, everyMs);
@@ -106,12 +90,12 @@ export function createCourierWebhooks(clock: SandboxClock, parcels: Parcels): Co
     async stop() {
       clearTimeout(timer);
       timer = undefined;
-      await turning;
+      await running;
     },
   };
 }
 
-/** The answer's status; null when none came in time. */
+/** The response's status; null on timeout or error. */
 async function post(url: string, headers: Record<string, string>, body: string): Promise<number | null> {
   try {
     const signal = AbortSignal.timeout(TIMEOUT_MS);

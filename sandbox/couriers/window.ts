@@ -1,8 +1,8 @@
-/** How many requests may arrive in any span of so many seconds, and what the others are answered. */
+/** Maximum requests in any span of so many seconds, and the response to others. */
 export interface CourierLimit {
   max: number;
   perSeconds: number;
-  /** Default: as the API answers. */
+  /** Default: the API's own response. */
   status?: number;
   headers?: Record<string, string>;
   body?: string;
@@ -12,7 +12,7 @@ export interface CourierLimit {
 
 /** An exact sliding window over arrivals. Times are monotonic milliseconds. */
 export interface Window {
-  /** Counts an arrival; false when there were `max` of them in the span that ends with it. */
+  /** Counts an arrival; false when there were already `max` in the span that ends with it. */
   take(limit: CourierLimit, now: number): boolean;
   /** Arrivals that count in the span that ends now. */
   count(limit: CourierLimit, now: number): number;

@@ -11,10 +11,10 @@ export interface ApiCall {
   world: World;
 }
 
-/** One API type: what it answers, and in which envelope (T15). */
+/** One API type: its handler and its envelope (T15). */
 export interface Api {
   envelope(host: HostName): 'flat' | 'double';
-  /** What stands beside the inner result in the double envelope; differs from call to call in the recorded answers. */
+  /** Fields beside the inner result in the double envelope; they differ by call in the recorded responses. */
   inner: { errorCode: number; errorMsg: string | null; serverTime: boolean };
   handle(call: ApiCall): Rendered;
 }
@@ -23,13 +23,13 @@ export type ApiTable = Record<string, Api>;
 
 const double = (): 'double' => 'double';
 const flat = (): 'flat' => 'flat';
-/** v2 is flat in the recorded US answer and double in the one of the global host. */
+/** v2 is flat in the recorded US response and double in the global host's. */
 const byHost = (host: HostName): 'flat' | 'double' => (host === 'global' ? 'double' : 'flat');
 
 const LIST_INNER = { errorCode: 0, errorMsg: 'SUC', serverTime: true };
 const SHIPPING_INNER = { errorCode: 1_000_000, errorMsg: null, serverTime: false };
 
-/** The order calls. A table of its own per sandbox (`{ ...orderApis }`), so that other rooms can add theirs. */
+/** The order calls. Each sandbox copies the table (`{ ...orderApis }`), so that other modules can add theirs. */
 export const orderApis: ApiTable = {
   'bg.order.list.get': { envelope: double, inner: LIST_INNER, handle: (call) => list(call, 'v1') },
   'bg.order.list.v2.get': { envelope: byHost, inner: LIST_INNER, handle: (call) => list(call, 'v2') },
@@ -72,7 +72,7 @@ interface ListQuery {
   byCreation: boolean;
 }
 
-/** Reads and checks the parameters of the list call; the codes are those of bg.order.list.v2.get's page. */
+/** Validates the parameters of the list call, with the codes of bg.order.list.v2.get's page. */
 function readListQuery(params: Params): ListQuery | ApiError {
   const page = integer(params, 'pageNumber') ?? 1;
   const size = integer(params, 'pageSize') ?? 10;
@@ -120,7 +120,7 @@ const INVALID: ApiError = {
   errorCode: 140_020_005,
   errorMsg: 'Invalid parameter, Please correct and retry.',
 };
-/** The old version answers every wrong parameter alike (recorded). */
+/** The old version has one response for all wrong parameters (recorded). */
 const INVALID_V1: ApiError = { errorCode: 1001, errorMsg: 'Invalid request parameters' };
 
 /** bg.order.list.get and .v2.get: always descending, paged by number over the list as it is at this instant. */
@@ -174,7 +174,7 @@ function shipping(call: ApiCall, version: ApiVersion): Rendered {
   const order = orderOf(call);
   if (order) {
     const rendered = call.world.cached(order, `shipping ${version}`, () => renderShipping(order, version));
-    // A flat answer has one level only: an inner failure moves up.
+    // A flat response has only one level: an inner failure moves up.
     const single = version === 'v2' && call.host !== 'global' && 'inner' in rendered && !rendered.outer;
     return single && rendered.inner ? { outer: rendered.inner } : rendered;
   }

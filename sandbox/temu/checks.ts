@@ -53,7 +53,7 @@ function checkApp(params: Params, host: HostName, world: World): ApiError | unde
   if (typeof appKey !== 'string' || appKey === '') return GATEWAY.appKeyMissing;
   const shops = world.shopsOfApp(appKey);
   const first = shops[0];
-  // The secret is the app's: where the app is not known, no sign can be checked.
+  // The secret belongs to the app: without a known app no sign can be checked.
   if (!first) return GATEWAY.appUnknown;
   if (!shops.some(({ hosts }) => hosts.includes(host))) {
     return first.wrongHostAnswer === 'unknownApp' ? GATEWAY.appUnknown : GATEWAY.wrongRegion;

@@ -9,8 +9,8 @@ export interface ConfirmCase extends ConfirmRequest {
 }
 
 /**
- * Why Temu refuses the whole call; undefined: it does not. No source gives Temu's order of its checks: here the orders
- * come first, what state they are in next, then number, warehouse and carrier, and the quantities at the end.
+ * Why Temu rejects the whole call; undefined: it does not. Temu's order of checks is unknown: here the orders come first,
+ * then their state, number, warehouse and carrier, and finally the quantities.
  */
 export function refusalOf(request: ConfirmCase): ApiError | undefined {
   return (
@@ -26,12 +26,12 @@ export function refusalOf(request: ConfirmCase): ApiError | undefined {
   );
 }
 
-/** Units of a row that are still to be sent. */
+/** Units of a row that are not shipped yet. */
 export function openUnits({ ordered, cancelled, status }: OrderLine): number {
   return status === 3 ? 0 : ordered - cancelled;
 }
 
-/** The parents of a call; each was found before. */
+/** The parent orders of a call, which exist. */
 export function parentsOf({ packages, shop, world }: ConfirmCase): SandboxOrder[] {
   const sns = packages.flatMap(({ items }) => items.map(({ parentOrderSn }) => parentOrderSn));
   return [...new Set(sns)].flatMap((sn) => world.order(shop, sn) ?? []);
@@ -76,14 +76,14 @@ function ordersFitType(request: ConfirmCase): ApiError | undefined {
   return addresses.size > 1 ? SHIPPING.differentAddresses : undefined;
 }
 
-/** A label that keeps an order from being shipped, and the acceptance that overrules it. */
+/** A label that blocks shipping, and the acceptance that overrides it. */
 const PENDING = [
   ['pending_buyer_address_change', 'DENY_ADDRESS_CHANGE', SHIPPING.addressChange],
   ['pending_buyer_cancellation', 'DENY_CANCELLATION', SHIPPING.cancelPending],
   ['pending_risk_control_alert', 'DENY_PARENT_RISK_WARNING', SHIPPING.riskAlert],
 ] as const;
 
-/** The labels of an order that the call overrules. */
+/** Labels that the call overrides. */
 export function overruledLabels(packages: readonly SendPackage[], parentOrderSn: string): string[] {
   const about = packages.filter(({ items }) => items.some((item) => item.parentOrderSn === parentOrderSn));
   return PENDING.filter(([, word]) => about.some(({ acceptance }) => acceptance.has(word))).map(
@@ -117,7 +117,7 @@ function numbersReadable(request: ConfirmCase): ApiError | undefined {
   });
 }
 
-/** Temu names -, %, # "etc.": everything but letters and digits. */
+/** Temu lists -, %, # "etc.": everything but letters and digits. */
 export function signsIn(trackingNumber: string): boolean {
   return !/^[A-Za-z0-9]+$/.test(trackingNumber);
 }

@@ -31,10 +31,10 @@ export interface ConfirmRequest {
   packages: SendPackage[];
 }
 
-/** A field that is missing or of a wrong kind. */
+/** A missing field or one of a wrong type. */
 class BadField extends Error {}
 
-/** The parameters of v2.confirm, all at the top level; whatever is missing or of a wrong kind is 3000000 with its path. */
+/** The parameters of v2.confirm, all at the top level; a missing or wrong one is 3000000 with its path. */
 export function readConfirm(params: Params): ConfirmRequest | ApiError {
   try {
     const sendType = integerOf(params.sendType);

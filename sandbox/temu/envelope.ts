@@ -5,7 +5,7 @@ import type { Rendered } from './render.ts';
 
 const PREFIX: Record<HostName, string> = { eu: 'eu', us: 'us', global: 'gl' };
 
-/** `eu-…`, `us-…` or `gl-…`, as real answers have it. */
+/** `eu-…`, `us-…` or `gl-…`, as in real responses. */
 function requestId(host: HostName): string {
   return `${PREFIX[host]}-${randomUUID()}`;
 }
@@ -15,7 +15,7 @@ export function failureText(host: HostName, { errorCode, errorMsg }: ApiError): 
   return JSON.stringify({ success: false, requestId: requestId(host), errorCode, errorMsg });
 }
 
-/** The whole answer of a call: flat or double, success or failure at either level. */
+/** The whole response of a call: flat or double, success or failure at either level. */
 export function answerText(
   host: HostName,
   api: Pick<Api, 'envelope' | 'inner'>,

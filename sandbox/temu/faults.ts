@@ -2,11 +2,10 @@ import { createRandom, seedOf } from '../random.ts';
 import type { ApiError } from './model.ts';
 
 /**
- * One way to misbehave. `handled` lets the call take effect although its answer is lost or spoiled; `takesEffect` says
- * which of them do.
+ * A fault. `handled` lets the call take effect although its response is lost or corrupted; see `takesEffect`.
  */
 export type FaultAction =
-  /** 4000004 in Temu's words. */
+  /** Temu's 4000004. */
   | { kind: 'throttle' }
   /** An error at the outer level. */
   | { kind: 'error'; errorCode: number; errorMsg: string; handled?: boolean }
@@ -14,30 +13,30 @@ export type FaultAction =
   | { kind: 'innerError'; errorCode: number; errorMsg: string; handled?: boolean }
   /** Failures at both levels. */
   | { kind: 'bothErrors'; inner: ApiError; outer: ApiError; handled?: boolean }
-  /** Hangs for so long without an answer, then the socket is cut; `handled` takes effect before. */
+  /** Hangs this long without a response, then cuts the socket; `handled` takes effect before. */
   | { kind: 'timeout'; ms: number; handled?: boolean }
-  /** The right answer, later. It takes effect at once, or `late`: with the answer, even when the client is gone. */
+  /** The regular response, delayed. It takes effect at once, or `late`: with the response, even if the client is gone. */
   | { kind: 'delay'; ms: number; late?: boolean }
-  /** The socket is destroyed after the request was read; nothing took effect. */
+  /** Destroys the socket after reading the request; without effect. */
   | { kind: 'cut' }
-  /** The call takes effect, then the socket is destroyed before the first byte of the answer. */
+  /** The call takes effect, then the socket is destroyed before the first byte of the response. */
   | { kind: 'lostAnswer' }
-  /** The call takes effect, half of the answer is sent, then the socket is destroyed. */
+  /** The call takes effect, half of the response is sent, then the socket is destroyed. */
   | { kind: 'answerThenCut' }
   | { kind: 'html'; status: number; handled?: boolean }
-  /** Status 200, JSON that ends in the middle, a length that fits. */
+  /** Status 200 and truncated JSON with a matching length. */
   | { kind: 'truncatedJson' }
-  /** Valid JSON of a wrong shape: `body`, or one shape after the other. */
+  /** Valid JSON of a wrong shape: `body`, or several in rotation. */
   | { kind: 'wrongJson'; body?: unknown; handled?: boolean }
-  /** JSON nested so deep that a recursive parser falls over. */
+  /** JSON nested so deeply that recursive parsers fail. */
   | { kind: 'deepJson'; depth: number; handled?: boolean }
-  /** The right answer with bytes that are no UTF-8 in its texts. */
+  /** The regular response with invalid UTF-8 in its texts. */
   | { kind: 'invalidUtf8' }
-  /** The right answer, drop by drop. */
+  /** The regular response, very slowly. */
   | { kind: 'slowBody'; bytesPerSecond: number }
-  /** No answer at all, until the client gives up; `handled` takes effect before. */
+  /** No response until the client gives up; `handled` takes effect before. */
   | { kind: 'hang'; handled?: boolean }
-  /** A bare HTTP status, with headers such as Retry-After and a body (of this media type) if wanted. */
+  /** An HTTP status, optionally with headers such as Retry-After and a body of this media type. */
   | {
       kind: 'status';
       status: number;
@@ -46,11 +45,11 @@ export type FaultAction =
       type?: string;
       handled?: boolean;
     }
-  /** Valid JSON of about so many bytes. */
+  /** Valid JSON of about this many bytes. */
   | { kind: 'hugeBody'; bytes: number; handled?: boolean }
   | { kind: 'redirect'; location: string; status?: number };
 
-/** Faults that spoil the right answer: there is one only after the call. */
+/** Faults that corrupt the regular response, and therefore need the call. */
 const ANSWERING: readonly FaultAction['kind'][] = [
   'delay',
   'lostAnswer',
@@ -60,12 +59,12 @@ const ANSWERING: readonly FaultAction['kind'][] = [
   'slowBody',
 ];
 
-/** Whether a call that is struck takes effect. */
+/** Whether a call with this fault takes effect. */
 export function takesEffect(action: FaultAction): boolean {
   return ANSWERING.includes(action.kind) || ('handled' in action && action.handled === true);
 }
 
-/** What a rule looks at; a call about several orders or parcels matches by each of them. */
+/** What a rule matches; a call about several orders or parcels matches by any of them. */
 interface FaultMatch {
   type?: string;
   appKey?: string;
@@ -81,7 +80,7 @@ type FaultRequest = Pick<FaultMatch, 'type' | 'appKey' | 'host'> & {
 
 export interface FaultRule {
   match?: FaultMatch;
-  /** How often it strikes; default: until it is removed. */
+  /** How often it applies; default: until it is removed. */
   times?: number;
   /** Chance that a matching request is hit (seeded); default 1. */
   probability?: number;
@@ -91,7 +90,7 @@ export interface FaultRule {
 interface FaultHandle {
   readonly id: number;
   readonly rule: FaultRule;
-  /** How often it has struck. */
+  /** How often it has applied. */
   hits(): number;
   remove(): void;
 }
@@ -101,11 +100,11 @@ export interface Faults {
   list(): FaultHandle[];
   remove(id: number): boolean;
   clear(): void;
-  /** The first rule, in the order they were added, that strikes this request. */
+  /** The first rule, in the order they were added, that applies to this request. */
   next(request: FaultRequest): { action: FaultAction; hit: number } | undefined;
 }
 
-/** Rules of misbehaviour, asked once per request that has passed every check. */
+/** Fault rules, consulted once per request that has passed every check. */
 export function createFaults(seed: number): Faults {
   const random = createRandom(seedOf('faults', seed));
   const rules = new Map<number, { handle: FaultHandle; count: number }>();

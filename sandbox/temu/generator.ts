@@ -1,8 +1,8 @@
 import { createRandom, type Random, seedOf } from '../random.ts';
-import { makeAmounts, makeLines } from './basket.ts';
 import { type Catalogue, catalogueOf, splitCatalogue } from './catalogue.ts';
+import { COUNTRIES, type Country, UNKNOWN_COUNTRIES } from './countries.ts';
 import { decimalsOf, type SandboxOrder, type ShopIdentity } from './model.ts';
-import { PLACES, type Place, UNKNOWN_COUNTRIES } from './places.ts';
+import { makeAmounts, makeLines } from './order-lines.ts';
 import { cancelAll, pickScenario, SCENARIOS, type Scenario } from './scenarios.ts';
 import { SCRIPTS } from './scripts.ts';
 
@@ -24,7 +24,7 @@ const DAY = 86_400;
 
 /**
  * Orders of one shop, pure and seeded: the same options give the same orders. The first ones run through every
- * scenario once, so that a small number covers the spec too; the rest follow the scenarios' weights.
+ * scenario once, so that a small number covers the spec, too; the others follow the scenarios' weights.
  */
 export function generateOrders(options: GenerateOptions): SandboxOrder[] {
   const random = createRandom(seedOf('orders', options.seed, options.shop.name));
@@ -53,17 +53,17 @@ export interface OrderContext {
 /** One order of a scenario. */
 export function generateOrder(context: OrderContext, scenario: Scenario): SandboxOrder {
   const { random, shop } = context;
-  const place = choosePlace(random, shop);
+  const country = chooseCountry(random, shop);
   const status = scenario.status ?? random.weighted(STATUS_WEIGHTS);
   const times = chooseTimes(context, status, scenario);
-  const prefix = String(place.regionId).padStart(3, '0');
-  // Parent and rows of one buyer end in the same digits, as in the recorded answers.
+  const prefix = String(country.regionId).padStart(3, '0');
+  // Parent and rows of one buyer end in the same digits, as in the recorded responses.
   const tail = random.digits(4, true);
   const lines = makeLines({
     random,
     catalogue: context.catalogue,
     scenario,
-    currency: place.currency,
+    currency: country.currency,
     status,
     newSn: () => `${prefix}-${random.digits(13, true)}${tail}`,
   });
@@ -73,12 +73,12 @@ export function generateOrder(context: OrderContext, scenario: Scenario): Sandbo
     shopCountry: shop.country,
     status,
     ...times,
-    regionId: place.regionId,
-    siteId: place.siteId,
-    currency: place.currency,
+    regionId: country.regionId,
+    siteId: country.siteId,
+    currency: country.currency,
     lines,
-    amounts: makeAmounts(random, lines, decimalsOf(place.currency)),
-    address: makeAddress(random, place),
+    amounts: makeAmounts(random, lines, decimalsOf(country.currency)),
+    address: makeAddress(random, country),
     labels: random.chance(0.05) ? ['soon_to_be_overdue'] : [],
     warnings: random.chance(0.03) ? ['SUGGEST_SIGNATURE_ON_DELIVERY'] : [],
     amountFailure: null,
@@ -94,7 +94,7 @@ export function generateOrder(context: OrderContext, scenario: Scenario): Sandbo
   if (status === 3 && !scenario.finish && random.chance(0.8)) cancelAll(order);
   if (lines.some(({ goodsId }) => goodsId.length > 16)) order.kinds.push('bigIds');
   if (decimalsOf(order.currency) === 0) order.kinds.push('noMinorUnit');
-  order.kinds.push(`status${order.status}`, `script:${place.script}`);
+  order.kinds.push(`status${order.status}`, `script:${country.script}`);
   return order;
 }
 
@@ -118,14 +118,14 @@ function newSn({ random, taken }: OrderContext, prefix: string, tail: string): s
   }
 }
 
-function choosePlace(random: Random, shop: ShopIdentity): Place {
-  const places = PLACES[shop.region];
+function chooseCountry(random: Random, shop: ShopIdentity): Country {
+  const countries = COUNTRIES[shop.region];
   // The account's own country comes most often: a Japanese shop sells in yen.
-  const own = places.often.find(({ code }) => code === shop.country);
+  const own = countries.often.find(({ code }) => code === shop.country);
   if (own && random.chance(0.4)) return own;
   if (random.chance(0.03))
-    return { ...random.pick(places.often), name: random.pick(UNKNOWN_COUNTRIES), code: null };
-  return random.pick(random.chance(0.12) ? places.seldom : places.often);
+    return { ...random.pick(countries.often), name: random.pick(UNKNOWN_COUNTRIES), code: null };
+  return random.pick(random.chance(0.12) ? countries.seldom : countries.often);
 }
 
 type Times = Pick<
@@ -156,15 +156,15 @@ function chooseTimes({ random, now, days }: OrderContext, status: number, scenar
   };
 }
 
-function makeAddress(random: Random, place: Place): SandboxOrder['address'] {
-  const script = SCRIPTS[place.script];
-  const [state, city, postCode] = random.pick(place.cities);
+function makeAddress(random: Random, country: Country): SandboxOrder['address'] {
+  const script = SCRIPTS[country.script];
+  const [state, city, postCode] = random.pick(country.cities);
   return {
     name: `${random.pick<string>(script.first)} ${random.pick<string>(script.last)}`,
-    mobile: random.chance(0.97) ? `${place.phone}${random.digits(8, true)}` : null,
+    mobile: random.chance(0.97) ? `${country.phone}${random.digits(8, true)}` : null,
     mail: `${random.digits(12)}${random.int(10, 99)}@eu.shipping.temuemail.com`,
-    countryName: place.name,
-    countryCode: place.code,
+    countryName: country.name,
+    countryCode: country.code,
     state,
     city,
     street1: random.pick<string>(script.streets),

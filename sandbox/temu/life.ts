@@ -8,20 +8,20 @@ import type { World } from './world.ts';
 export interface LifeOptions {
   world: World;
   seed: number;
-  /** How much faster than in reality things happen. */
+  /** Speed-up of simulated time. */
   speed: number;
   /** Mean real time between two new orders of a shop; divided by speed. */
   arrivalEveryMs: number;
 }
 
 /**
- * Orders are placed, paid, change, get cancelled in part, ship and arrive, each event at its wall second. Of a shop with
- * `shipsItself` false none ships by itself: an order arrives after the API has confirmed it.
+ * Orders are placed, paid, changed, partly cancelled, shipped and received, each event at its wall second. In a shop with
+ * `shipsItself` false no order ships by itself: it arrives after the API has confirmed it.
  */
 export interface Life {
-  /** Lets everything happen that is due at this epoch millisecond; returns how many events there were. */
+  /** Runs all events that are due at this epoch millisecond; returns their number. */
   tick(now: number): number;
-  /** Ticks on its own until stop; keeps no process alive. */
+  /** Ticks until stop; does not keep the process alive. */
   start(): void;
   stop(): void;
   snapshot(): LifeSnapshot;
@@ -38,7 +38,7 @@ interface LifeEvent {
   at: number;
   shop: string;
   sn: string;
-  /** The order's when this was planned: whoever changed it since begins a new stretch of its life. */
+  /** The order's updateTime when this was planned: after any other change it is planned again. */
   status?: number;
 }
 
@@ -48,7 +48,7 @@ const DAY = 24 * HOUR;
 /** Fine enough for a speed of several hundred, coarse enough to cost nothing. */
 const TICK_MS = 200;
 
-/** Real time until the next thing happens to an order, by status; reference section 3 gives 601–960 s of cool-off. */
+/** Real time until an order's next event, by status; the reference gives a cool-off of 601–960 s. */
 const DELAYS: Record<number, readonly [number, number]> = {
   1: [601_000, 960_000],
   2: [30 * MINUTE, 18 * HOUR],
@@ -75,7 +75,7 @@ export function createLife({ world, seed, speed, arrivalEveryMs }: LifeOptions):
       status: order.status,
     });
   };
-  /** Orders that someone else put into the world begin to live too. */
+  /** Orders that were added by others get events, too. */
   const adopt = (now: number): void => {
     for (const shop of world.shops()) {
       for (const order of world.orders(shop)) {
@@ -115,7 +115,7 @@ export function createLife({ world, seed, speed, arrivalEveryMs }: LifeOptions):
     }
     return count;
   };
-  // Exponential, as arrivals of independent buyers are.
+  // Exponential, as for independent buyers.
   const pause = (): number => (-Math.log(1 - random.next()) * arrivalEveryMs) / speed;
 
   const life: Life = {
@@ -162,7 +162,7 @@ export function createLife({ world, seed, speed, arrivalEveryMs }: LifeOptions):
   return life;
 }
 
-/** New orders are not paid yet; failures and strange SKUs come in as in the generator. */
+/** New orders are not paid yet; failures and unknown SKUs as in the generator. */
 const NEW_ORDERS: readonly Scenario[] = SCENARIOS.filter(
   ({ status, updated }) => updated === undefined && (status === undefined || status === 2),
 ).map((scenario) => ({ ...scenario, status: 1 }));
@@ -171,7 +171,7 @@ type Random = ReturnType<typeof createRandom>;
 
 type Change = (order: SandboxOrder) => void;
 
-/** The next thing that happens to an order; undefined: it waits for someone to ship it. */
+/** An order's next event; undefined: it waits to be shipped. */
 function nextOf(
   order: SandboxOrder,
   random: Random,
@@ -276,7 +276,7 @@ interface Agenda {
   replace(events: readonly LifeEvent[]): void;
 }
 
-/** Events by time. The latest stand first, so that taking the next one is a pop. */
+/** Events by time, latest first, so that taking the next one is a pop. */
 function createAgenda(): Agenda {
   let events: LifeEvent[] = [];
   return {

@@ -1,6 +1,6 @@
 /**
- * What the sandbox knows about shops and orders. The truth comes first: Temu's JSON (render.ts) and the rows that
- * Orderfleet must have (truth.ts) are both made from it, independently of each other.
+ * The sandbox's model of shops and orders. Temu's JSON (render.ts) and the rows that Orderfleet must have (expected.ts)
+ * are both derived from it, independently of each other.
  *
  * Ids are decimal text because some are above 2^53; they are written on the wire as bare JSON numbers.
  */
@@ -21,7 +21,7 @@ export interface Company {
   brand?: string;
   /** Region ids that it is offered in; default: all. */
   regions?: readonly number[];
-  /** What its tracking numbers look like (120014023 else); default: anything. */
+  /** Format of its tracking numbers (120014023 otherwise); default: any. */
   pattern?: string;
 }
 
@@ -42,23 +42,23 @@ export interface ShopSpec {
   appSecret: string;
   accessToken: string;
   region: Region;
-  /** ISO-2 country of the seller's account: decides total_vat or total_sales_tax (T8). */
+  /** ISO-2 country of the seller's account, for total_vat or total_sales_tax (T8). */
   country: string;
-  /** Hosts that accept its app; default: its own region's host alone. */
+  /** Hosts that accept its app; default: only its own region's host. */
   hosts?: readonly HostName[];
-  /** What a host that is not its own answers: the unknown-app text (default) or Temu's wrong-region code. */
+  /** Response of another region's host: the unknown-app text (default) or Temu's wrong-region code. */
   wrongHostAnswer?: 'unknownApp' | 'wrongRegion';
   /** False: bg.order.amount.query answers 3000032, as before Temu's white-listing. Default true. */
   amountScope?: boolean;
-  /** API types this token may not call (3000032), besides what amountScope says. */
+  /** API types this token may not call (3000032), in addition to amountScope. */
   deniedTypes?: readonly string[];
   /** Rows of temu_products; default: those of the shop's generated catalogue. */
   products?: readonly Product[];
-  /** Default: those of logistics.ts, by region. */
+  /** Default: those of carriers.ts, by region. */
   companies?: readonly Company[];
   /** Default: two, one of them the default one. */
   warehouses?: readonly Warehouse[];
-  /** False: life ships no order of it; each waits until the API confirms it. Default true. */
+  /** False: its orders are not shipped by simulation; each waits until the API confirms it. Default true. */
   shipsItself?: boolean;
 }
 
@@ -74,7 +74,7 @@ export interface Shop extends Required<Omit<ShopSpec, ListOfShop>> {
   revoked: boolean;
 }
 
-/** What the generator has to know of a shop; every Shop is one. */
+/** What the generator needs of a shop; every Shop has it. */
 export type ShopIdentity = Pick<ShopSpec, 'name' | 'region' | 'country'>;
 
 export interface ApiError {
@@ -120,7 +120,7 @@ interface Address {
   mobile: string | null;
   mail: string | null;
   countryName: string | null;
-  /** ISO-2, null for a name that no list knows. */
+  /** ISO-2; null for an unknown name. */
   countryCode: string | null;
   state: string | null;
   city: string | null;
@@ -168,11 +168,11 @@ export interface SandboxOrder {
   confirmFailure: ApiError | null;
   /** True: the carrier and number of its packages can no longer be edited (120015529). */
   packagesLocked: boolean;
-  /** How the shipping call answers once the order is shipped or cancelled: Temu no longer gives the address. */
+  /** Response of the shipping call once the order is shipped or cancelled: without the address. */
   withoutAddress: 'error' | 'null' | 'empty';
-  /** What is special about it, for coverage checks and for reading. */
+  /** Labels for coverage checks. */
   kinds: string[];
-  /** Recorded answers as text, served as they are until the order changes. */
+  /** Recorded responses as text, served verbatim until the order changes. */
   verbatim: { listItem: string; amount: string | null; shipping: string | null } | null;
 }
 
@@ -197,7 +197,7 @@ export function hostOf(region: Region): HostName {
   return region.toLowerCase() as HostName;
 }
 
-/** Statuses for which Temu gives no address any more: cancelled, shipped, received. */
+/** Statuses for which Temu no longer returns an address: cancelled, shipped, received. */
 export function addressWithheld(status: number): boolean {
   return status === 3 || status === 4 || status === 5;
 }

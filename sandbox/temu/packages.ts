@@ -1,6 +1,6 @@
 import type { Package, SubPackage } from './model.ts';
 
-/** All parcels that Temu knows of, of every shop: a tracking number is used once only. */
+/** All parcels that Temu knows, of every shop: a tracking number is used only once. */
 export interface Packages {
   add(parcel: Package): void;
   /** The parcels of an order, or those with something of one of its rows; oldest first. */
@@ -10,7 +10,7 @@ export interface Packages {
   bySubSn(shop: string, packageSn: string): Package | undefined;
   /** The parcel, or the parcel of the sub-package, that carries this number now; of any shop. */
   withNumber(trackingNumber: string): Package | undefined;
-  /** Another carrier and number for a parcel; the number that it had is free again. */
+  /** Sets another carrier and number; the previous number is free again. */
   change(parcel: Package, change: Omit<SubPackage, 'packageSn'>): void;
   list(): Package[];
   replace(parcels: readonly Package[]): void;

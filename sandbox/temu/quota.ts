@@ -1,6 +1,6 @@
 /**
  * Temu's 20 requests a second per app key (rate-limiting-rules) as a sliding window: no span of one second ever holds
- * more accepted requests. A refused request does not count. Times are monotonic milliseconds.
+ * more accepted requests. A rejected request does not count. Times are monotonic milliseconds.
  */
 export interface Quota {
   /** True when the request is accepted. */

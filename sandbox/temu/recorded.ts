@@ -1,15 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { isLosslessNumber, parse, stringify } from 'lossless-json';
+import { packageRoot } from '../../src/lib/package-root.ts';
 import type { OrderAmounts, OrderLine, SandboxOrder, ShopIdentity } from './model.ts';
 
-/** Where the recorded answers lie in a checkout. */
-export const RECORDED_FOLDER = fileURLToPath(new URL('../../tests/fixtures/temu/', import.meta.url));
+/** Location of the recorded responses in a checkout. */
+export const RECORDED_FOLDER = join(packageRoot(), 'tests/fixtures/temu');
 
 export interface RecordedOptions {
   shop: ShopIdentity;
-  /** Folder of the recorded answers; default: tests/fixtures/temu. */
+  /** Folder of the recorded responses; default: tests/fixtures/temu. */
   folder?: string;
   /** Moves all times so that updateTime is this (Unix seconds); default: as recorded, in 2025. */
   updatedAt?: number;
@@ -18,9 +18,9 @@ export interface RecordedOptions {
 type Json = { readonly [key: string]: unknown };
 
 /**
- * The recorded answers as orders of a shop: the EU order with its list item, and the recorded amount and address made
- * its own (only parentOrderSn and orderSn are replaced), and the Brazilian v2 list item, of which no amount and no
- * address was recorded. Served as they are until they change.
+ * The recorded responses as orders of a shop: the EU order with its list item and the recorded amount and address (only
+ * parentOrderSn and orderSn are replaced), and the Brazilian v2 list item, without a recorded amount and address. Served
+ * verbatim until they change.
  */
 export function recordedOrders(options: RecordedOptions): SandboxOrder[] {
   const folder = options.folder ?? RECORDED_FOLDER;
@@ -65,7 +65,7 @@ function moved(item: Json, updatedAt: number | undefined): Json {
   const shift = updatedAt - (int(parent.updateTime) ?? 0);
   const times = TIMES.map((key) => [key, BigInt((int(parent[key]) ?? 0) + shift)] as const);
   const renumbered = { ...item, parentOrderMap: { ...parent, ...Object.fromEntries(times) } };
-  // Through text, so that moved and recorded numbers are of one kind.
+  // Through text, so that moved and recorded numbers have the same type.
   return parse(stringify(renumbered) as string) as Json;
 }
 

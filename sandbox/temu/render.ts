@@ -3,7 +3,7 @@ import { type ApiError, addressWithheld, type OrderLine, type SandboxOrder } fro
 
 export type ApiVersion = 'v1' | 'v2';
 
-/** What a call says about one order: JSON text of the business part, or failures at one or both levels. */
+/** Result of a call about one order: JSON text of the business part, or failures at one or both levels. */
 export type Rendered = { ok: string } | { inner?: ApiError; outer?: ApiError };
 
 /** JSON text; bigint becomes a bare number, so ids above 2^53 are exact on the wire. */
@@ -119,7 +119,7 @@ export function renderAmount(order: SandboxOrder): Rendered {
         discountFromSeller: money(amounts.discountFromSeller),
         basePriceTotal: money(amounts.basePriceTotal),
       },
-      // Reversed: who matches by position instead of by orderSn shall be found out.
+      // Reversed, to detect clients that match by position instead of by orderSn.
       orderList: rows.reverse(),
       ...(open && { warning: ['Some amount fields are still undergoing system calculation.'] }),
     }),

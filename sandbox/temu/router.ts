@@ -1,32 +1,32 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isLosslessNumber } from 'lossless-json';
-import type { Effects, Outcome, Telling } from '../effects.ts';
-import { readBody } from '../http-body.ts';
-import type { Ledger } from '../ledger.ts';
+import type { Effects, Outcome, ShipmentClaim } from '../effects.ts';
+import { readBody } from '../http.ts';
+import type { RequestLog } from '../request-log.ts';
 import type { Api, ApiTable } from './apis.ts';
 import { check, GATEWAY } from './checks.ts';
 import { answerText, failureText } from './envelope.ts';
 import { type FaultAction, type Faults, takesEffect } from './faults.ts';
-import { misbehave, send, type TransportFault } from './misbehave.ts';
+import { injectFault, send, type TransportFault } from './inject-fault.ts';
 import type { ApiError, HostName } from './model.ts';
 import { textOf } from './params.ts';
 import type { Quota } from './quota.ts';
 import type { Rendered } from './render.ts';
+import { claimsOf } from './shipment-claims.ts';
 import { type Params, parseParams } from './sign.ts';
-import { tellingsOf } from './tellings.ts';
 import type { World } from './world.ts';
 
 export interface RouterContext {
   world: World;
   faults: Faults;
-  ledger: Ledger;
+  ledger: RequestLog;
   effects: Effects;
   quota: Quota;
   apis: ApiTable;
   latencyMs: number;
 }
 
-/** The handler of `POST /<host>/openapi/router`. Business failures are HTTP 200, as Temu answers them. */
+/** The handler of `POST /<host>/openapi/router`. Business failures are HTTP 200, as at Temu. */
 export function createTemuRouter(context: RouterContext) {
   return async (host: HostName, request: IncomingMessage, response: ServerResponse): Promise<void> => {
     response.setHeader('Date', new Date(context.world.clock.now()).toUTCString());
@@ -40,11 +40,11 @@ export function createTemuRouter(context: RouterContext) {
       return;
     }
     const params = parsed(body);
-    const tellings = params ? tellingsOf(params, context.world) : [];
-    const decision = decide(context, host, params, tellings);
-    context.ledger.record(entry(host, params, decision.outcome, tellings));
+    const claims = params ? claimsOf(params, context.world) : [];
+    const decision = decide(context, host, params, claims);
+    context.ledger.record(entry(host, params, decision.outcome, claims));
     if ('text' in decision) send(response, 200, JSON_TYPE, decision.text);
-    else misbehave(decision.fault, { response, hit: decision.hit, answer: decision.answer });
+    else injectFault(decision.fault, { response, hit: decision.hit, answer: decision.answer });
   };
 }
 
@@ -58,12 +58,12 @@ function decide(
   context: RouterContext,
   host: HostName,
   params: Params | undefined,
-  tellings: readonly Telling[],
+  claims: readonly ShipmentClaim[],
 ): Decision {
   const { world, faults, quota, apis, effects } = context;
   const told = (outcome: Outcome, fault: string | null = null): void => {
     const shop = world.shopOfToken(textOf(params?.access_token) ?? '')?.name ?? null;
-    effects.record({ at: world.clock.now(), shop, outcome, fault }, tellings);
+    effects.record({ at: world.clock.now(), shop, outcome, fault }, claims);
   };
   const refused = (error: ApiError, outcome = `error:${error.errorCode}`): Decision => {
     told(`refused:${error.errorCode}`);
@@ -83,8 +83,8 @@ function decide(
     told(failure ? `refused:${failure.errorCode}` : 'accepted', fault);
     return rendered;
   };
-  const parentOrderSns = parentsIn(params, tellings);
-  const trackingNumbers = tellings.flatMap(({ trackingNumber }) => trackingNumber ?? []);
+  const parentOrderSns = parentsIn(params, claims);
+  const trackingNumbers = claims.flatMap(({ trackingNumber }) => trackingNumber ?? []);
   const fault = faults.next({ type, host, appKey: shop.appKey, parentOrderSns, trackingNumbers });
   if (!fault) {
     const rendered = handle();
@@ -110,7 +110,7 @@ function parsed(body: string): Params | undefined {
   }
 }
 
-/** Faults that are an ordinary answer of Temu's. */
+/** Faults that are ordinary responses of Temu. */
 function asFailure(action: FaultAction): Rendered | undefined {
   if (action.kind === 'throttle') return { outer: GATEWAY.throttled };
   if (action.kind === 'error') return { outer: action };
@@ -128,16 +128,16 @@ function outcomeOf(rendered: Rendered): string {
 }
 
 /** The orders that a call is about. */
-function parentsIn(params: Params, tellings: readonly Telling[]): string[] {
+function parentsIn(params: Params, claims: readonly ShipmentClaim[]): string[] {
   const own = textOf(params.parentOrderSn);
-  return own === undefined ? tellings.flatMap(({ parentOrderSn }) => parentOrderSn ?? []) : [own];
+  return own === undefined ? claims.flatMap(({ parentOrderSn }) => parentOrderSn ?? []) : [own];
 }
 
 function entry(
   host: HostName,
   params: Params | undefined,
   outcome: string,
-  tellings: readonly Telling[] = [],
+  claims: readonly ShipmentClaim[] = [],
 ) {
   const text = (value: unknown): string | null => textOf(value) ?? null;
   const page = params?.pageNumber;
@@ -146,7 +146,7 @@ function entry(
     host,
     type: text(params?.type),
     appKey: text(params?.app_key),
-    parentOrderSn: (params && parentsIn(params, tellings)[0]) ?? null,
+    parentOrderSn: (params && parentsIn(params, claims)[0]) ?? null,
     page: isLosslessNumber(page) ? Number(page.toString()) : null,
     outcome,
   };

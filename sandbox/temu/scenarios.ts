@@ -2,13 +2,13 @@ import type { Random } from '../random.ts';
 import type { Catalogue } from './catalogue.ts';
 import type { SandboxOrder } from './model.ts';
 
-/** One kind of order that the spec mentions: what is fixed about it; everything else is drawn at random. */
+/** One kind of order from the spec: its fixed properties; everything else is random. */
 export interface Scenario {
   name: string;
   /** How often, relative to the others. */
   weight: number;
   status?: number;
-  /** How long ago it changed, seen from the 30 minutes of T12. */
+  /** How long ago it changed, relative to the 30 minutes of T12. */
   updated?: 'recent' | 'old';
   /** Where the first article comes from. */
   pool?: keyof Catalogue;
@@ -19,7 +19,7 @@ export interface Scenario {
   units?: number;
   /** Several rows of one unit each instead of one row with a quantity. */
   singleRows?: boolean;
-  /** The last touch on the finished order. */
+  /** Final modification of the generated order. */
   finish?: (order: SandboxOrder, random: Random) => void;
 }
 
@@ -31,7 +31,7 @@ export function cancelAll(order: SandboxOrder): void {
   }
 }
 
-/** Cancels some units but leaves at least one. A row that is cancelled whole becomes status 3. */
+/** Cancels some units but leaves at least one. A row that is cancelled completely becomes status 3. */
 export function cancelSome(order: SandboxOrder, random: Random): void {
   const units = order.lines.reduce((sum, { ordered }) => sum + ordered, 0);
   let left = random.int(1, Math.max(1, units - 1));
@@ -134,7 +134,7 @@ export const SCENARIOS: readonly Scenario[] = [
   })),
 ];
 
-/** A partly shipped order of which the part that has not left is cancelled. */
+/** A partly shipped order whose unshipped part is cancelled. */
 function cancelLast(order: SandboxOrder): void {
   const last = order.lines.at(-1);
   if (!last) return;
@@ -142,7 +142,7 @@ function cancelLast(order: SandboxOrder): void {
   last.status = 3;
 }
 
-/** Both discounts together: what their sum is when one alone is null, no source says. */
+/** Both discounts together: their sum when only one is null is undocumented. */
 function nullAmounts(order: SandboxOrder, random: Random): void {
   const { amounts } = order;
   amounts.taxTotalAfterDiscount = null;

@@ -1,4 +1,4 @@
-/** People and streets in the scripts that Temu's buyers write in. */
+/** Names and streets in the scripts that Temu's buyers write in. */
 export type ScriptName = keyof typeof SCRIPTS;
 
 interface Script {

@@ -24,7 +24,7 @@ export const UPDATE = 'bg.logistics.shipment.shippingtype.update';
 const flat = (): 'flat' => 'flat';
 const INNER = { errorCode: 1_000_000, errorMsg: '', serverTime: false };
 
-/** The calls by which a parcel becomes known to Temu. All are flat: the recorded confirmation is. */
+/** The calls that register a parcel with Temu. All are flat, like the recorded confirmation. */
 export const shippingApis: ApiTable = {
   'bg.logistics.companies.get': { envelope: flat, inner: INNER, handle: companies },
   'bg.logistics.warehouse.list.get': { envelope: flat, inner: INNER, handle: warehouses },
@@ -90,8 +90,8 @@ function packageSnOf(shop: Shop, trackingNumber: string): string {
 }
 
 /**
- * Ships an order as a person does at the seller center: what the API is then told comes too late, and the read-back
- * shows this number. The effects do not hear of it.
+ * Ships an order as a user does at the seller center: a later confirmation through the API is too late, and the read-back
+ * shows this number. Not recorded in the effects.
  */
 export function shipByHand(
   world: World,
@@ -142,14 +142,14 @@ function readBack({ params, shop, world }: ApiCall): Rendered {
   const line = order.lines.find((one) => one.orderSn === orderSn);
   if (!line) return { outer: SHIPPING.orderInvalid };
   const shipped = (line.status === 4 || line.status === 5) && openUnits(line) > 0;
-  // Generated orders were shipped before the sandbox began, and life ships too: their parcel is made up when asked for.
+  // Generated orders and those shipped by simulation get a made-up parcel when it is first requested.
   if (shipped && world.packages.ofOrder(shop.name, parentOrderSn).length === 0) addByHand(world, shop, order);
   const parcels = world.packages.ofOrder(shop.name, parentOrderSn, orderSn);
   const shownParcels = parcels.flatMap((parcel) => shown(parcel, shop, orderSn, line.skuId));
   return { ok: `{"shipmentInfoDTO":[${shownParcels.join(',')}]}` };
 }
 
-/** Self-shipped with a number of one's own; the reference names 1 to 4 and says of none what it is. */
+/** Self-shipped with the seller's own number; the reference lists 1 to 4 without explanation. */
 const SELF_SHIPPED = 1;
 
 function shown(parcel: Package, shop: Shop, orderSn: string, skuId: string): string[] {
@@ -183,7 +183,7 @@ interface Edit {
   warehouseId: string | null;
 }
 
-/** bg.logistics.shipment.shippingtype.update: all edits or none; updateTime stays, for no status changes. */
+/** bg.logistics.shipment.shippingtype.update: all edits or none; updateTime stays, since no status changes. */
 function update({ params, shop, world }: ApiCall): Rendered {
   const list = listOf(params.editPackageRequestList).map(fieldsOf);
   if (list.length === 0) return { outer: SHIPPING.badRequest };

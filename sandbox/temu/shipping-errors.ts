@@ -5,7 +5,7 @@ const error = (errorCode: number, errorMsg: string): ApiError => ({ errorCode, e
 const INVALID_ORDER =
   'The parentOrder or Order is invalid. Please check if the parentOrder matches the Order, the parentOrder or Order is nonexistent etc.';
 
-/** Codes and texts of the pages of v2.confirm, v2.get and shippingtype.update; `{*}` stands where a value goes. */
+/** Codes and texts from the pages of v2.confirm, v2.get and shippingtype.update; `{*}` is a placeholder. */
 export const SHIPPING = {
   badRequest: error(120_011_020, 'Invalid request parameters'),
   parentInvalid: error(120_012_007, INVALID_ORDER),
@@ -55,7 +55,7 @@ export const SHIPPING = {
   ),
 } as const satisfies Record<string, ApiError>;
 
-/** The gateway's refusal of a parameter; its text gives the path of the field. */
+/** The gateway's rejection of a parameter; its text has the path of the field. */
 export function badParams(path: string): ApiError {
   return error(3_000_000, `BAD_PARAMS: ${path}`);
 }

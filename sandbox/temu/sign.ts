@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { parse, stringify } from 'lossless-json';
 
-/** A request as it came: numbers keep their text (ids may be above 2^53), nested keys keep their order. */
+/** A request as received: numbers keep their text (ids may be above 2^53), nested keys keep their order. */
 export type Params = Record<string, unknown>;
 
 /** Reads a JSON body without losing digits. Throws SyntaxError on bad JSON or on anything but an object. */

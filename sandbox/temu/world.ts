@@ -1,5 +1,6 @@
+import { companiesOf, warehousesOf } from './carriers.ts';
 import { productsOf } from './catalogue.ts';
-import { companiesOf, warehousesOf } from './logistics.ts';
+import { type Expected, expected } from './expected.ts';
 import {
   type Company,
   type HostName,
@@ -13,7 +14,6 @@ import {
   type Warehouse,
 } from './model.ts';
 import { createPackages, type Packages } from './packages.ts';
-import { type Expected, expected } from './truth.ts';
 
 /** The sandbox's clock: the real one, shifted on request. */
 export interface SandboxClock {
@@ -34,10 +34,10 @@ export interface World {
   shop(name: string): Shop;
   hasShop(name: string): boolean;
   removeShop(name: string): void;
-  /** Orders of all shops together. */
+  /** Number of orders of all shops. */
   size(): number;
   addOrders(shop: ShopIdentity | string, orders: readonly SandboxOrder[]): void;
-  /** A shop's orders, newest change first, as the list call serves them. Not a copy: change by `changeOrder` alone. */
+  /** A shop's orders, newest change first, as in the list call. Not a copy: change orders only by `changeOrder`. */
   orders(shop: ShopIdentity | string): readonly SandboxOrder[];
   order(shop: ShopIdentity | string, parentOrderSn: string): SandboxOrder | undefined;
   /**
@@ -51,9 +51,9 @@ export interface World {
     updatedAt?: number | null,
   ): SandboxOrder;
   removeOrder(shop: ShopIdentity | string, parentOrderSn: string): void;
-  /** Revoked: the token answers 3000034 until it is given back or replaced. */
+  /** Revoked: the token gets 3000034 until it is restored or replaced. */
   setCredentialsRevoked(shop: ShopIdentity | string, revoked: boolean): void;
-  /** A new authorisation: the old token is dead at once (3000031), the orders go with the shop. */
+  /** A new authorization: the old token is invalid at once (3000031), the orders stay with the shop. */
   setAccessToken(shop: ShopIdentity | string, accessToken: string): void;
   setAmountScope(shop: ShopIdentity | string, allowed: boolean): void;
   setDeniedTypes(shop: ShopIdentity | string, types: readonly string[]): void;
@@ -66,9 +66,9 @@ export interface World {
   setCompanies(shop: ShopIdentity | string, companies: readonly Company[]): void;
   setWarehouses(shop: ShopIdentity | string, warehouses: readonly Warehouse[]): void;
   setShipsItself(shop: ShopIdentity | string, shipsItself: boolean): void;
-  /** What Orderfleet must hold for every order of a shop, at the sandbox's time unless told. */
+  /** What Orderfleet must store for every order of a shop, by default at the sandbox's time. */
   expected(shop: ShopIdentity | string, now?: number): Expected[];
-  /** JSON text of an order, made once and kept until the order changes. */
+  /** JSON text of an order, cached until the order changes. */
   cached<T>(order: SandboxOrder, key: string, make: () => T): T;
   shopsOfApp(appKey: string): Shop[];
   shopOfToken(accessToken: string): Shop | undefined;
@@ -147,7 +147,7 @@ export function createWorld(clock: SandboxClock): World {
     changeOrder: (shop, sn, change, updatedAt = Math.floor(clock.now() / 1000)) => {
       const from = room(shop);
       const order = orderIn(from, sn);
-      // Searched before the change: the place in the sorted list follows from the old update time.
+      // Searched before the change: the position in the sorted list depends on the old update time.
       from.sorted.splice(position(from.sorted, order), 1);
       if (typeof change === 'function') change(order);
       else Object.assign(order, change);
@@ -211,7 +211,7 @@ export function createWorld(clock: SandboxClock): World {
     restore: (snapshot) => {
       rooms.clear();
       for (const { shop, orders } of snapshot.shops) {
-        // A state saved before shops and orders had these fields.
+        // A state saved before these fields existed.
         const whole = { ...completeShop(shop), revoked: shop.revoked };
         rooms.set(shop.name, { shop: whole, bySn: new Map(), sorted: [] });
         world.addOrders(

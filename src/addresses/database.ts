@@ -2,23 +2,23 @@ import { userInfo } from 'node:os';
 import { AddressError, hostList, noParameter, pairsOf, splitAddress } from './parts.ts';
 
 /**
- * What DATABASE_URL says, read once for both drivers (postgres.js and pg), which read an address each in its own way. The
- * words are libpq's (https://www.postgresql.org/docs/current/libpq-connect.html), with the ones that providers and other
- * libraries add. Pure, and imports Node alone: producers have it too (`orderfleet/client`).
+ * DATABASE_URL, parsed once for both drivers (postgres.js and pg), each of which reads an address in its own way. The
+ * parameters are libpq's (https://www.postgresql.org/docs/current/libpq-connect.html), plus those of providers and
+ * other libraries. Pure, and imports Node only: producers have it too (`orderfleet/client`).
  */
 export interface DatabaseAddress {
   /** In the order in which they are tried; a host that begins with / is the directory of a Unix socket. */
   hosts: readonly DatabaseHost[];
   user: string;
-  /** Undefined: none was given, and the drivers look for PGPASSWORD. */
+  /** Undefined: none was given, and the drivers use PGPASSWORD. */
   password: string | undefined;
   database: string;
   tls: DatabaseTls;
-  /** Which of the hosts is taken: the first that answers, or the first that can be written to. */
+  /** Which of the hosts is used: the first that answers, or the first that accepts writes. */
   wanted: 'any' | 'read-write' | 'primary';
   /** Shown in pg_stat_activity before the process' name. */
   applicationName: string;
-  /** Settings of the session that are sent when it is opened; most poolers take none of these. */
+  /** Session settings that are sent when it is opened; most poolers accept none of these. */
   startup: { options?: string; search_path?: string };
   /** For each host. */
   connectTimeoutMs: number;
@@ -30,9 +30,9 @@ export interface DatabaseHost {
 }
 
 export interface DatabaseTls {
-  /** Never on a Unix socket. 'prefer': where the server can. */
+  /** Never on a Unix socket. 'prefer': if the server can. */
   use: 'never' | 'prefer' | 'always';
-  /** What is looked at: nothing, who signed the certificate, and whether it is this host's. */
+  /** What is verified: nothing, who signed the certificate, and whether it is for this host. */
   verify: 'nothing' | 'signer' | 'signer and host';
   /** Files in PEM; without `ca` what Node trusts, NODE_EXTRA_CA_CERTS included. */
   files: { ca?: string; cert?: string; key?: string };
@@ -42,15 +42,15 @@ export interface DatabaseTls {
   direct: boolean;
 }
 
-export const DATABASE_FORM = 'an address starting with postgres:// or postgresql://';
+export const DATABASE_FORM = 'a URL starting with postgres:// or postgresql://';
 const EXAMPLE =
-  'as in postgres://user:password@host:5432/database; signs in the password may have to be escaped (@ is %40, / is %2F, # is %23, ? is %3F)';
+  'as in postgres://user:password@host:5432/database; special characters in the password may have to be escaped (@ is %40, / is %2F, # is %23, ? is %3F)';
 
 const SSL_MODES = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full', 'no-verify'];
 
-/** Parameters that mean something to others and change nothing here, whatever they say. */
+/** Parameters of other clients that change nothing here, whatever their value. */
 const HARMLESS = new Set([
-  // Prisma; that there is a pooler is found out (pooler.ts)
+  // Prisma; a pooler is detected (pooler.ts)
   ...['pgbouncer', 'connection_limit', 'pool_timeout', 'statement_cache_size'],
   // Supabase
   ...['supa', 'workaround'],
@@ -59,12 +59,12 @@ const HARMLESS = new Set([
   ...['pool_size', 'max_overflow', 'pool_max_conns', 'pool_min_conns'],
   // node-postgres: sslmode is always read as libpq does
   'uselibpqcompat',
-  // libpq: how the socket is kept alive, what only its own TLS and Kerberos have
+  // libpq: keep-alive of the socket, and what only its own TLS and Kerberos have
   ...['keepalives', 'keepalives_idle', 'keepalives_interval', 'keepalives_count', 'tcp_user_timeout'],
   ...['sslcompression', 'sslsni', 'krbsrvname', 'gsslib'],
 ]);
 
-/** Parameters of which only these values can be honoured. */
+/** Parameters of which only these values are supported. */
 const ONLY: Record<string, readonly string[]> = {
   gssencmode: ['disable', 'prefer'],
   client_encoding: ['utf8', 'utf-8', 'auto', 'unicode'],
@@ -73,11 +73,11 @@ const ONLY: Record<string, readonly string[]> = {
   sslnegotiation: ['postgres', 'direct'],
   sslmode: SSL_MODES,
   ssl: ['true', '1', 'on', 'require', 'false', '0', 'off', 'no-verify'],
-  // Prisma's words
+  // Prisma's
   sslaccept: ['strict', 'accept_invalid_certs'],
   channel_binding: ['disable', 'prefer', 'require'],
   ssl_min_protocol_version: ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'],
-  // 'standby' and its kind: this program writes
+  // not 'standby' and the like: this program writes
   target_session_attrs: ['any', 'read-write', 'primary'],
 };
 
@@ -87,9 +87,7 @@ const HONOURED = new Set([
   ...['schema', 'currentschema', 'search_path'],
 ]);
 
-/**
- * @throws AddressError what the address must look like instead
- */
+/** @throws AddressError what the address must look like instead */
 export function parseDatabaseUrl(text: string): DatabaseAddress {
   const rest = restOf(text);
   const parts = rest === undefined ? undefined : splitAddress(rest);
@@ -144,8 +142,8 @@ function hostsOf(authority: string, given: Map<string, string>): DatabaseHost[] 
 
 /**
  * sslmode as libpq reads it; without it 'prefer'. Two differ on purpose:
- * - 'allow' (without TLS first) is read as 'prefer': both take either, and this one tries the safer first.
- * - channel_binding=require proves that nobody sits in between, which neither driver can do that way for itself: instead
+ * - 'allow' (without TLS first) is read as 'prefer': both accept either, and this one tries the safer first.
+ * - channel_binding=require proves that there is no man in the middle, which neither driver can do that way: instead
  *   the certificate is verified in full, which proves it as well.
  */
 function tlsOf(given: Map<string, string>): DatabaseTls {
@@ -174,7 +172,7 @@ function tlsOf(given: Map<string, string>): DatabaseTls {
 
 function verifyOf(mode: string, ca: string | undefined): DatabaseTls['verify'] {
   if (mode === 'verify-full' || (mode === 'require' && ca === 'system')) return 'signer and host';
-  // libpq: who gives a root certificate wants it to be looked at
+  // libpq: a root certificate that is given is verified against
   return mode === 'verify-ca' || (mode === 'require' && ca) ? 'signer' : 'nothing';
 }
 
@@ -189,8 +187,8 @@ function modeOfOthers(given: Map<string, string>): string | undefined {
 }
 
 /**
- * The address with PGSSLROOTCERT in it, unless it names root certificates itself: it alone is handed on, and says all that
- * there is to say about the way to Postgres.
+ * The address with PGSSLROOTCERT in it, unless it names root certificates itself: it is passed on alone, and must
+ * describe the connection in full.
  */
 export function withRootCert(text: string, file: string | undefined): string {
   const { query = '' } = splitAddress(restOf(text) ?? '') ?? {};
@@ -198,7 +196,7 @@ export function withRootCert(text: string, file: string | undefined): string {
   return `${text}${query ? '&' : text.endsWith('?') ? '' : '?'}sslrootcert=${encodeURIComponent(file)}`;
 }
 
-/** Where the tables lie, when not in `public`: Prisma's and JDBC's name one schema, search_path may name several. */
+/** The schema of the tables, when not `public`: Prisma's and JDBC's name one schema, search_path may name several. */
 function searchPath(given: Map<string, string>): string | undefined {
   const schema = given.get('schema') ?? given.get('currentschema');
   const path = given.get('search_path') ?? (schema && `"${schema.replaceAll('"', '""')}"`);
@@ -211,12 +209,12 @@ function seconds(text: string | undefined): number {
   if (text === undefined) return CONNECT_TIMEOUT_MS;
   if (!/^-?\d{1,5}$/.test(text))
     throw new AddressError('its connect_timeout to be a whole number of seconds');
-  // libpq: 0 and below wait for ever, which no process of ours may, and 1 is 2
+  // libpq: 0 and below wait for ever, which no process of ours may, and 1 means 2
   const value = Number(text);
   return value <= 0 ? CONNECT_TIMEOUT_MS : Math.max(2, value) * 1000;
 }
 
-/** As libpq: the name of the account. In a container there may be none; then a server says whom it does not know. */
+/** Like libpq: the name of the account. In a container there may be none; then the server reports the unknown user. */
 function account(): string {
   try {
     return userInfo().username;

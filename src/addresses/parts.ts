@@ -1,9 +1,9 @@
 /**
- * What the addresses of Postgres and Redis have in common. Pure, and imports nothing: producers have it too
+ * What addresses of Postgres and Redis have in common. Pure, and imports nothing: producers have it too
  * (`orderfleet/client`).
  */
 
-/** What an address must look like instead, to be read after "it wants"; no password is in it. */
+/** What an address must look like instead, to be read after "expected"; it contains no password. */
 export class AddressError extends Error {
   override name = 'AddressError';
 }
@@ -24,9 +24,10 @@ const HOST = String.raw`(?:\[[0-9A-Fa-f:.%\w]+\]|(?:[\w.-]|%[0-9A-Fa-f]{2})*)(?:
 const AFTER_USER = new RegExp(String.raw`^(${HOST}(?:,${HOST})*)(?:/([^?#@]*))?(?:\?([^#]*))?$`);
 
 /**
- * The password may have signs in it that should have been written as %40 and the like. As an address is read by its rules
- * the user ends at the last @ before the first of / ? #; where that makes no sense, at the last @ after which it does.
- * @returns undefined when it makes none in any way
+ * The password may contain characters that should have been escaped, as %40 and the like. By the rules the user part
+ * ends at the last @ before the first of / ? #; where that gives no valid address, at the last @ after which one
+ * does.
+ * @returns undefined when none does
  */
 export function splitAddress(rest: string): AddressParts | undefined {
   const authority = /^[^/?#]*/.exec(rest)?.[0] ?? '';
@@ -46,7 +47,7 @@ export function splitAddress(rest: string): AddressParts | undefined {
   return undefined;
 }
 
-/** A host that is not written is '', a port that is not undefined. */
+/** A missing host is '', a missing port undefined. */
 export function hostList(hosts: string): { host: string; port: string | undefined }[] {
   return hosts.split(',').map((one) => {
     const [, host = '', port] = /^(\[[^\]]*\]|[^:]*)(?::(\d*))?$/.exec(one) ?? [];
@@ -54,7 +55,7 @@ export function hostList(hosts: string): { host: string; port: string | undefine
   });
 }
 
-/** A % that begins no sign stays as it is. */
+/** A % that begins no escape stays as it is. */
 export function decode(text: string): string {
   return text.replace(/(?:%[0-9A-Fa-f]{2})+/g, (signs) => {
     try {
@@ -65,7 +66,7 @@ export function decode(text: string): string {
   });
 }
 
-/** The pairs of a query, their names in small letters: libraries write them either way. */
+/** The pairs of a query, with lower-case names: libraries write them either way. */
 export const pairsOf = (query: string): [name: string, value: string][] =>
   query
     .split('&')

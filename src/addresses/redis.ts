@@ -1,17 +1,17 @@
 import { AddressError, hostList, noParameter, pairsOf, splitAddress } from './parts.ts';
 
 /**
- * What REDIS_URL says, read once for the fleet, the doctor and producers (`orderfleet/client`). Pure, and imports nothing
- * but its like.
+ * REDIS_URL, parsed once for the fleet, the doctor and producers (`orderfleet/client`). Pure, and imports only
+ * ./parts.
  */
 export interface RedisAddress {
-  /** One server, one that Sentinels name, or a cluster. */
+  /** One server, one found through Sentinels, or a cluster. */
   kind: 'single' | 'sentinel' | 'cluster';
-  /** The server, the Sentinels, or the nodes that are asked for the others. */
+  /** The server, the Sentinels, or the nodes from which the others are discovered. */
   nodes: readonly RedisNode[];
   /** A Unix socket instead. */
   path?: string;
-  /** What the Sentinels call the primary. */
+  /** The Sentinels' name for the primary. */
   primary?: string;
   user?: string;
   password?: string;
@@ -19,7 +19,7 @@ export interface RedisAddress {
   sentinelPassword?: string;
   database: number;
   tls?: RedisTls;
-  /** 4 or 6 for one kind of addresses, 0 for both. */
+  /** 4 or 6 for one address family, 0 for both. */
   family?: number;
 }
 
@@ -34,9 +34,9 @@ export interface RedisTls {
   verify: 'nothing' | 'signer' | 'signer and host';
 }
 
-export const REDIS_FORM = 'an address starting with redis:// or rediss://';
+export const REDIS_FORM = 'a URL starting with redis:// or rediss://';
 const EXAMPLES =
-  'as in redis://user:password@host:6379/0, redis+sentinel://host1:26379,host2:26379/mymaster or redis+cluster://host1:6379,host2:6379; signs in the password may have to be escaped (@ is %40, / is %2F, # is %23, ? is %3F)';
+  'as in redis://user:password@host:6379/0, redis+sentinel://host1:26379,host2:26379/mymaster or redis+cluster://host1:6379,host2:6379; special characters in the password may have to be escaped (@ is %40, / is %2F, # is %23, ? is %3F)';
 
 const SCHEMES: Record<string, Pick<RedisAddress, 'kind'> & { tls?: true; socket?: true }> = {
   redis: { kind: 'single' },
@@ -56,12 +56,12 @@ const SCHEMES: Record<string, Pick<RedisAddress, 'kind'> & { tls?: true; socket?
   'rediss-cluster': { kind: 'cluster', tls: true },
 };
 
-/** redis-py's names for TLS, since no others are as widely known. */
+/** redis-py's names for TLS, the most widely known ones. */
 const HONOURED = new Set([
   ...['db', 'family', 'sentinelusername', 'sentinelpassword'],
   ...['ssl_ca_certs', 'ssl_certfile', 'ssl_keyfile', 'ssl_cert_reqs', 'ssl_check_hostname'],
 ]);
-/** What other clients make of them changes nothing that we need. */
+/** Parameters of other clients that change nothing here. */
 const HARMLESS = new Set([
   ...['protocol', 'client_name', 'clientname', 'decode_responses', 'encoding', 'max_connections'],
   ...['timeout', 'socket_timeout', 'socket_connect_timeout', 'socket_keepalive', 'health_check_interval'],
@@ -79,7 +79,7 @@ export function parseRedisUrl(text: string): RedisAddress {
   const nodes = hostList(parts.hosts);
   // several servers in one address can only be a cluster's
   const kind = form.kind === 'single' && nodes.length > 1 ? 'cluster' : form.kind;
-  const { primary, database } = placeIn(kind, form.socket ? '' : parts.path, given);
+  const { primary, database } = readPath(kind, form.socket ? '' : parts.path, given);
   return {
     kind,
     nodes: form.socket ? [] : nodes.map(({ host, port }) => nodeOf(host, port, kind)),
@@ -101,8 +101,8 @@ function nodeOf(host: string, port: string | undefined, kind: RedisAddress['kind
   return { host: host || 'localhost', port: number };
 }
 
-/** The path has the database; behind Sentinels the primary's name before it. */
-function placeIn(kind: RedisAddress['kind'], path: string, given: Map<string, string>) {
+/** The path is the database; for Sentinels the primary's name comes before it. */
+function readPath(kind: RedisAddress['kind'], path: string, given: Map<string, string>) {
   const steps = path.split('/').filter(Boolean);
   const primary = kind === 'sentinel' ? steps.shift() : undefined;
   if (kind === 'sentinel' && !primary)

@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
-import type { Failure, Result } from '../errors.ts';
+import type { Failure, Result } from '../lib/errors.ts';
 import type { JobContext, Outcome } from '../queue/handle.ts';
-import { type AlertsDeps, type AlertTimings, MESSAGE_RETRIES } from './deps.ts';
+import { type CircuitBreaker, createCircuitBreaker } from './circuit-breaker.ts';
+import type { AlertsDeps, AlertTimings } from './deps.ts';
 import type { Mail } from './mail.ts';
-import { peopleMail, slackMessage } from './message.ts';
+import { operatorMail, slackMessage } from './message.ts';
+import { operatorHtml, operatorPlain } from './operator-mail.ts';
 import {
   type Claimed,
   claim,
@@ -14,85 +16,84 @@ import {
   settleSent,
   withdrawDue,
 } from './outbox.ts';
-import { peopleHtml, peoplePlain } from './people-mail.ts';
 import { deliverAgain, sendToAll } from './recipients.ts';
 import { deliverReports } from './report/deliver.ts';
+import { MESSAGE_RETRIES } from './retries.ts';
 import { type Destination, destinationOf } from './routes.ts';
+import { createSingleFlight } from './single-flight.ts';
 import { createSlack } from './slack.ts';
-import { createRests, createTurns, type Rests } from './turns.ts';
 import { deliverWebhooks } from './webhooks/deliver.ts';
 
 /** Notices in one message at most. */
 const MESSAGE_ROWS = 1_000;
-/** A person has this long to set what is missing; as long as `status` shows such notices. */
-const PATIENCE_MS = 7 * 86_400_000;
-const LOOK_AGAIN_MS = 3_600_000;
+/** How long operators' notices wait for a channel to be configured: as long as `status` shows them. */
+const CONFIG_WAIT_MS = 7 * 86_400_000;
+const RECHECK_MS = 3_600_000;
 
 /**
- * The handler of `notices`: delivers all that is due on the job's lane. A notice is claimed for a time (its lease), sent,
- * and settled; a worker that dies in between leaves it to the next one when the lease is over. Between Slack's or the
- * mail server's yes and the row's `sent` lie milliseconds: a crash in them, or an answer that was lost on its way, makes a
- * second copy, since neither can be asked. A mail's second copy has the first one's Message-ID (after a crash, unless others
- * came due with it meanwhile), a webhook's its event id.
+ * The handler of `notices`: delivers everything due on the job's lane. A notice is leased, sent and settled; if the worker
+ * dies in between, another takes it when the lease ends. A crash between the receiver's acceptance and our commit, or a
+ * lost response, causes a second copy: neither Slack nor a mail server can be queried. A second mail has the same
+ * Message-ID (after a crash, unless others came due with it meanwhile), a second webhook the same event id.
  */
 export function createDelivery(deps: AlertsDeps, timings: AlertTimings) {
-  const rests = createRests(deps.clock);
-  const turns = createTurns(deps.clock, timings.budgetMs);
+  const breaker = createCircuitBreaker(deps.clock);
+  const singleFlight = createSingleFlight(deps.clock, timings.budgetMs);
   return async (
     { lane, endpointId }: { lane: string; endpointId?: string | undefined },
     { signal }: JobContext,
   ): Promise<Outcome> => {
     const destination = destinationOf(lane, endpointId, deps.config);
-    const outcome = await turns(destination.key, (until) =>
-      deliverTo(deps, timings, rests, destination, signal, until),
+    const outcome = await singleFlight(destination.key, (until) =>
+      deliverTo(deps, timings, breaker, destination, signal, until),
     );
-    return { lane, ...(outcome ?? { outcome: 'another job is at it' }) };
+    return { lane, ...(outcome ?? { outcome: 'another job is delivering' }) };
   };
 }
 
 async function deliverTo(
   deps: AlertsDeps,
   timings: AlertTimings,
-  rests: Rests,
+  breaker: CircuitBreaker,
   destination: Destination,
   signal: AbortSignal,
   until: number,
 ): Promise<Outcome> {
   switch (destination.via) {
-    case 'nowhere':
-      return await endNowhere(deps, destination);
+    case 'unrouted':
+      return await endUnrouted(deps, destination);
     case 'webhook':
-      return await deliverWebhooks(deps, timings, rests, destination, signal, until);
+      return await deliverWebhooks(deps, timings, breaker, destination, signal, until);
     case 'again':
-      return await deliverAgain(deps, timings, rests, destination, signal, until);
+      return await deliverAgain(deps, timings, breaker, destination, signal, until);
     case 'report':
-      return await deliverReports(deps, timings, rests, destination, signal);
+      return await deliverReports(deps, timings, breaker, destination, signal);
     default:
-      return await deliverMessages(deps, timings, rests, destination, signal, until);
+      return await deliverMessages(deps, timings, breaker, destination, signal, until);
   }
 }
 
-/** Nothing piles up: what has nowhere to go is ended with the reason, or waits for a person for a week. */
-async function endNowhere(
+/** Nothing piles up: notices without a destination are withdrawn with the reason, or wait a week for configuration. */
+async function endUnrouted(
   deps: AlertsDeps,
-  { which, why, patient }: Extract<Destination, { via: 'nowhere' }>,
+  { which, why, waitsForConfig }: Extract<Destination, { via: 'unrouted' }>,
 ): Promise<Outcome> {
-  const waiting = patient
-    ? await postponeDue(deps, which, new Date(deps.clock() + LOOK_AGAIN_MS), {
+  const waiting = waitsForConfig
+    ? await postponeDue(deps, which, new Date(deps.clock() + RECHECK_MS), {
         why,
-        youngerThan: new Date(deps.clock() - PATIENCE_MS),
+        youngerThan: new Date(deps.clock() - CONFIG_WAIT_MS),
       })
     : 0;
-  return { outcome: 'nowhere to go', why, waiting, withdrawn: await withdrawDue(deps, which, why) };
+  return { outcome: 'no destination', why, waiting, withdrawn: await withdrawDue(deps, which, why) };
 }
 
 type MessageDestination = Extract<Destination, { via: 'slack' | 'mail' }>;
 
-/** One message for all that is due together (C12). */
+/** One message for all notices that are due together (C12). */
 async function deliverMessages(
   deps: AlertsDeps,
   timings: AlertTimings,
-  rests: Rests,
+  breaker: CircuitBreaker,
   destination: MessageDestination,
   signal: AbortSignal,
   until: number,
@@ -100,22 +101,22 @@ async function deliverMessages(
   const { which, key } = destination;
   let sent = 0;
   for (;;) {
-    const restUntil = rests.until(key);
-    if (restUntil !== undefined) {
-      const waiting = await postponeDue(deps, which, new Date(restUntil));
-      return { outcome: `${key} rests`, sent, waiting };
+    const openUntil = breaker.openUntil(key);
+    if (openUntil !== undefined) {
+      const waiting = await postponeDue(deps, which, new Date(openUntil));
+      return { outcome: `backing off from ${key}`, sent, waiting };
     }
     const claimed = await claim(deps, destination, MESSAGE_ROWS, timings.leaseMs);
     if (claimed.length === 0) return { outcome: 'done', sent };
     const failure = await sendMessage(deps, timings, destination, claimed, signal);
-    if (failure) return await settleRefused(deps, rests, key, claimed, failure);
-    rests.ok(key);
+    if (failure) return await settleRefused(deps, breaker, key, claimed, failure);
+    breaker.recordSuccess(key);
     sent += claimed.length;
     if (claimed.length < MESSAGE_ROWS || deps.clock() > until) return { outcome: 'done', sent };
   }
 }
 
-/** Sends and settles. @returns why nobody has it. Throws as sendToAll */
+/** Sends and settles. @returns why it reached nobody. Throws as sendToAll */
 async function sendMessage(
   deps: AlertsDeps,
   timings: AlertTimings,
@@ -156,12 +157,12 @@ async function post(
 }
 
 function mailOf(claimed: readonly Claimed[]): Mail {
-  const mail = peopleMail(claimed);
+  const mail = operatorMail(claimed);
   return {
     id: `notices-${digestOf(claimed)}`,
     subject: mail.subject,
-    text: peoplePlain(mail),
-    html: peopleHtml(mail),
+    text: operatorPlain(mail),
+    html: operatorHtml(mail),
   };
 }
 
@@ -178,16 +179,16 @@ const digestOf = (claimed: readonly Claimed[]) =>
 
 async function settleRefused(
   deps: AlertsDeps,
-  rests: Rests,
+  breaker: CircuitBreaker,
   key: string,
   claimed: readonly Claimed[],
   failure: Failure,
 ): Promise<Outcome> {
-  const until = rests.failed(key, failure.retryAfterMs);
-  const told = { outcome: failure.kind, why: failure.message, notices: claimed.length };
+  const until = breaker.recordFailure(key, failure.retryAfterMs);
+  const result = { outcome: failure.kind, why: failure.message, notices: claimed.length };
   if (failure.kind === 'throttled') {
     await release(deps, claimed, new Date(until), failure.message);
-    return { ...told, failed: 0 };
+    return { ...result, failed: 0 };
   }
-  return { ...told, ...(await settleFailed(deps, claimed, failure.message, MESSAGE_RETRIES, until)) };
+  return { ...result, ...(await settleFailed(deps, claimed, failure.message, MESSAGE_RETRIES, until)) };
 }

@@ -1,13 +1,13 @@
 import { hostname } from 'node:os';
 import { domainToASCII } from 'node:url';
 import type { NodemailerError } from 'nodemailer';
-import type { Config } from '../config.ts';
-import { fail, messageOf, ok, type Result } from '../errors.ts';
-import { notInTransaction } from '../in-transaction.ts';
-import { cut } from '../storable.ts';
+import type { Config } from '../config/index.ts';
+import { fail, messageOf, ok, type Result } from '../lib/errors.ts';
+import { notInTransaction } from '../lib/in-transaction.ts';
+import { cut } from '../lib/storable.ts';
 
 export interface MailSettings {
-  /** Handed to nodemailer; with `url` its query may say more, e.g. `?ignoreTLS=true`. */
+  /** Passed to nodemailer; the query of `url` may set its options, e.g. `?ignoreTLS=true`. */
   server:
     | { url: string; tls?: { rejectUnauthorized: false } }
     | { host: string; port: number; secure: boolean };
@@ -16,45 +16,45 @@ export interface MailSettings {
   login: { user: string; pass: string } | undefined;
   from: string;
   to: string[];
-  /** PUBLIC_URL's host, by which servers are greeted first. */
+  /** PUBLIC_URL's host, the first choice for EHLO. */
   publicHost?: string | undefined;
 }
 
 export interface Mail {
-  /** Names the mail: a second copy after a crash has the same one, by which mail programs tell doubles. */
+  /** Message-ID: a second copy after a crash has the same one, so mail programs can deduplicate. */
   id: string;
   subject: string;
   text: string;
   html: string;
 }
 
-/** An address that did not get the mail, with the server's words about it, without addresses. */
+/** An address that did not get the mail, with the server's reply, addresses removed. */
 export interface Refusal {
   to: string;
   why: string;
-  /** Nothing in it is about this address: for the moment, or for who we are. */
+  /** Not about this address: temporary, or about us as the sender. */
   unspecific: boolean;
 }
 
-/** What became of one mail, address by address. */
+/** Outcome of one mail per address. */
 export interface Delivered {
   taken: string[];
-  /** Refused for the moment (4xx), or the connection broke while they were named: the same mail again, to each alone. */
+  /** Rejected temporarily (4xx), or the connection broke during RCPT TO: the same mail is retried to each alone. */
   again: Refusal[];
-  /** Refused for good (5xx). */
+  /** Rejected permanently (5xx). */
   refused: Refusal[];
 }
 
 export interface Mailer {
   /**
-   * One conversation for all of `to`. Failure: `transient` whatever it is, since the next try may find the server or the
-   * password put right; nobody has the mail then, and it may as well be composed anew. The message says why.
+   * One SMTP session for all of `to`. Failure: always `transient`, since the server or the password may be fixed by the
+   * next attempt; nobody has the mail then, so it may be composed anew.
    * @throws the signal's reason
    */
   send(mail: Mail, to: readonly string[], signal: AbortSignal): Promise<Result<Delivered>>;
   /**
    * Connects and logs in, without a mail, for doctor. Failures: `credentials`, `transient`.
-   * @returns `noLogin`: we have a user and a password, and the server offers no way to log in (AUTH)
+   * @returns `noLogin`: we have a user and a password, but the server does not offer AUTH
    */
   verify(signal: AbortSignal): Promise<Result<'in' | 'noLogin'>>;
 }
@@ -69,13 +69,13 @@ export function mailSettings(config: Config): MailSettings | string {
   const own = EMAIL_SENDER && EMAIL_PASSWORD ? { user: EMAIL_SENDER, pass: EMAIL_PASSWORD } : undefined;
   if (!SMTP_URL && !own)
     return 'no mail server configured: set SMTP_URL, or EMAIL_SENDER and EMAIL_PASSWORD for Gmail';
-  if (to.length === 0) return 'nobody gets mails: set EMAIL_RECIPIENTS';
+  if (to.length === 0) return 'no mail recipients configured: set EMAIL_RECIPIENTS';
   if (!SMTP_URL)
     return { server: GMAIL, host: GMAIL.host, login: own, from: own?.user ?? '', to, publicHost };
   const url = new URL(SMTP_URL);
   const host = url.hostname.replace(/^\[|\]$/g, '');
   const user = decodeURIComponent(url.username);
-  // a relay on this machine has a certificate of its own making, and nobody in between
+  // a relay on this machine has a self-signed certificate
   const tls = LOOPBACK.test(host) ? { tls: { rejectUnauthorized: false as const } } : {};
   return {
     server: { url: SMTP_URL, ...tls },
@@ -87,13 +87,12 @@ export function mailSettings(config: Config): MailSettings | string {
 }
 
 /**
- * How a server is greeted (EHLO). Strict relays refuse a name without a dot, a container's for instance, and what nodemailer
- * says instead, `[127.0.0.1]`; ours or the sender's domain they take. ?name of SMTP_URL is somebody's choice and counts
- * before all of these: nodemailer reads the URL last.
+ * The EHLO name. Strict relays reject a name without a dot, e.g. a container's, and nodemailer's fallback `[127.0.0.1]`;
+ * they accept our own or the sender's domain. ?name of SMTP_URL overrides all of these: nodemailer reads the URL last.
  */
-export function greeting({ publicHost, host, from }: MailSettings): string | undefined {
+export function ehloName({ publicHost, host, from }: MailSettings): string | undefined {
   const domain = domainToASCII(from.split('@').at(-1) ?? '');
-  // a sender that was made from the server's name would greet the server by its own
+  // a sender address derived from the server's name would greet the server with its own name
   const names = [publicHost, hostname(), ...(domain === host ? [] : [domain])];
   return names.find(
     (name) => name !== undefined && /^[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z][a-z0-9-]*$/i.test(name),
@@ -103,10 +102,10 @@ export function greeting({ publicHost, host, from }: MailSettings): string | und
 /** One connection per mail: they are minutes apart, and nothing is left open. */
 export function createMailer(settings: MailSettings, timeoutMs: number): Mailer {
   const open = async () => {
-    // loaded by whoever has a mail to send: most processes never do, and they start the sooner
+    // loaded on first use: most processes never send a mail, and start sooner
     const { createTransport } = await import('nodemailer');
-    const { heard, logger } = listener();
-    const name = greeting(settings);
+    const { progress, logger } = listener();
+    const name = ehloName(settings);
     const transport = createTransport({
       ...(name ? { name } : {}),
       ...settings.server,
@@ -119,7 +118,7 @@ export function createMailer(settings: MailSettings, timeoutMs: number): Mailer 
       disableFileAccess: true,
       disableUrlAccess: true,
     });
-    return { heard, transport };
+    return { progress, transport };
   };
   return {
     async send(mail, to, signal) {
@@ -133,17 +132,17 @@ export function createMailer(settings: MailSettings, timeoutMs: number): Mailer 
         // no "out of office" comes back for it (RFC 3834)
         headers: { 'Auto-Submitted': 'auto-generated' },
       };
-      const { heard, transport } = await open();
+      const { progress, transport } = await open();
       try {
         const { rejectedErrors } = await until(signal, transport.sendMail(message));
         return ok(byAddress(to, rejectedErrors));
       } catch (thrown) {
         signal.throwIfAborted();
         const error = thrown as NodemailerError;
-        const why = `${settings.host} does not take the mail: ${withoutAddresses(error)}`;
+        const why = `${settings.host} rejected the mail: ${withoutAddresses(error)}`;
         if (error.rejectedErrors) return ok(byAddress(to, error.rejectedErrors));
-        // cut off before the last word: it may have arrived, and one address may be what breaks the connection each time
-        if (heard.named && error.command === 'CONN')
+        // the connection broke: it may have arrived, and a single address may be what breaks it each time
+        if (progress.named && error.command === 'CONN')
           return ok({
             taken: [],
             again: to.map((one) => ({ to: one, why, unspecific: false })),
@@ -153,39 +152,39 @@ export function createMailer(settings: MailSettings, timeoutMs: number): Mailer 
       }
     },
     async verify(signal) {
-      const { heard, transport } = await open();
+      const { progress, transport } = await open();
       try {
         await until(signal, transport.verify());
         const wanted = settings.login || ('url' in settings.server && new URL(settings.server.url).username);
-        return ok(wanted && !heard.loggedIn ? 'noLogin' : 'in');
+        return ok(wanted && !progress.loggedIn ? 'noLogin' : 'in');
       } catch (error) {
         signal.throwIfAborted();
         return (error as NodemailerError).code === 'EAUTH'
-          ? fail('credentials', `${settings.host} does not let us in: ${withoutAddresses(error)}`)
-          : fail('transient', `${settings.host} cannot be spoken to: ${withoutAddresses(error)}`);
+          ? fail('credentials', `${settings.host} rejects the login: ${withoutAddresses(error)}`)
+          : fail('transient', `${settings.host} cannot be reached: ${withoutAddresses(error)}`);
       }
     },
   };
 }
 
-/** How far a conversation has come, which nodemailer's errors do not say, but what it logs. */
+/** How far a session got: nodemailer logs it, but its errors do not say. */
 function listener() {
-  const heard = { loggedIn: false, named: false };
-  const hear = ({ tnx, action }: { tnx?: string; action?: string }, words: string) => {
-    if (action === 'authenticated') heard.loggedIn = true;
-    if (tnx === 'client' && words.startsWith('RCPT TO')) heard.named = true;
+  const progress = { loggedIn: false, named: false };
+  const observe = ({ tnx, action }: { tnx?: string; action?: string }, words: string) => {
+    if (action === 'authenticated') progress.loggedIn = true;
+    if (tnx === 'client' && words.startsWith('RCPT TO')) progress.named = true;
   };
-  return { heard, logger: { debug: hear, info: hear, warn: hear, error: hear } };
+  return { progress, logger: { debug: observe, info: observe, warn: observe, error: observe } };
 }
 
-/** Temporary by RFC 5321; 503 is about the order of commands. */
-const forTheMoment = ({ responseCode = 0 }: NodemailerError) => responseCode < 500 || responseCode === 503;
+/** Temporary by RFC 5321; 503 means a wrong order of commands. */
+const isTemporary = ({ responseCode = 0 }: NodemailerError) => responseCode < 500 || responseCode === 503;
 
-/** No login (530, 535, 538), or a policy (x.7.x: no relaying, a block list). */
-const forWhoWeAre = ({ responseCode = 0, response = '' }: NodemailerError) =>
+/** Authentication (530, 535, 538) or policy (x.7.x: relaying denied, a block list). */
+const isAboutUs = ({ responseCode = 0, response = '' }: NodemailerError) =>
   [530, 535, 538].includes(responseCode) || /^\d{3}[ -]\d\.7\.\d/.test(response);
 
-/** @param errors one for each address that was refused, under the name that nodemailer gives it */
+/** @param errors one per rejected address, with the address as nodemailer writes it */
 function byAddress(to: readonly string[], errors: readonly NodemailerError[] = []): Delivered {
   const refusals = new Map(errors.map((error) => [asSent(error.recipient ?? ''), error]));
   const delivered: Delivered = { taken: [], again: [], refused: [] };
@@ -195,26 +194,26 @@ function byAddress(to: readonly string[], errors: readonly NodemailerError[] = [
       delivered.taken.push(one);
       continue;
     }
-    const momentary = forTheMoment(error);
-    delivered[momentary ? 'again' : 'refused'].push({
+    const temporary = isTemporary(error);
+    delivered[temporary ? 'again' : 'refused'].push({
       to: one,
       why: withoutAddresses(error.response),
-      unspecific: momentary || forWhoWeAre(error),
+      unspecific: temporary || isAboutUs(error),
     });
   }
   return delivered;
 }
 
-/** nodemailer writes domains in small letters, and in ASCII or in Unicode. */
+/** nodemailer lower-cases domains, and writes them in ASCII or Unicode. */
 function asSent(address: string): string {
   const at = address.lastIndexOf('@');
   return `${address.slice(0, at)}@${domainToASCII(address.slice(at + 1))}`;
 }
 
-/** Mail servers repeat addresses and a login's text in what they say. */
+/** Mail servers repeat addresses in their replies. */
 const withoutAddresses = (error: unknown) => cut(messageOf(error).replace(/[^\s<>@]+@[^\s<>@]+/g, '…'), 300);
 
-/** The mail may still leave when the process stops waiting for it: its lease keeps it from being sent again at once. */
+/** The mail may still be sent after we stop waiting: its lease keeps it from being sent again at once. */
 async function until<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
   let stop = () => {};
   const aborted = new Promise<never>((_, reject) => {

@@ -1,39 +1,30 @@
 import { z } from 'zod';
-import { cut } from '../storable.ts';
+import { plural } from '../lib/plural.ts';
+import { cut } from '../lib/storable.ts';
+import { NOTICES } from '../notices/index.ts';
 import { PARCEL_KINDS, type ParcelKind } from './routes.ts';
 
-/** What a message is made of: a notice without its fate. */
-export interface Told {
+/** A notice as input of a message, without its delivery state. */
+export interface Message {
   kind: string;
   payload: Record<string, unknown>;
   createdAt: Date;
 }
 
-/** Lines of one message; what is beyond is counted. */
+/** Lines per message; further ones are only counted. */
 const MOST_LINES = 50;
 /** Characters of a line in a message of many. */
 const LINE_LENGTH = 240;
-/** Slack cuts a text at 40,000 characters; a person reads no such message anyway. */
+/** Slack cuts a text at 40,000 characters; nobody reads that much anyway. */
 const MOST_CHARACTERS = 12_000;
-
-const HEADINGS: Record<ParcelKind, [one: string, many: string]> = {
-  booking_cancelled: ['Booking cancelled', 'bookings cancelled'],
-  lost: ['Parcel lost', 'parcels lost'],
-  destroyed: ['Parcel destroyed', 'parcels destroyed'],
-  'b2b-delivered': ['B2B parcel delivered on its booking day', 'B2B parcels delivered on their booking day'],
-};
-const MARKS: Record<ParcelKind, string> = {
-  ...{ booking_cancelled: '🚫', lost: '🔎', destroyed: '💥' },
-  'b2b-delivered': '📦',
-};
 
 const text = z
   .union([z.string(), z.number().transform(String)])
   .nullish()
   .catch(null);
-/** C12; whatever is missing or of another type is left out rather than the whole notice. */
+/** C12; a field that is missing or of another type is left out, not the whole notice. */
 const parcel = z.object({
-  ...{ order: text, source: text, tracker: text, awb: text, courierStatus: text },
+  ...{ order: text, source: text, tracker: text, title: text, awb: text, courierStatus: text },
   at: z.coerce.date().nullish().catch(null),
 });
 
@@ -57,47 +48,47 @@ const clip = (line: string, length: number) => (line.length > length ? `${cut(li
 const oneLine = (words: string) => words.replace(/\s+/g, ' ').trim();
 
 /** One line about one notice, without its heading. */
-export function lineOf({ kind, payload }: Told): string {
-  if (!isParcel(kind)) return peopleText(kind, payload);
-  const { order, source, tracker, awb, courierStatus, at } = parcel.parse(payload);
+export function lineOf({ kind, payload }: Message): string {
+  if (!isParcel(kind)) return operatorText(kind, payload);
+  const { order, source, tracker, title, awb, courierStatus, at } = parcel.parse(payload);
   const parts = [
     ...(order ? [`order ${order}${source ? ` (${source})` : ''}`] : []),
     ...(awb ? [`AWB ${awb}`] : []),
-    ...(tracker ? [trackerTitle(tracker)] : []),
+    ...(tracker ? [title ?? trackerTitle(tracker)] : []),
     ...(courierStatus ? [`“${courierStatus}”`] : []),
     ...(at ? [shortTime(at)] : []),
   ];
   return oneLine(parts.join(' · ')) || kind;
 }
 
-/** What needs a person: the store and the text, as `status` shows it. */
-function peopleText(kind: string, payload: Record<string, unknown>): string {
+/** A notice for operators: the store and the text, as `status` shows it. */
+function operatorText(kind: string, payload: Record<string, unknown>): string {
   const said = [payload.reason, payload.text].find((one) => typeof one === 'string' && one.trim() !== '');
   const store = typeof payload.store === 'string' ? `${payload.store}: ` : '';
   return oneLine(`${store}${said ?? kind}`);
 }
 
 /**
- * Slack's three characters; with them escaped nobody can be mentioned and no link made by what a courier says. `_x_` and
- * `*y*` stay what Slack makes of them: it has no escape for them, and signs that nobody sees would be copied with a number.
+ * Escapes Slack's three control characters, so that a courier's text can neither mention users nor make links. `_x_` and
+ * `*y*` stay formatting: Slack has no escape for them, and invisible characters would be copied along with a number.
  */
 const slackText = (plain: string) =>
   plain.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 
-/** One Slack message for all of it (C12): one notice as a sentence, many under a heading per kind. */
-export function slackMessage(told: readonly Told[]): string {
-  const [first] = told;
-  if (first && told.length === 1)
+/** One Slack message (C12): one notice as a sentence, several under a heading per kind. */
+export function slackMessage(messages: readonly Message[]): string {
+  const [first] = messages;
+  if (first && messages.length === 1)
     return `*${heading(first.kind, 1)}*\n${slackText(clip(lineOf(first), 3_000))}`;
-  const groups = new Map<string, Told[]>();
-  for (const one of told) {
-    const group = isParcel(one.kind) ? one.kind : 'people';
+  const groups = new Map<string, Message[]>();
+  for (const one of messages) {
+    const group = isParcel(one.kind) ? one.kind : 'operators';
     groups.set(group, [...(groups.get(group) ?? []), one]);
   }
   let lines = MOST_LINES;
   let characters = MOST_CHARACTERS;
   const blocks = [...groups].map(([kind, members], index) => {
-    // each kind gets its share of the lines, and what those before it have left
+    // each kind gets its share of the lines, plus what earlier kinds left over
     const share = Math.ceil(lines / (groups.size - index));
     const shown: string[] = [];
     for (const one of members.slice(0, share)) {
@@ -116,25 +107,27 @@ export function slackMessage(told: readonly Told[]): string {
 }
 
 function heading(kind: string, count: number): string {
-  if (!isParcel(kind)) return count === 1 ? '⚠️ Needs a person' : `⚠️ ${count} matters need a person`;
-  const [one, many] = HEADINGS[kind];
-  return `${MARKS[kind]} ${count === 1 ? one : `${count} ${many}`}`;
+  if (!isParcel(kind)) return `⚠️ ${plural(count, 'issue needs', 'issues need')} attention`;
+  const { mark, one, many } = NOTICES[kind];
+  return `${mark} ${count === 1 ? one : `${count} ${many}`}`;
 }
 
-export interface PeopleMail {
+export interface OperatorMail {
   subject: string;
   items: { time: string; text: string }[];
-  /** How many are not among them. */
+  /** How many were left out. */
   more: number;
 }
 
-/** The same for a mail: subject, and one paragraph each. */
-export function peopleMail(told: readonly Told[]): PeopleMail {
-  const [first] = told;
+/** The same as a mail: a subject, and one paragraph each. */
+export function operatorMail(messages: readonly Message[]): OperatorMail {
+  const [first] = messages;
   const subject =
-    first && told.length === 1 ? clip(lineOf(first), 120) : `${told.length} matters need a person`;
-  const items = told
+    first && messages.length === 1
+      ? clip(lineOf(first), 120)
+      : plural(messages.length, 'issue needs attention', 'issues need attention');
+  const items = messages
     .slice(0, MOST_LINES)
     .map((one) => ({ time: shortTime(one.createdAt), text: lineOf(one) }));
-  return { subject, items, more: told.length - items.length };
+  return { subject, items, more: messages.length - items.length };
 }

@@ -1,43 +1,56 @@
 import { createHash } from 'node:crypto';
-import { type SQL, sql } from 'drizzle-orm';
+import { gt, lt, lte, type SQL, sql } from 'drizzle-orm';
 import type { PgUpdateSetSource } from 'drizzle-orm/pg-core';
+import type { Db, Tx } from '../db/client.ts';
 import { despiteOutage } from '../db/despite-outage.ts';
-import { name, type RowOf } from '../db/query.ts';
+import { arrayOf, isAnyOf, name, type RowOf } from '../db/query.ts';
 import { notices } from '../db/schema/index.ts';
-import { type Claim, defineClaims, release as letGo, retry, claim as take } from '../leases/claim.ts';
+import { type Claim, defineClaims, release as releaseClaim, retry, claim as take } from '../leases/claim.ts';
 import { defineWork, type EnqueuedRow } from '../leases/define.ts';
 import { backoffMs, seconds } from '../queue/define.ts';
-import type { AlertsBase, RetryPolicy } from './deps.ts';
+import type { AlertsBase } from './deps.ts';
 import { notices as queue } from './queues.ts';
-import { MACHINE_KINDS, MAIL_KIND, PARCEL_KINDS, REPORT_KIND, WEBHOOK_EVENTS, type Which } from './routes.ts';
+import type { RetryPolicy } from './retries.ts';
+import {
+  MACHINE_KINDS,
+  MAIL_KIND,
+  type NoticeFilter,
+  PARCEL_KINDS,
+  REPORT_KIND,
+  WEBHOOK_EVENTS,
+} from './routes.ts';
 
-/** A job that has not shown up after this long is made again, under another id (R1). */
+/** A row that no job has claimed after this long gets another job, with another id (R1). */
 const ENQUEUE_AGAIN_MS = 15_000;
-/** Rows that one sweep looks at: bounded work, and a backlog of one destination is passed by in a few sweeps. */
+/** Rows per sweep: bounded, and one destination's backlog delays the others by a few sweeps at most. */
 const SWEEP_ROWS = 5_000;
-/** Rows that are settled in bulk at a time. */
+/** Rows per bulk update. */
 const BULK_ROWS = 5_000;
 
-const endpointId = sql<string | null>`${notices.payload}->>'endpointId'`;
-const isAny = (kinds: readonly string[]) => sql`${notices.kind} = any(${sql.param(kinds)}::text[])`;
-const isWebhook = sql`(${notices.payload} ? 'endpointId' or ${isAny(WEBHOOK_EVENTS)})`;
+/** The endpoint that a notice is for. */
+export const endpointId = sql<string | null>`${notices.payload}->>'endpointId'`;
+export const hasEndpoint = sql<boolean>`${notices.payload} ? 'endpointId'`;
+export const isOneOf = (kinds: readonly string[]) => isAnyOf(notices.kind, kinds);
+const isWebhook = sql`(${hasEndpoint} or ${isOneOf(WEBHOOK_EVENTS)})`;
 
 /** Notices of one destination; `which`: values, or placeholders for them. */
 const ofEndpoint = (id: unknown) => sql`${isWebhook} and ${endpointId} is not distinct from ${id}::text`;
-const ofKinds = (kinds: unknown, people: unknown) =>
-  sql`not ${isWebhook} and (${notices.kind} = any(${kinds}::text[]) or (${people}::boolean and not ${isAny(MACHINE_KINDS)}))`;
+const ofKinds = (kinds: SQL, operators: unknown) =>
+  sql`not ${isWebhook} and (${notices.kind} = any(${kinds}) or (${operators}::boolean and not ${isOneOf(MACHINE_KINDS)}))`;
 
-const matching = (which: Which): SQL =>
-  'endpointId' in which ? ofEndpoint(which.endpointId) : ofKinds(sql.param(which.kinds), which.people);
+const matching = (which: NoticeFilter): SQL =>
+  'endpointId' in which
+    ? ofEndpoint(which.endpointId)
+    : ofKinds(arrayOf(notices.kind, which.kinds), which.operators);
 
 const LANE = {
   id: notices.id,
   lane: sql<string>`case when ${isWebhook} then 'webhook'
-    when ${isAny([...PARCEL_KINDS, REPORT_KIND, MAIL_KIND])} then ${notices.kind} else 'people' end`,
+    when ${isOneOf([...PARCEL_KINDS, REPORT_KIND, MAIL_KIND])} then ${notices.kind} else 'operators' end`,
   endpointId: sql<string | null>`case when ${isWebhook} then ${endpointId} end`,
 };
 
-/** Notices that are to be delivered: one job for all that are due on a lane. */
+/** Notices to deliver: one job for all that are due on a lane. */
 export const outbox = defineWork({
   table: notices,
   key: [notices.id],
@@ -75,10 +88,7 @@ function lanesOf(due: readonly LaneRow[]): [LaneRow, ...LaneRow[]][] {
   return [...lanes.values()];
 }
 
-/**
- * Which notices a job is made for: a job that has ended must not swallow the next one. The time is part of the id, too, since
- * the rows of one that was lost are the same.
- */
+/** Identifies a job's notices in its id, so that BullMQ does not drop the next job of the lane as a duplicate. */
 const digestOf = (rows: readonly LaneRow[]) =>
   createHash('md5')
     .update(
@@ -94,10 +104,10 @@ const NOTICE = {
   id: notices.id,
   kind: notices.kind,
   payload: notices.payload,
-  /** This try included. */
+  /** Including this one. */
   attempts: notices.attempts,
   createdAt: notices.createdAt,
-  /** When the lease is over. */
+  /** When the lease ends. */
   lease: notices.dueAt,
 };
 
@@ -107,21 +117,21 @@ const OF_ENDPOINT = defineClaims(outbox, {
   limited: true,
 });
 const OF_KINDS = defineClaims(outbox, {
-  where: ofKinds(sql.placeholder('kinds'), sql.placeholder('people')),
+  where: ofKinds(sql`${sql.placeholder('kinds')}::text[]`, sql.placeholder('operators')),
   fields: NOTICE,
   limited: true,
 });
 
-/** A notice in a worker's hands, until `lease`. */
+/** A notice leased to this worker, until `lease`. */
 export type Claimed = RowOf<typeof NOTICE> & { claim: Claim };
 
 /**
- * Takes due notices, the oldest first: nobody else has them until the lease is over. Claims of one destination wait
- * for each other, so that a burst is not divided among two workers.
+ * Claims due notices, oldest first; no other worker gets them until the lease ends. Claims of one destination are
+ * serialized, so that a burst is not split between two workers.
  */
 export async function claim(
   { db, clock }: Pick<AlertsBase, 'db' | 'clock'>,
-  destination: { key: string; which: Which },
+  destination: { key: string; which: NoticeFilter },
   limit: number,
   leaseMs: number,
 ): Promise<Claimed[]> {
@@ -129,7 +139,7 @@ export async function claim(
     await tx.execute(
       sql`select pg_advisory_xact_lock(hashtextextended(${`orderfleet notices ${destination.key}`}, 0))`,
     );
-    // after the lock: the time may have passed while it was waited for
+    // reads the clock after the lock: waiting for it may take time
     const { which } = destination;
     const claims = 'endpointId' in which ? OF_ENDPOINT : OF_KINDS;
     const taken = await take({ db: tx, clock }, claims, which, { leaseMs, limit });
@@ -141,21 +151,24 @@ export async function claim(
 }
 
 const idsOf = (claimed: readonly Claimed[]) => claimed.map(({ id }) => id);
-const allOf = (claimed: readonly Claimed[]) => sql`${notices.id} = any(${sql.param(idsOf(claimed))}::uuid[])`;
 
-/**
- * Delivered. Written also when the lease is over meanwhile: it is the truth. What stands between the delivery and this
- * row is the window in which a crash makes a double.
- */
+/** Ends those that are still pending. */
+export const end = async (
+  db: Db | Tx,
+  claimed: readonly Claimed[],
+  set: PgUpdateSetSource<typeof notices>,
+): Promise<void> => {
+  await db
+    .update(notices)
+    .set({ claim: null, ...set })
+    .where(sql`${isAnyOf(notices.id, idsOf(claimed))} and ${notices.state} = 'pending'`);
+};
+
+/** Delivered. Written even if the lease has ended meanwhile, since it is true. A crash before this write causes a second copy. */
 export const settleSent = ({ db, clock }: AlertsBase, claimed: readonly Claimed[]) =>
-  despiteOutage(() =>
-    db
-      .update(notices)
-      .set({ state: 'sent', claim: null, sentAt: new Date(clock()), error: null })
-      .where(sql`${allOf(claimed)} and ${notices.state} = 'pending'`),
-  );
+  despiteOutage(() => end(db, claimed, { state: 'sent', sentAt: new Date(clock()), error: null }));
 
-/** Not delivered: due again by the policy, but not before `notBefore`; or failed, when its tries are spent. */
+/** Not delivered: due again by the policy, but not before `notBefore`; or failed, when no attempts are left. */
 export async function settleFailed(
   { db, clock }: AlertsBase,
   claimed: readonly Claimed[],
@@ -177,7 +190,7 @@ export async function settleFailed(
   return { failed };
 }
 
-/** Not tried, or refused for a reason that is nobody's fault: the attempt is given back. */
+/** Not attempted, or rate-limited: does not count as an attempt. */
 export async function release(
   { db, clock }: Pick<AlertsBase, 'db' | 'clock'>,
   claimed: readonly Claimed[],
@@ -186,12 +199,12 @@ export async function release(
 ): Promise<void> {
   const [first] = claimed; // they were claimed together
   const only = idsOf(claimed);
-  if (first) await despiteOutage(() => letGo({ db, clock }, first.claim, { dueAt, error, only }));
+  if (first) await despiteOutage(() => releaseClaim({ db, clock }, first.claim, { dueAt, error, only }));
 }
 
 /**
- * Cut off while they were on their way, by a shutdown for instance: they may have arrived, so they are due again only
- * when their lease is over; the attempt is given back (O2).
+ * Interrupted in flight, e.g. by a shutdown: they may have arrived, so they are due again only when their lease ends;
+ * the attempt does not count (O2).
  */
 export async function keepUntilLeaseEnds(
   deps: Pick<AlertsBase, 'db' | 'clock'>,
@@ -201,16 +214,11 @@ export async function keepUntilLeaseEnds(
   if (first) await release(deps, claimed, first.lease);
 }
 
-/** Ended without delivery, with the reason. */
-export const withdraw = ({ db }: Pick<AlertsBase, 'db'>, claimed: readonly Claimed[], why: string) =>
-  despiteOutage(() =>
-    db
-      .update(notices)
-      .set({ state: 'withdrawn', claim: null, error: why })
-      .where(sql`${allOf(claimed)} and ${notices.state} = 'pending'`),
-  );
+/** Ends notices without delivery, with the reason. */
+export const settleWithdrawn = ({ db }: Pick<AlertsBase, 'db'>, claimed: readonly Claimed[], why: string) =>
+  despiteOutage(() => end(db, claimed, { state: 'withdrawn', error: why }));
 
-/** Changes what is due, the oldest first. @returns how many */
+/** Updates due notices, oldest first. @returns how many */
 async function changeDue(
   { db, clock }: AlertsBase,
   which: SQL,
@@ -222,34 +230,39 @@ async function changeDue(
     .where(
       sql`${notices.id} in (
         select ${name(notices.id)} from ${notices}
-        where ${notices.state} = 'pending' and ${notices.dueAt} <= ${new Date(clock())} and ${which}
+        where ${notices.state} = 'pending' and ${lte(notices.dueAt, new Date(clock()))} and ${which}
         order by ${notices.dueAt} limit ${BULK_ROWS} for update skip locked)`,
     );
   return count;
 }
 
-/** What is due on a lane that leads nowhere is ended with the reason. @returns how many */
-export const withdrawDue = (deps: AlertsBase, which: Which, why: string): Promise<number> =>
+/** Withdraws due notices of a lane without a destination, with the reason. @returns how many */
+export const withdrawDue = (deps: AlertsBase, which: NoticeFilter, why: string): Promise<number> =>
   changeDue(deps, matching(which), { state: 'withdrawn', error: why });
 
 /**
- * What is due waits until then, and spends nothing. With `youngerThan`, older notices stay due.
+ * Postpones due notices without consuming attempts. With `youngerThan`, older notices stay due.
  * @returns how many
  */
 export const postponeDue = (
   deps: AlertsBase,
-  which: Which,
+  which: NoticeFilter,
   until: Date,
   { why, youngerThan = new Date(0) }: { why?: string; youngerThan?: Date } = {},
 ): Promise<number> =>
-  changeDue(deps, sql`${matching(which)} and ${notices.createdAt} > ${youngerThan}`, {
+  changeDue(deps, sql`${matching(which)} and ${gt(notices.createdAt, youngerThan)}`, {
     dueAt: until,
     ...(why === undefined ? {} : { error: why }),
   });
 
-/** Gives up what has waited for so long. @returns how many */
-export const failOld = (deps: AlertsBase, which: Which, olderThan: number, why: string): Promise<number> =>
-  changeDue(deps, sql`${matching(which)} and ${notices.createdAt} < ${new Date(olderThan)}`, {
+/** Fails due notices that are older than `olderThan`. @returns how many */
+export const failOld = (
+  deps: AlertsBase,
+  which: NoticeFilter,
+  olderThan: number,
+  why: string,
+): Promise<number> =>
+  changeDue(deps, sql`${matching(which)} and ${lt(notices.createdAt, new Date(olderThan))}`, {
     state: 'failed',
     dueAt: new Date(deps.clock()),
     error: sql`concat_ws(': ', ${why}::text, ${notices.error})`,

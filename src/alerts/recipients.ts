@@ -1,44 +1,49 @@
+import { lt } from 'drizzle-orm';
 import { z } from 'zod';
-import type { Sql } from '../db/client.ts';
+import type { Tx } from '../db/client.ts';
 import { despiteOutage } from '../db/despite-outage.ts';
-import { type Failure, fail, ok, type Result } from '../errors.ts';
+import { notices } from '../db/schema/index.ts';
+import { type Failure, fail, ok, type Result } from '../lib/errors.ts';
+import { storable } from '../lib/storable.ts';
+import { noticeOf } from '../notices/index.ts';
 import { backoffMs } from '../queue/define.ts';
 import type { Outcome } from '../queue/handle.ts';
-import { storable } from '../storable.ts';
-import { type AlertsDeps, type AlertTimings, MESSAGE_RETRIES } from './deps.ts';
+import type { CircuitBreaker } from './circuit-breaker.ts';
+import type { AlertsDeps, AlertTimings } from './deps.ts';
 import { createMailer, type Delivered, type Mail, type MailSettings, type Refusal } from './mail.ts';
 import {
   type Claimed,
   claim,
+  end,
   keepUntilLeaseEnds,
   postponeDue,
   settleFailed,
   settleSent,
-  withdraw,
+  settleWithdrawn,
 } from './outbox.ts';
-import { type Destination, MAIL_KIND, REFUSED_KIND } from './routes.ts';
-import type { Rests } from './turns.ts';
+import { MESSAGE_RETRIES } from './retries.ts';
+import { type Destination, MAIL_KIND } from './routes.ts';
 
 /**
- * C13: a mail goes to several people, and each gets it once. The first try is one conversation for all of them. Who was
- * refused for the moment then has a row of kind `mail` of their own, with the mail as it was, which is tried again alone;
- * who was refused for good is named to people once.
+ * C13: a mail has several recipients, and each gets it once. The first attempt is one SMTP session for all of them. A
+ * recipient that is rejected temporarily (4xx) gets a row of kind `mail` with the same mail, retried on its own; one that
+ * is rejected permanently (5xx) is reported to operators once.
  */
 const leftMail = z.object({
   to: z.string(),
   mail: z.object({ id: z.string(), subject: z.string(), text: z.string(), html: z.string() }),
 });
 
-/** An address that is refused for good is told of again after this long, if it still is: as long as `status` shows it. */
-const TOLD_AGAIN_MS = 7 * 86_400_000;
+/** An address that is still rejected is reported again after this long: as long as `status` shows it. */
+const RENOTIFY_MS = 7 * 86_400_000;
 
-/** What the mailers of this room need: whose server, and how long a call to it may take. */
+/** Mail server and timeouts. */
 interface Sending {
   settings: MailSettings;
   timings: AlertTimings;
 }
 
-/** One mail to these addresses, counted. Failures and throws as Mailer.send. */
+/** One mail to these addresses, with metrics. Failures and throws as Mailer.send. */
 async function send(
   { metrics }: AlertsDeps,
   { settings, timings }: Sending,
@@ -55,10 +60,9 @@ async function send(
 }
 
 /**
- * A mail that is made of these notices, to all addresses; the notices are settled when the server has said something of
- * each address.
+ * Sends the mail of these notices to all addresses, and settles the notices when the server has answered for each.
  * @returns failure: nobody has it, and nothing is settled
- * @throws the signal's reason, and gives the attempt back before
+ * @throws the signal's reason, after releasing the notices
  */
 export async function sendToAll(
   deps: AlertsDeps,
@@ -73,9 +77,9 @@ export async function sendToAll(
     if (!answer.ok) return answer;
     const { taken, again, refused } = answer.value;
     const first = [...again, ...refused][0];
-    // said of all alike, it is about us: it is put right within the day's tries, or people see that nobody has the mail
+    // the same refusal for every address is about us, not about them: retried, then shown as failed
     if (first && taken.length === 0 && [...again, ...refused].every(({ unspecific }) => unspecific))
-      return fail('transient', `${host} does not take the mail: ${first.why}`);
+      return fail('transient', `${host} rejected the mail: ${first.why}`);
     await settle(deps, sending, claimed, mail, answer.value);
     return ok(undefined);
   } catch (error) {
@@ -85,8 +89,8 @@ export async function sendToAll(
 }
 
 /**
- * In one transaction, so that whoever lacks the mail has a row of their own before the notices are done. Its `text` is for
- * a worker of the version before, which takes it for a matter of people's (R6).
+ * In one transaction: the rows of recipients that still lack the mail exist before the notices are done. Their `text` is
+ * for a worker of the previous release, which takes them for operators' notices (R6).
  */
 async function settle(
   { db, clock }: AlertsDeps,
@@ -99,74 +103,81 @@ async function settle(
   const due = new Date(clock() + backoffMs(MESSAGE_RETRIES.backoff, 1));
   const state = taken.length + again.length > 0 ? 'sent' : 'failed';
   const remarks = [
-    ...(again.length > 0 ? [`tried again alone: ${addresses(again)}`] : []),
-    ...(refused.length > 0 ? [`refused for good: ${addresses(refused)}: ${refused[0]?.why}`] : []),
+    ...(again.length > 0 ? [`retried separately: ${addresses(again)}`] : []),
+    ...(refused.length > 0 ? [`rejected for good: ${addresses(refused)}: ${refused[0]?.why}`] : []),
   ];
   const subject = storable(mail.subject);
   const left = { ...mail, subject, text: storable(mail.text), html: storable(mail.html) };
   await despiteOutage(() =>
-    db.$client.begin(async (tx) => {
-      const sql = tx as unknown as Sql;
-      await sql`
-        update notices set state = ${state}, error = ${remarks.join('; ') || null}, due_at = ${now},
-          sent_at = ${state === 'sent' ? now : null}
-        where id = any(${claimed.map(({ id }) => id)}) and state = 'pending'`;
-      for (const { to, why } of again)
-        await sql`
-          insert into notices (kind, key, payload, attempts, error, due_at, created_at)
-          values (${MAIL_KIND}, ${`mail ${mail.id} ${to}`}, ${sql.json({ to, mail: left, text: subject })}, 1, ${why}, ${due}, ${now})
-          on conflict (key) do nothing`;
-      for (const refusal of refused) await tell(sql, host, refusal, now);
+    db.transaction(async (tx) => {
+      await end(tx, claimed, {
+        ...{ state, error: remarks.join('; ') || null, dueAt: now },
+        sentAt: state === 'sent' ? now : null,
+      });
+      const leftOver = again.map(({ to, why }) => ({
+        ...{ kind: MAIL_KIND, key: `mail ${mail.id} ${to}`, payload: { to, mail: left, text: subject } },
+        ...{ attempts: 1, error: why, dueAt: due, createdAt: now },
+      }));
+      if (leftOver.length > 0) await tx.insert(notices).values(leftOver).onConflictDoNothing();
+      for (const refusal of refused) await notifyRefused(tx, host, refusal, now);
     }),
   );
 }
 
 const addresses = ({ length }: readonly Refusal[]) => `${length} ${length === 1 ? 'address' : 'addresses'}`;
 
-/** Names an address that is refused for good to people: once, however many mails it is refused for. */
-const tell = (sql: Sql, host: string, { to, why }: Refusal, now: Date) => sql`
-  insert into notices as n (kind, key, payload, due_at, created_at)
-  values (${REFUSED_KIND}, ${`${REFUSED_KIND} ${to}`}, ${sql.json({
-    text: storable(
-      `${host} takes no mails for ${to} (${why}): correct EMAIL_RECIPIENTS, or fix that mailbox`,
-    ),
-  })}, ${now}, ${now})
-  on conflict (key) do update set payload = excluded.payload, state = 'pending', attempts = 0, error = null,
-    due_at = excluded.due_at, offered_at = null, created_at = excluded.created_at, sent_at = null
-  where n.created_at < ${new Date(now.getTime() - TOLD_AGAIN_MS)}`;
+/** Reports a permanently rejected address to operators: once, however many mails it rejects. */
+async function notifyRefused(tx: Tx, host: string, { to, why }: Refusal, now: Date): Promise<void> {
+  const notice = noticeOf('mail-refused', { to, host, why });
+  const values = { payload: notice.payload, dueAt: now, createdAt: now };
+  await tx
+    .insert(notices)
+    .values({ ...notice, ...values })
+    .onConflictDoUpdate({
+      target: notices.key,
+      set: { ...values, state: 'pending', attempts: 0, error: null, offeredAt: null, sentAt: null },
+      setWhere: lt(notices.createdAt, new Date(now.getTime() - RENOTIFY_MS)),
+    });
+}
 
 type AgainDestination = Extract<Destination, { via: 'again' }>;
 
-/** The rows of single addresses, one conversation each: what is wrong with one holds up none of the others. */
+/** Retries to single addresses, one session each, so that one bad address does not delay the others. */
 export async function deliverAgain(
   deps: AlertsDeps,
   timings: AlertTimings,
-  rests: Rests,
+  breaker: CircuitBreaker,
   { key, which, settings }: AgainDestination,
   signal: AbortSignal,
   until: number,
 ): Promise<Outcome> {
   const counts = { taken: 0, again: 0, refused: 0, withdrawn: 0 };
   for (;;) {
-    const restUntil = rests.until(key);
-    if (restUntil !== undefined) {
-      const waiting = await postponeDue(deps, which, new Date(restUntil));
-      return { outcome: 'the mail server rests', ...counts, waiting };
+    const openUntil = breaker.openUntil(key);
+    if (openUntil !== undefined) {
+      const waiting = await postponeDue(deps, which, new Date(openUntil));
+      return { outcome: 'backing off from the mail server', ...counts, waiting };
     }
     const [row] = await claim(deps, { key, which }, 1, timings.leaseMs);
     if (!row) return { outcome: 'done', ...counts };
     const ended = await sendLeft(deps, { settings, timings }, row, signal);
     if (typeof ended !== 'string') {
-      const { failed } = await settleFailed(deps, [row], ended.message, MESSAGE_RETRIES, rests.failed(key));
+      const { failed } = await settleFailed(
+        deps,
+        [row],
+        ended.message,
+        MESSAGE_RETRIES,
+        breaker.recordFailure(key),
+      );
       return { outcome: ended.kind, why: ended.message, ...counts, failed };
     }
-    rests.ok(key);
+    breaker.recordSuccess(key);
     counts[ended]++;
     if (deps.clock() > until) return { outcome: 'done', ...counts };
   }
 }
 
-/** @returns what became of it, or why the server takes no mails now. Throws as sendToAll */
+/** @returns the outcome, or why the server accepts no mails now. Throws as sendToAll */
 async function sendLeft(
   deps: AlertsDeps,
   sending: Sending,
@@ -175,7 +186,7 @@ async function sendLeft(
 ): Promise<keyof Delivered | 'withdrawn' | Failure> {
   const { data } = leftMail.safeParse(row.payload);
   if (!data || !sending.settings.to.includes(data.to)) {
-    await withdraw(deps, [row], 'the address is not among EMAIL_RECIPIENTS any more');
+    await settleWithdrawn(deps, [row], 'the address is no longer in EMAIL_RECIPIENTS');
     return 'withdrawn';
   }
   try {
@@ -195,15 +206,12 @@ async function sendLeft(
 const settleRefused = (
   { db, clock }: AlertsDeps,
   { settings: { host } }: Sending,
-  { id }: Claimed,
+  row: Claimed,
   refusal: Refusal,
 ) =>
   despiteOutage(() =>
-    db.$client.begin(async (tx) => {
-      const sql = tx as unknown as Sql;
-      await sql`
-        update notices set state = 'withdrawn', error = ${`refused for good: ${refusal.why}`}
-        where id = ${id} and state = 'pending'`;
-      await tell(sql, host, refusal, new Date(clock()));
+    db.transaction(async (tx) => {
+      await end(tx, [row], { state: 'withdrawn', error: `rejected for good: ${refusal.why}` });
+      await notifyRefused(tx, host, refusal, new Date(clock()));
     }),
   );

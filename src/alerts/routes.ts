@@ -1,48 +1,43 @@
-import type { Config } from '../config.ts';
+import type { Config } from '../config/index.ts';
+import { type KindFor, kindsFor, NOTICES } from '../notices/index.ts';
 import { type MailSettings, mailSettings } from './mail.ts';
 
 /**
- * Where a notice goes is decided by its kind and the settings. Its *lane* is known from the row alone, so that the
- * scheduler needs none of the settings; its *destination* (a channel, a mail server, an endpoint) is the worker's
- * business. A kind that is named nowhere here is for people.
+ * A notice is routed by its kind's audience (notices/index.ts) and the settings. The scheduler knows its *lane* from the
+ * row alone, without settings; the worker maps the lane to a *destination* (a channel, a mail server, an endpoint). An
+ * unregistered kind, e.g. of another build, is for operators.
  */
-export const CHANNEL_OF = {
-  booking_cancelled: 'BOOKING_CANCELED_CHANNEL_ID',
-  lost: 'LOST_DESTROY_SLACK_CHANNEL_ID',
-  destroyed: 'LOST_DESTROY_SLACK_CHANNEL_ID',
-  'b2b-delivered': 'B2B_DELIVERED_CHANNEL_ID',
-} as const;
-export type ParcelKind = keyof typeof CHANNEL_OF;
-
-export const PARCEL_KINDS = Object.keys(CHANNEL_OF) as ParcelKind[];
-export const REPORT_KIND = 'tracking-report';
-/** A mail that one address still lacks (see recipients.ts). */
-export const MAIL_KIND = 'mail';
-/** For people: an address that a mail server refuses for good. */
-export const REFUSED_KIND = 'mail-refused';
-export const WEBHOOK_EVENTS = ['order.rto', 'shipment.updated'] as const;
-export type WebhookEvent = (typeof WEBHOOK_EVENTS)[number];
-/** Everything that is not for people; besides, whatever names an endpoint is for that endpoint. */
+export type ParcelKind = KindFor<'channel'>;
+export const PARCEL_KINDS = kindsFor('channel');
+export const WEBHOOK_EVENTS = kindsFor('endpoints');
+export type WebhookEvent = KindFor<'endpoints'>;
+export const REPORT_KIND: KindFor<'report'> = 'tracking-report';
+export const MAIL_KIND: KindFor<'mail'> = 'mail';
+/** Kinds that are not for operators; a notice that names an endpoint goes to that endpoint, whatever its kind. */
 export const MACHINE_KINDS: readonly string[] = [...PARCEL_KINDS, REPORT_KIND, MAIL_KIND, ...WEBHOOK_EVENTS];
 
+const channelOf = (kind: ParcelKind) => NOTICES[kind].channel;
+/** The settings that name channels for parcels. */
+export const CHANNELS = [...new Set(PARCEL_KINDS.map(channelOf))];
+
 /** Notices of one destination, as a condition on the rows. */
-export type Which =
-  | { kinds: readonly string[]; people: boolean }
-  /** null: those that name none. */
+export type NoticeFilter =
+  | { kinds: readonly string[]; operators: boolean }
+  /** null: notices without an endpoint. */
   | { endpointId: string | null };
 
 export type Destination =
-  | { via: 'slack'; key: string; channel: string; which: Which }
-  | { via: 'mail'; key: string; settings: MailSettings; which: Which }
-  | { via: 'report'; key: string; settings: MailSettings; which: Which }
-  | { via: 'again'; key: string; settings: MailSettings; which: Which }
-  | { via: 'webhook'; key: string; endpointId: string | null; which: Which }
-  /** `patient`: it waits for a person to set what is missing, for as long as `status` shows it. */
-  | { via: 'nowhere'; key: string; why: string; patient: boolean; which: Which };
+  | { via: 'slack'; key: string; channel: string; which: NoticeFilter }
+  | { via: 'mail'; key: string; settings: MailSettings; which: NoticeFilter }
+  | { via: 'report'; key: string; settings: MailSettings; which: NoticeFilter }
+  | { via: 'again'; key: string; settings: MailSettings; which: NoticeFilter }
+  | { via: 'webhook'; key: string; endpointId: string | null; which: NoticeFilter }
+  /** `waitsForConfig`: kept until the missing settings are there, for as long as `status` shows it. */
+  | { via: 'unrouted'; key: string; why: string; waitsForConfig: boolean; which: NoticeFilter };
 
-const isParcelKind = (lane: string): lane is ParcelKind => lane in CHANNEL_OF;
+const isParcelKind = (lane: string): lane is ParcelKind => (PARCEL_KINDS as readonly string[]).includes(lane);
 
-/** @param lane `people`, `webhook`, or the kind itself */
+/** @param lane `operators`, `webhook`, or the kind itself */
 export function destinationOf(lane: string, endpointId: string | undefined, config: Config): Destination {
   if (lane === 'webhook')
     return {
@@ -53,49 +48,49 @@ export function destinationOf(lane: string, endpointId: string | undefined, conf
     };
   if (lane === REPORT_KIND) return mailDestination('report', lane, config);
   if (lane === MAIL_KIND) return mailDestination('again', lane, config);
-  return isParcelKind(lane) ? channelDestination(lane, config) : peopleDestination(config);
+  return isParcelKind(lane) ? channelDestination(lane, config) : operatorDestination(config);
 }
 
-/** By mail alone: reports, and what single addresses still lack. */
+/** Mail only: reports, and mails that single addresses still lack. */
 function mailDestination(via: 'report' | 'again', kind: string, config: Config): Destination {
-  const which: Which = { kinds: [kind], people: false };
+  const which: NoticeFilter = { kinds: [kind], operators: false };
   const off = via === 'report' && config.REPORTS === 'off';
-  const settings = off ? 'reports are switched off: REPORTS=off' : mailSettings(config);
+  const settings = off ? 'reports are disabled: REPORTS=off' : mailSettings(config);
   return typeof settings === 'string'
-    ? { via: 'nowhere', key: `nowhere ${via}`, why: settings, patient: false, which }
+    ? { via: 'unrouted', key: `unrouted ${via}`, why: settings, waitsForConfig: false, which }
     : { via, key: via, settings, which };
 }
 
 const slackKey = (channel: string) => `slack ${channel}`;
 
 function channelDestination(kind: ParcelKind, config: Config): Destination {
-  const setting = CHANNEL_OF[kind];
+  const setting = channelOf(kind);
   const channel = config[setting];
   if (config.SLACK_TOKEN && channel)
     return { via: 'slack', key: slackKey(channel), channel, which: whichOfChannel(channel, config) };
   const missing = [...(config.SLACK_TOKEN ? [] : ['SLACK_TOKEN']), ...(channel ? [] : [setting])];
   const what = channel ? 'token' : 'channel';
   return {
-    ...{ via: 'nowhere', key: `nowhere ${kind}`, patient: false },
+    ...{ via: 'unrouted', key: `unrouted ${kind}`, waitsForConfig: false },
     why: `no Slack ${what} configured: set ${missing.join(' and ')}`,
-    which: { kinds: [kind], people: false },
+    which: { kinds: [kind], operators: false },
   };
 }
 
-/** All that goes to a channel goes there in one message, also where two settings name the same channel. */
-const whichOfChannel = (channel: string, config: Config): Which => ({
-  kinds: PARCEL_KINDS.filter((kind) => config[CHANNEL_OF[kind]] === channel),
-  people: config.ALERTS_SLACK_CHANNEL_ID === channel,
+/** Everything for one channel goes there in one message, also when two settings name the same channel. */
+const whichOfChannel = (channel: string, config: Config): NoticeFilter => ({
+  kinds: PARCEL_KINDS.filter((kind) => config[channelOf(kind)] === channel),
+  operators: config.ALERTS_SLACK_CHANNEL_ID === channel,
 });
 
-function peopleDestination(config: Config): Destination {
+function operatorDestination(config: Config): Destination {
   const channel = config.ALERTS_SLACK_CHANNEL_ID;
   if (config.SLACK_TOKEN && channel)
     return { via: 'slack', key: slackKey(channel), channel, which: whichOfChannel(channel, config) };
-  const which: Which = { kinds: [], people: true };
+  const which: NoticeFilter = { kinds: [], operators: true };
   const settings = mailSettings(config);
   if (typeof settings !== 'string') return { via: 'mail', key: 'mail', settings, which };
   const why =
-    'nobody is told, status alone shows it: set SLACK_TOKEN and ALERTS_SLACK_CHANNEL_ID, or a mail server and EMAIL_RECIPIENTS';
-  return { via: 'nowhere', key: 'nowhere people', why, patient: true, which };
+    'no alert channel is configured, only status shows it: set SLACK_TOKEN and ALERTS_SLACK_CHANNEL_ID, or a mail server and EMAIL_RECIPIENTS';
+  return { via: 'unrouted', key: 'unrouted operators', why, waitsForConfig: true, which };
 }

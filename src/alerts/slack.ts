@@ -1,18 +1,18 @@
 import type { LogLevel, WebClient, WebClientOptions } from '@slack/web-api';
-import { type Failure, FailureError, fail, messageOf, ok, type Result } from '../errors.ts';
-import type { Http } from '../http.ts';
-import { askedFor } from '../retry-after.ts';
+import { type Failure, FailureError, fail, messageOf, ok, type Result } from '../lib/errors.ts';
+import type { Http } from '../lib/http.ts';
+import { askedFor } from '../lib/retry-after.ts';
 import { MOST_WAIT_MS } from './deps.ts';
 
 export interface Slack {
   /**
-   * Posts one message (https://docs.slack.dev/reference/methods/chat.postMessage). Failures: `throttled` with how long
-   * Slack wants to be left alone, `credentials`, `rejected` (the channel), `transient`, `unknownOutcome` (the answer
-   * was lost: it may have been posted).
+   * Posts one message (https://docs.slack.dev/reference/methods/chat.postMessage). Failures: `throttled` with
+   * retryAfterMs, `credentials`, `rejected` (the channel), `transient`, `unknownOutcome` (the response was lost: it may
+   * have been posted).
    * @throws the signal's reason
    */
   post(channel: string, text: string, signal: AbortSignal): Promise<Result<void>>;
-  /** Asks who we are (auth.test), for doctor. Failures and throws as `post`. */
+  /** Checks the token (auth.test), for doctor. Failures and throws as `post`. */
   test(signal: AbortSignal): Promise<Result<void>>;
 }
 
@@ -24,7 +24,7 @@ interface SlackOptions {
   timeoutMs: number;
 }
 
-/** Slack's words for a token that does not do, with what to do. */
+/** Slack's error codes for a rejected token, with the remedy. */
 const TOKEN_FAULTS: Record<string, string> = {
   invalid_auth: 'set SLACK_TOKEN to the bot token of your Slack app (xoxb-…)',
   not_authed: 'set SLACK_TOKEN to the bot token of your Slack app (xoxb-…)',
@@ -38,16 +38,16 @@ const CHANNEL_FAULTS: Record<string, string> = {
   not_in_channel: 'invite the bot to the channel: /invite @its-name',
   is_archived: 'the channel is archived: unarchive it, or set another one',
 };
-/** When Slack refuses a message for its rate without saying for how long. */
+/** Cooldown when Slack rate-limits without Retry-After. */
 const RATE_PAUSE_MS = 30_000;
 
-/** Slack's own client, over our HTTP: with our time-out, cap and abort, and no retries but ours (they are rows). */
+/** Slack's own client over our HTTP, with its timeout, size limit and abort. No retries: the outbox retries. */
 export function createSlack({ http, url, token, timeoutMs }: SlackOptions): Slack {
   const call = async (
     signal: AbortSignal,
     method: (client: WebClient) => Promise<{ ok: boolean }>,
   ): Promise<Result<void>> => {
-    // loaded by whoever has something to say: most processes never do, and they start the sooner
+    // loaded on first use: most processes never send anything, and start sooner
     const slack = await import('@slack/web-api');
     const client = new slack.WebClient(token, {
       slackApiUrl: url,
@@ -60,7 +60,7 @@ export function createSlack({ http, url, token, timeoutMs }: SlackOptions): Slac
     });
     try {
       const answer = await method(client);
-      return answer.ok === true ? ok(undefined) : fail('malformed', 'Slack’s answer says neither yes nor no');
+      return answer.ok === true ? ok(undefined) : fail('malformed', 'Slack’s response has no "ok"');
     } catch (error) {
       signal.throwIfAborted();
       return { ok: false, failure: failureOf(error) };
@@ -76,7 +76,7 @@ export function createSlack({ http, url, token, timeoutMs }: SlackOptions): Slac
 }
 
 const ERROR = 'error' as LogLevel.ERROR;
-/** What goes wrong is in the result; a client that prints beside our log helps nobody. */
+/** Errors are in the result; the client must not print beside our log. */
 const SILENT: NonNullable<WebClientOptions['logger']> = {
   ...{ debug() {}, info() {}, warn() {}, error() {} },
   ...{ setLevel() {}, setName() {}, getLevel: () => ERROR },
@@ -106,10 +106,10 @@ async function fetchVia(
   if (status === 429)
     throw new FailureError({
       kind: 'throttled',
-      message: 'Slack asks for a pause (HTTP 429)',
+      message: 'Slack rate limit (HTTP 429)',
       retryAfterMs: askedFor({ status, headers, text: '' }, Date.now(), MOST_WAIT_MS) ?? RATE_PAUSE_MS,
     });
-  if (status !== 200) throw new FailureError(fail('transient', `Slack answers HTTP ${status}`).failure);
+  if (status !== 200) throw new FailureError(fail('transient', `Slack returned HTTP ${status}`).failure);
   return new Response(text, { status, headers });
 }
 
@@ -118,16 +118,16 @@ function failureOf(error: unknown): Failure {
     if (cause instanceof FailureError) return cause.failure;
   const said =
     error instanceof Error && 'data' in error ? (error.data as { error?: unknown }).error : undefined;
-  // its client takes what is no JSON for the name of an error
+  // its client takes a response that is not JSON for an error code
   const word = typeof said === 'string' && /^\w{1,60}$/.test(said) ? said : undefined;
   if (word === undefined)
-    return fail('malformed', said === undefined ? `Slack: ${messageOf(error)}` : 'Slack answers no JSON')
+    return fail('malformed', said === undefined ? `Slack: ${messageOf(error)}` : 'Slack did not return JSON')
       .failure;
   const token = TOKEN_FAULTS[word];
-  if (token) return fail('credentials', `Slack refuses the token (${word}): ${token}`).failure;
+  if (token) return fail('credentials', `Slack rejects the token (${word}): ${token}`).failure;
   const channel = CHANNEL_FAULTS[word];
-  if (channel) return fail('rejected', `Slack refuses the channel (${word}): ${channel}`).failure;
+  if (channel) return fail('rejected', `Slack rejects the channel (${word}): ${channel}`).failure;
   if (/^rate_?limited$/.test(word))
-    return fail('throttled', 'Slack asks for a pause', { retryAfterMs: RATE_PAUSE_MS }).failure;
-  return fail('transient', `Slack refuses the message (${word})`).failure;
+    return fail('throttled', 'Slack rate limit', { retryAfterMs: RATE_PAUSE_MS }).failure;
+  return fail('transient', `Slack rejected the message (${word})`).failure;
 }

@@ -1,16 +1,19 @@
+import { and, inArray, lt, ne } from 'drizzle-orm';
+import { notices } from '../db/schema/index.ts';
 import type { Work } from '../leases/define.ts';
 import { sweepTasks } from '../leases/sweep.ts';
 import { minutes } from '../queue/define.ts';
 import type { Task } from '../queue/maintenance.ts';
 import type { AlertsBase } from './deps.ts';
-import { outbox } from './outbox.ts';
-import { MAIL_KIND } from './routes.ts';
+import { isOneOf, outbox } from './outbox.ts';
+import { MAIL_KIND, REPORT_KIND } from './routes.ts';
 
-/** Deliveries that no rule of "once" rests on are forgotten after this long; they are by far the most. */
-const KEPT_DAYS = 30;
+/** By far the most rows, and not needed to send anything only once: deleted after this long. */
+const FORGOTTEN = ['shipment.updated', REPORT_KIND, MAIL_KIND];
+const KEPT_MS = 30 * 86_400_000;
 const FORGET_ROWS = 10_000;
 
-/** What is leased in this room. */
+/** The leased work of this module. */
 export const alertWorks: readonly Work[] = [outbox];
 
 /** What the scheduler does for notices. */
@@ -24,11 +27,13 @@ export const alertTasks = (deps: AlertsBase): Task[] => [
 ];
 
 async function forgetOld({ db, clock }: AlertsBase): Promise<number> {
-  const gone = await db.$client`
-    delete from notices where id in (
-      select id from notices
-      where created_at < ${new Date(clock() - KEPT_DAYS * 86_400_000)} and state <> 'pending'
-        and kind in ('shipment.updated', 'tracking-report', ${MAIL_KIND})
-      order by created_at limit ${FORGET_ROWS})`;
-  return gone.count;
+  const old = lt(notices.createdAt, new Date(clock() - KEPT_MS));
+  const first = db
+    .select({ id: notices.id })
+    .from(notices)
+    .where(and(old, ne(notices.state, 'pending'), isOneOf(FORGOTTEN)))
+    .orderBy(notices.createdAt)
+    .limit(FORGET_ROWS);
+  const { count } = await db.delete(notices).where(inArray(notices.id, first));
+  return count;
 }

@@ -1,6 +1,9 @@
 import { Command } from 'commander';
-import { UserError } from '../errors.ts';
-import { companiesOf, normalCarrier } from '../temu/awb/index.ts';
+import { and, eq, sql } from 'drizzle-orm';
+import { carrierPins, orders, temuPushes } from '../db/schema/index.ts';
+import { UserError } from '../lib/errors.ts';
+import { plural } from '../lib/plural.ts';
+import { listCarriers, normalCarrier } from '../temu/awb/index.ts';
 import { openStore, storeByName } from '../temu/stores.ts';
 import { type JsonOption, withFleet } from './context.ts';
 import { print, table } from './output.ts';
@@ -11,26 +14,29 @@ interface StoreOption extends JsonOption {
 
 const list = () =>
   new Command('list')
-    .description('Temu’s carriers for a store, and what is pinned')
+    .description('list Temu’s carriers for a store, and the pinned ones')
     .requiredOption('--store <name>', 'the store')
-    .option('--fresh', 'ask Temu instead of using the day’s list')
+    .option('--fresh', 'fetch the list from Temu instead of using today’s')
     .option('--json', 'print one JSON document')
     .action((options: StoreOption & { fresh?: boolean }) =>
       withFleet(async (fleet) => {
         const store = openStore(await storeByName(fleet.db, options.store), fleet.secrets);
-        const companies = await companiesOf(fleet, store, { fresh: options.fresh ?? false });
+        const companies = await listCarriers(fleet, store, { fresh: options.fresh ?? false });
         if (!companies.ok) {
-          console.error(`Temu does not give its carriers: ${companies.failure.message}`);
+          console.error(`Could not fetch the carriers from Temu: ${companies.failure.message}`);
           process.exitCode = 1;
           return;
         }
-        const pins = await fleet.db.$client<{ carrier: string; providerId: string }[]>`
-          select carrier, provider_id as "providerId" from carrier_pins where store_id = ${store.id} order by carrier`;
+        const pins = await fleet.db
+          .select({ carrier: carrierPins.carrier, providerId: carrierPins.providerId })
+          .from(carrierPins)
+          .where(eq(carrierPins.storeId, store.id))
+          .orderBy(carrierPins.carrier);
         const pinsOf = (id: string) =>
           pins.filter(({ providerId }) => providerId === id).map(({ carrier }) => carrier);
         print(options, { companies: companies.value, pins }, () =>
           table(
-            ['id', 'name', 'brand', 'found as', 'pinned for'],
+            ['id', 'name', 'brand', 'matches', 'pinned for'],
             companies.value.map(({ id, name, brand }) => [
               id,
               name,
@@ -45,9 +51,9 @@ const list = () =>
 
 const pin = () =>
   new Command('pin')
-    .description('settle by hand which of Temu’s carriers a name means; parked AWBs of it are tried again')
+    .description('set which of Temu’s carriers a name stands for, and retry AWBs that are parked for it')
     .argument('<carrier>', 'the name that the shipping app uses, e.g. fancourier')
-    .argument('<id>', 'Temu’s provider id, see: carriers list')
+    .argument('<id>', 'Temu’s provider id; see carriers list')
     .requiredOption('--store <name>', 'the store')
     .option('--json', 'print one JSON document')
     .action((carrier: string, id: string, options: StoreOption) =>
@@ -56,52 +62,61 @@ const pin = () =>
         const store = await storeByName(db, options.store);
         if (!/^\d+$/.test(id))
           throw new UserError(
-            `A provider id is a number; "${id}" is not. See: orderfleet carriers list --store "${store.name}"`,
+            `Provider id "${id}" is not a number. See: orderfleet carriers list --store "${store.name}"`,
           );
         const name = normalCarrier(carrier);
-        if (!name) throw new UserError(`"${carrier}" is no carrier's name`);
+        if (!name) throw new UserError(`"${carrier}" is not a valid carrier name`);
         // a wrong id is a wrong parcel
-        const companies = await companiesOf(fleet, openStore(store, secrets));
+        const companies = await listCarriers(fleet, openStore(store, secrets));
         if (companies.ok && !companies.value.some((one) => one.id === id))
           throw new UserError(
             `Temu has no carrier ${id} for "${store.name}". See: orderfleet carriers list --store "${store.name}" --fresh`,
           );
         if (!companies.ok)
-          console.error(`Not checked, Temu does not give its carriers: ${companies.failure.message}`);
+          console.error(
+            `Id not verified, could not fetch the carriers from Temu: ${companies.failure.message}`,
+          );
         const now = new Date(clock());
-        await db.$client`
-          insert into carrier_pins (store_id, carrier, provider_id, pinned_at) values (${store.id}, ${name}, ${id}, ${now})
-          on conflict (store_id, carrier) do update set provider_id = excluded.provider_id, pinned_at = excluded.pinned_at`;
-        const again = await db.$client`
-          update temu_pushes p set state = 'pending', due_at = ${now}, offered_at = null
-          from orders o where o.id = p.order_id and o.store_id = ${store.id} and p.state = 'parked'
-            and p.unmatched_carrier = ${name} returning 1`;
+        const pinned = { providerId: id, pinnedAt: now };
+        await db
+          .insert(carrierPins)
+          .values({ storeId: store.id, carrier: name, ...pinned })
+          .onConflictDoUpdate({ target: [carrierPins.storeId, carrierPins.carrier], set: pinned });
+        const { count } = await db
+          .update(temuPushes)
+          .set({ state: 'pending', dueAt: now, offeredAt: null })
+          .from(orders)
+          .where(
+            and(
+              eq(orders.id, temuPushes.orderId),
+              eq(orders.storeId, store.id),
+              sql`${temuPushes.state} = 'parked'`,
+              eq(temuPushes.unmatchedCarrier, name),
+            ),
+          );
         print(
           options,
-          { store: store.name, carrier: name, providerId: id, retried: again.length },
-          () =>
-            `${name} means ${id} for "${store.name}". ${again.length} parked AWB${again.length === 1 ? ' is' : 's are'} tried again.`,
+          { store: store.name, carrier: name, providerId: id, retried: count },
+          () => `${name} is pinned to ${id} for "${store.name}". Retrying ${plural(count, 'parked AWB')}.`,
         );
       }),
     );
 
 const unpin = () =>
   new Command('unpin')
-    .description('take a pin back')
+    .description('remove a pin')
     .argument('<carrier>')
     .requiredOption('--store <name>', 'the store')
     .option('--json', 'print one JSON document')
     .action((carrier: string, options: StoreOption) =>
       withFleet(async ({ db }) => {
         const store = await storeByName(db, options.store);
-        const gone = await db.$client`
-          delete from carrier_pins where store_id = ${store.id} and carrier = ${normalCarrier(carrier)} returning 1`;
-        if (gone.length === 0) throw new UserError(`"${carrier}" is not pinned for "${store.name}"`);
-        print(
-          options,
-          { store: store.name, carrier: normalCarrier(carrier), pinned: false },
-          () => 'The pin is gone.',
-        );
+        const name = normalCarrier(carrier);
+        const { count } = await db
+          .delete(carrierPins)
+          .where(and(eq(carrierPins.storeId, store.id), eq(carrierPins.carrier, name)));
+        if (count === 0) throw new UserError(`"${carrier}" is not pinned for "${store.name}"`);
+        print(options, { store: store.name, carrier: name, pinned: false }, () => 'Pin removed.');
       }),
     );
 

@@ -1,12 +1,12 @@
 import { once } from 'node:events';
 import { connect, type IpcNetConnectOpts, type TcpNetConnectOpts } from 'node:net';
 import { parseRedisUrl } from '../addresses/redis.ts';
-import { loadConfig } from '../config.ts';
-import { messageOf, UserError } from '../errors.ts';
-import { type Fleet, openFleet } from '../fleet.ts';
-import { createLog } from '../log.ts';
+import { loadConfig } from '../config/index.ts';
+import { type Fleet, openFleet } from '../fleet/index.ts';
+import { messageOf, UserError } from '../lib/errors.ts';
+import { createLog } from '../lib/log.ts';
 
-/** Runs a command with the fleet's connections, and closes them; warnings go to standard error. */
+/** Runs a command with the fleet's connections, then closes them; warnings go to standard error. */
 export async function withFleet<T>(run: (fleet: Fleet) => Promise<T>): Promise<T> {
   const log = createLog({ level: 'error', name: 'cli', destination: process.stderr });
   const fleet = openFleet(loadConfig(), 'cli', { log });
@@ -17,7 +17,7 @@ export async function withFleet<T>(run: (fleet: Fleet) => Promise<T>): Promise<T
   }
 }
 
-/** The same for a command that needs the queues. @throws UserError when they are in a Redis that is away */
+/** The same for a command that needs the queues. @throws UserError when their Redis is down */
 export async function withQueues<T>(run: (fleet: Fleet) => Promise<T>): Promise<T> {
   const { REDIS_URL } = loadConfig();
   if (REDIS_URL) await mustListen(REDIS_URL);
@@ -28,8 +28,8 @@ export async function withQueues<T>(run: (fleet: Fleet) => Promise<T>): Promise<
 const PATIENCE_MS = 5_000;
 
 /**
- * BullMQ waits for an absent Redis as long as it takes, which is right for a worker; a person is told at once. Of Sentinels
- * and the nodes of a cluster one that listens is enough.
+ * BullMQ waits for ever for a Redis that is down, which is right for a worker; an operator gets an error at once. Of
+ * Sentinels and cluster nodes one is enough.
  */
 async function mustListen(url: string): Promise<void> {
   const { nodes, path } = parseRedisUrl(url);
@@ -50,7 +50,7 @@ async function listens(place: TcpNetConnectOpts | IpcNetConnectOpts): Promise<vo
     await once(socket, 'connect', { signal: AbortSignal.timeout(PATIENCE_MS) });
   } catch (error) {
     if (error instanceof Error && error.name === 'AbortError')
-      throw new Error(`nothing within ${PATIENCE_MS / 1000} s`);
+      throw new Error(`no answer within ${PATIENCE_MS / 1000} s`);
     throw new Error((error as NodeJS.ErrnoException).code ?? messageOf(error));
   } finally {
     socket.destroy();

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { type Examination, type Finding, runDoctor, type Verdict } from '../doctor/index.ts';
+import { plural } from '../lib/plural.ts';
 import { type JsonOption, withFleet } from './context.ts';
 import { bold, dim, green, print, red, yellow } from './output.ts';
 
@@ -15,7 +16,7 @@ const ORDER: readonly Verdict[] = ['fault', 'warning', 'unknown', 'ok'];
 const line = (check: string, { verdict, says, remedy }: Finding) =>
   `${MARKS[verdict]} ${bold(check)}: ${says}${remedy ? `\n    ${dim('→')} ${remedy}` : ''}`;
 
-/** Every finding by its severity, then one line that sums up. */
+/** Findings by severity, then a summary line. */
 function report({ checks }: Examination): string {
   const all = checks.flatMap(({ name, findings }) => findings.map((finding) => ({ name, finding })));
   const of = (verdict: Verdict) => all.filter(({ finding }) => finding.verdict === verdict);
@@ -23,8 +24,8 @@ function report({ checks }: Examination): string {
   const [faults, warnings, unknown] = [of('fault').length, of('warning').length, of('unknown').length];
   const sum =
     faults + warnings + unknown === 0
-      ? green('All is well.')
-      : `${faults} to be mended (✗), ${warnings} to be thought about (!), ${unknown} could not be looked at (?)`;
+      ? green('No problems found.')
+      : `${plural(faults, 'error')}, ${plural(warnings, 'warning')}, ${unknown} skipped`;
   return [...lines, '', sum].join('\n');
 }
 
@@ -34,11 +35,11 @@ export const doctorCommand = () =>
     .addHelpText(
       'after',
       `
-Looks at Postgres, Redis, queues and their workers, schedules, clocks, stores and their credentials (one call to Temu
-for each active store), sealed secrets, trackers, Slack, mail, webhooks and the dashboard. Changes nothing, and logs in to
-no courier.
+Checks Postgres, Redis, queues and their workers, schedules, clocks, stores and their credentials (one call to Temu for
+each active store), encrypted secrets, trackers, Slack, email, webhooks and the dashboard. Changes nothing, and does not
+log in to any courier.
 
-Exit codes: 0 nothing to be mended · 1 something is to be mended, or could not be looked at · 2 wrong environment
+Exit codes: 0 no errors · 1 errors found, or a check was skipped · 2 wrong configuration
 
 Examples:
   orderfleet doctor
@@ -46,7 +47,7 @@ Examples:
     )
     .action((options: JsonOption) =>
       withFleet(async (fleet) => {
-        console.warn = () => {}; // BullMQ says of each queue's connection what is said here once, with its remedy
+        console.warn = () => {}; // BullMQ warns about each queue's connection; doctor reports it once, with its remedy
         const examination = await runDoctor(fleet);
         print(options, examination, () => report(examination));
         if (['fault', 'unknown'].includes(examination.verdict)) process.exitCode = 1;

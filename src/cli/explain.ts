@@ -1,23 +1,29 @@
 import { Command } from 'commander';
-import { readStories, toldStories } from '../stories.ts';
-import type { ParcelStory } from '../temu/awb/index.ts';
-import type { OrderStory } from '../temu/orders/story.ts';
-import type { TrackingStory } from '../tracking/index.ts';
+import { readTimelines, visibleTimelines } from '../ops/explain.ts';
+import type { OrderTimeline } from '../orders/timeline.ts';
+import type { PushTimeline } from '../temu/awb/index.ts';
+import type { TrackingTimeline } from '../tracking/index.ts';
 import { type JsonOption, withFleet } from './context.ts';
-import { bold, print, red, relative, table, yellow } from './output.ts';
+import { bold, print, red, relative, table, utc, yellow } from './output.ts';
 
-const tell = (story: OrderStory) =>
+const LABEL_WIDTH = 12;
+const factLine = (label: string, value: string) => `  ${label.padEnd(LABEL_WIDTH)} ${value}`;
+
+const factText = (value: OrderTimeline['facts'][string]) =>
+  value instanceof Date ? `${utc(value)} (${relative(value)})` : (value ?? '–');
+
+const orderText = (order: OrderTimeline) =>
   [
-    `${bold(story.marketplaceOrderId)}  ${story.store ? `store "${story.store}"` : 'no store'}  ${bold(story.status)}`,
-    story.because,
+    `${bold(order.marketplaceOrderId)}  ${order.store ? `store "${order.store}"` : 'no store'}  ${bold(order.status)}`,
+    order.because,
     '',
-    ...Object.entries(story.facts).map(([name, value]) => `  ${name.padEnd(10)} ${value ?? '–'}`),
-    ...(story.products.length > 0
+    ...Object.entries(order.facts).map(([label, value]) => factLine(label, factText(value))),
+    ...(order.products.length > 0
       ? [
           '',
           table(
             ['quantity', 'price', 'SKU', 'Temu SKU', 'title'],
-            story.products.map((one) => [
+            order.products.map((one) => [
               one.quantity,
               one.price,
               one.sku,
@@ -27,61 +33,63 @@ const tell = (story: OrderStory) =>
           ),
         ]
       : []),
-    ...(story.openErrors.length > 0 ? ['', ...story.openErrors.map((error) => red(error))] : []),
+    ...(order.openErrors.length > 0 ? ['', ...order.openErrors.map((error) => red(error))] : []),
     '',
-    ...story.events.map((event) => `  ${event.at.toISOString()}  ${event.what}`),
+    ...order.events.map((event) => `  ${utc(event.at)}  ${event.what}`),
   ].join('\n');
 
-const tellParcel = (parcel: ParcelStory) =>
-  `${bold(`AWB ${parcel.awbNumber ?? '(none)'}`)}  ${parcel.order ? `order ${parcel.order}` : 'order not known'}  ${parcel.carrier ?? ''}
+const parcelText = (parcel: PushTimeline) =>
+  `${bold(`AWB ${parcel.awbNumber ?? '(none)'}`)}  ${parcel.order ? `order ${parcel.order}` : 'order unknown'}  ${parcel.carrier ?? ''}
 ${parcel.because}`;
 
-const SIBLINGS: Record<TrackingStory['siblings'][number]['is'], string> = {
-  split: 'another parcel of the order',
-  after: 'the order was booked again as',
-  before: 'the order was booked before as',
+const SIBLINGS: Record<TrackingTimeline['siblings'][number]['is'], string> = {
+  split: 'another parcel of this order:',
+  after: 'rebooked as',
+  before: 'previously booked as',
+  return: 'goes back as',
+  redirection: 'redirected as',
+  'return-of': 'the return of',
+  'redirection-of': 'redirected from',
 };
 
-const tellTracking = (story: TrackingStory) => {
+const trackingText = (parcel: TrackingTimeline) => {
   const number = [
-    ...(story.awbNumber ? [`AWB ${story.awbNumber}`] : []),
-    ...(story.lrNumber ? [`LR ${story.lrNumber}`] : []),
+    ...(parcel.awbNumber ? [`AWB ${parcel.awbNumber}`] : []),
+    ...(parcel.lrNumber ? [`LR ${parcel.lrNumber}`] : []),
   ].join(', ');
   const facts: [string, string | null][] = [
-    ['booked', `${story.bookedAt.toISOString()} with ${story.bookingCourier}`],
+    ['booked', `${utc(parcel.bookedAt)} with ${parcel.bookingCourier}`],
     [
-      'courier',
-      story.courierStatus &&
-        `${story.courierStatus}${story.statusAt ? ` since ${story.statusAt.toISOString()}` : ''}`,
+      'raw status',
+      parcel.courierStatus &&
+        `${parcel.courierStatus}${parcel.statusAt ? ` since ${utc(parcel.statusAt)}` : ''}`,
     ],
-    ['last asked', story.lastAskedAt ? relative(story.lastAskedAt) : 'never'],
-    ['next run', story.nextRunAt && relative(story.nextRunAt)],
+    ['last checked', parcel.lastAskedAt ? relative(parcel.lastAskedAt) : 'never'],
+    ['next run', parcel.nextRunAt && relative(parcel.nextRunAt)],
     [
-      'not known',
-      story.unmapped &&
-        yellow(
-          `"${story.unmapped.word}"${story.unmapped.at ? `, said of ${story.unmapped.at.toISOString()}` : ''}`,
-        ),
+      'unmapped',
+      parcel.unmapped &&
+        yellow(`"${parcel.unmapped.word}"${parcel.unmapped.at ? `, dated ${utc(parcel.unmapped.at)}` : ''}`),
     ],
   ];
   return [
-    `${bold(`Tracking of ${number}`)}  order ${story.order} from ${story.source}  ${bold(story.status)}`,
-    story.because,
-    ...facts.flatMap(([name, value]) => (value ? [`  ${name.padEnd(10)} ${value}`] : [])),
-    ...story.siblings.map((one) => `  ${SIBLINGS[one.is]} ${one.number}, ${one.status}`),
-    ...(story.events.length > 0
+    `${bold(`Tracking of ${number}`)}  order ${parcel.order} from ${parcel.source}  ${bold(parcel.status)}`,
+    parcel.because,
+    ...facts.flatMap(([name, value]) => (value ? [factLine(name, value)] : [])),
+    ...parcel.siblings.map((one) => `  ${SIBLINGS[one.is]} ${one.number}, ${one.status}`),
+    ...(parcel.events.length > 0
       ? [
           table(
-            ['happened', 'status', 'the courier’s word', 'heard'],
-            story.events.map((event) => [
-              event.occurredAt.toISOString(),
+            ['time', 'status', 'raw status', 'received'],
+            parcel.events.map((event) => [
+              utc(event.occurredAt),
               event.status,
               event.courierStatus,
-              event.recordedAt.toISOString(),
+              utc(event.recordedAt),
             ]),
           ),
         ]
-      : ['  no change of status yet']),
+      : ['  no status change yet']),
   ].join('\n');
 };
 
@@ -92,8 +100,8 @@ export const explainCommand = () =>
     .addHelpText(
       'after',
       `
-Tells of an order what it is, why, and what happened to it; of a parcel whether Temu has its number, who asks for it and
-why, or why nobody. Ends 1 when the number is not known.
+For an order: its status, the reason, and its history. For a parcel: whether its number is on Temu, and which tracker
+follows it or why none does. Exits 1 when the number is unknown.
 
 Examples:
   orderfleet explain PO-076-13925293151271879
@@ -102,22 +110,25 @@ Examples:
     .action((given: string, options: JsonOption) =>
       withFleet(async (fleet) => {
         const number = given.trim();
-        const stories = await readStories(fleet, number);
-        if (Object.values(stories).every((list) => list.length === 0)) {
+        const timelines = await readTimelines(fleet, number);
+        if (Object.values(timelines).every((list) => list.length === 0)) {
           print(
             options,
-            stories,
+            timelines,
             () =>
-              `Neither an order nor a parcel ${number} is known. Is its store added and synced (orderfleet status), or its file imported (orderfleet shipments import)?`,
+              `No order or parcel found for ${number}. Check that its store is added and synced (orderfleet status), or its file imported (orderfleet shipments import).`,
           );
           process.exitCode = 1;
           return;
         }
-        print(options, stories, () => {
-          const { orders, parcels, tracking } = toldStories(stories);
-          return [...orders.map(tell), ...parcels.map(tellParcel), ...tracking.map(tellTracking)].join(
-            '\n\n',
-          );
+        print(options, timelines, () => {
+          const { orders, parcels, tracking, warnings } = visibleTimelines(timelines);
+          return [
+            ...warnings.map(yellow),
+            ...orders.map(orderText),
+            ...parcels.map(parcelText),
+            ...tracking.map(trackingText),
+          ].join('\n\n');
         });
       }),
     );

@@ -1,62 +1,63 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { inspect } from 'node:util';
 import { Command, CommanderError } from 'commander';
-import { packageRoot } from '../package-root.ts';
+import { packageRoot } from '../lib/package-root.ts';
 import { mindNoClosedPipe } from './closed-pipe.ts';
 
-/** Every command with what it does. Only the one that is asked for is loaded: that halves the start. */
+/** All commands. Only the requested one is loaded, which halves the start-up time. */
 const COMMANDS: Record<string, { does: string; load(): Promise<() => Command> }> = {
   up: {
-    does: 'start everything on this machine: database (embedded unless DATABASE_URL is set), scheduler, workers',
+    does: 'start everything on this machine: database (embedded unless DATABASE_URL is set), scheduler and workers',
     load: async () => (await import('./up.ts')).upCommand,
   },
   migrate: {
-    does: 'bring the database up to date; safe to run again and from several places at once',
+    does: 'migrate the database; safe to run again, and from several machines at once',
     load: async () => (await import('./migrate.ts')).migrateCommand,
   },
   store: {
-    does: 'add, list, pause, resume stores and change their credentials',
+    does: 'add, list, pause and resume stores, and change their credentials',
     load: async () => (await import('./store.ts')).storeCommand,
   },
   sync: {
-    does: 'read a store’s orders now (all stores without --store)',
+    does: 'sync a store’s orders now (all stores without --store)',
     load: async () => (await import('./sync.ts')).syncCommand,
   },
   awb: {
-    does: 'AWB numbers on Temu: push, retry, list',
+    does: 'push AWB numbers to Temu, retry them, list orders at risk',
     load: async () => (await import('./awb.ts')).awbCommand,
   },
   carriers: {
-    does: 'which of Temu’s carriers a carrier’s name means',
+    does: 'map carrier names to Temu’s carriers',
     load: async () => (await import('./carriers.ts')).carriersCommand,
   },
   track: {
-    does: 'ask a courier for its parcels now',
+    does: 'run a tracker now',
     load: async () => (await import('./track.ts')).trackCommand,
   },
   shipments: {
-    does: 'parcels: import',
+    does: 'import parcels',
     load: async () => (await import('./shipments.ts')).shipmentsCommand,
   },
   words: {
-    does: 'words of couriers that no table has: list, map, unmap',
+    does: 'unmapped courier statuses: list, map, unmap',
     load: async () => (await import('./words.ts')).wordsCommand,
   },
   webhooks: {
-    does: 'programs that are told of returns and changes of status',
+    does: 'manage webhook endpoints for returns and status changes',
     load: async () => (await import('./webhooks.ts')).webhooksCommand,
   },
   status: {
-    does: 'how the stores, orders and queues stand, and what needs a person',
+    does: 'status of stores, orders, trackers and queues, and what needs attention',
     load: async () => (await import('./status.ts')).statusCommand,
   },
   explain: {
-    does: 'the whole story of an order or a parcel, with the reasons',
+    does: 'history of an order or a parcel, with the reasons',
     load: async () => (await import('./explain.ts')).explainCommand,
   },
   doctor: {
-    does: 'look at everything the fleet needs; each finding with its remedy',
+    does: 'check everything the fleet needs; every finding comes with its fix',
     load: async () => (await import('./doctor.ts')).doctorCommand,
   },
 };
@@ -71,10 +72,10 @@ const program = new Command('orderfleet')
   .addHelpText(
     'after',
     `
-Exit codes: 0 done · 1 something failed · 2 wrong usage, wrong environment, or nothing to connect to
+Exit codes: 0 success · 1 something failed · 2 wrong usage, wrong configuration, or no connection
 
 Settings come from the environment and from .env (see .env.example). While "orderfleet up" runs in this directory on
-its own embedded database, the other commands find it by themselves.
+its embedded database, the other commands connect to it automatically.
 
 Examples:
   orderfleet up
@@ -91,9 +92,9 @@ for (const [name, { does, load }] of Object.entries(COMMANDS)) {
 }
 settle(program);
 
-/** Commander hands neither setting down to a command that was made elsewhere. */
+/** Commander does not pass these settings on to commands from other modules. */
 function settle(command: Command): void {
-  command.showHelpAfterError('(--help shows how)').exitOverride();
+  command.showHelpAfterError('(see --help)').exitOverride();
   for (const one of command.commands) settle(one);
 }
 
@@ -101,14 +102,17 @@ mindNoClosedPipe();
 try {
   await program.parseAsync();
 } catch (error) {
-  process.exitCode = await told(error);
+  process.exitCode = await reported(error);
 }
 
-/** Says what went wrong, where Commander has not. @returns the exit code; wrong usage is 2 */
-async function told(error: unknown): Promise<number> {
+/** Prints the error, unless Commander has. @returns the exit code; wrong usage is 2 */
+async function reported(error: unknown): Promise<number> {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-  const { remedyOf } = await import('./faults.ts');
+  const [{ remedyOf }, { readableStack }] = await Promise.all([
+    import('./remedies.ts'),
+    import('../lib/stack.ts'),
+  ]);
   const remedy = remedyOf(error);
-  console.error(remedy ?? error);
+  console.error(remedy ?? readableStack(inspect(error)));
   return remedy ? 2 : 1;
 }

@@ -1,13 +1,13 @@
 import { Command } from 'commander';
-import { loadConfig } from '../config.ts';
+import { loadConfig } from '../config/index.ts';
 import { migrate } from '../db/migrate.ts';
 import { NO_SESSIONS, poolingOf } from '../db/pooler.ts';
-import { UserError } from '../errors.ts';
+import { UserError } from '../lib/errors.ts';
 import { migrateQueues } from '../queue/backend.ts';
 import type { JsonOption } from './context.ts';
 import { print } from './output.ts';
 
-/** Tables first, then the queues' own schema: also on Redis, so that one may change over without another step. */
+/** Tables first, then the queues' schema, also with Redis, so that switching needs no extra step. */
 export async function migrateAll(databaseUrl: string): Promise<void> {
   // its lock would be another session's
   if ((await poolingOf(databaseUrl)) === 'transaction')
@@ -22,7 +22,7 @@ export const migrateCommand = () =>
     .addHelpText(
       'after',
       `
-Wants a role that may create tables; the processes need none (docs/deploy.md).
+Requires a role that may create tables; the processes do not need one (docs/deploy.md).
 
 Example:
   DATABASE_URL=postgres://orderfleet_owner@db/orderfleet orderfleet migrate`,

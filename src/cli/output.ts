@@ -1,9 +1,9 @@
 import { styleText } from 'node:util';
 import Table from 'cli-table3';
 
-export { duration, relative } from '../durations.ts';
+export { duration, relative, utc } from '../lib/format-time.ts';
 
-/** What a command found: one JSON document with --json, else text for people. */
+/** Prints a result: one JSON document with --json, else text. */
 export function print(options: { json?: boolean | undefined }, data: unknown, text: () => string): void {
   process.stdout.write(`${options.json ? JSON.stringify(data, null, 2) : text()}\n`);
 }
@@ -24,7 +24,7 @@ export function table(head: string[], rows: (string | number | null)[][]): strin
   return [bold(first), ...rest].map((line) => line.trimEnd()).join('\n');
 }
 
-// styleText asks the stream whether it takes colours, and respects NO_COLOR
+// styleText checks whether the stream supports colours, and respects NO_COLOR
 const style = (format: 'bold' | 'dim' | 'red' | 'green' | 'yellow') => (text: string) =>
   process.stdout.isTTY ? styleText(format, text) : text;
 export const bold = style('bold');

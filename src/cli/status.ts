@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import type { DeliveryOverview } from '../alerts/index.ts';
 import { storeFaults } from '../doctor/index.ts';
-import { readOverview } from '../overview.ts';
+import { readOverview } from '../ops/overview.ts';
 import type { StoreOverview } from '../temu/overview.ts';
 import { type JsonOption, withQueues } from './context.ts';
 import { bold, dim, print, red, relative, table, yellow } from './output.ts';
@@ -15,7 +15,7 @@ export function storesTable(stores: readonly StoreOverview[]): string {
   const rows = stores.map((store) => [
     store.name,
     store.region,
-    store.active ? (store.reading ? 'reading' : 'on') : red('paused'),
+    store.active ? (store.reading ? 'syncing' : 'active') : red('paused'),
     store.lastSyncedAt ? relative(store.lastSyncedAt) : 'never',
     store.lastWindow ? `${store.lastWindow.stored} of ${store.lastWindow.expected}` : '–',
     sum(store.orders),
@@ -37,17 +37,17 @@ export function storesTable(stores: readonly StoreOverview[]): string {
   const paused = stores.flatMap((store) => [
     ...(store.pausedReason ? [`${red(`"${store.name}" is paused`)}: ${store.pausedReason}`] : []),
     ...(store.reading?.error
-      ? [`${yellow(`"${store.name}" cannot be read for now`)}: ${store.reading.error}`]
+      ? [`${yellow(`"${store.name}" cannot be synced right now`)}: ${store.reading.error}`]
       : []),
     ...Object.entries(store.pausedApis).map(
       ([api, reason]) =>
-        `${yellow(`"${store.name}" may not call ${api}`)}: ${reason}; asked for again every hour`,
+        `${yellow(`"${store.name}" has no access to ${api}`)}: ${reason}; retried every hour`,
     ),
   ]);
   return [table(head, rows), ...paused].join('\n');
 }
 
-/** Orders by status over all stores, in one line. */
+/** Orders by status of all stores, in one line. */
 export function ordersLine(stores: readonly StoreOverview[]): string {
   const total = new Map<string, number>();
   for (const store of stores)
@@ -57,16 +57,16 @@ export function ordersLine(stores: readonly StoreOverview[]): string {
   return parts.join(' · ') || 'none yet';
 }
 
-/** What became of the notices of the last day, in one line or a few. */
+/** Delivery of the notices of the last day, in one line or a few. */
 function deliveryLines({ sent, waiting, failed, nowhere }: DeliveryOverview): string[] {
   const counts = [`${sent} sent`, `${waiting} waiting`, failed > 0 ? red(`${failed} failed`) : '0 failed'];
   return [
-    `\n${bold('Messages of the last day')}  ${counts.join(' · ')}`,
+    `\n${bold('Messages, last 24 h')}  ${counts.join(' · ')}`,
     ...Object.entries(nowhere).map(([why, count]) => `  ${yellow(`${count} not sent`)}: ${why}`),
   ];
 }
 
-/** Milliseconds: Postgres and Redis are looked at while the rest is read. */
+/** Milliseconds for checking Postgres and Redis, in parallel with the rest. */
 const STORE_LOOK_MS = 8_000;
 
 export const statusCommand = () =>
@@ -75,7 +75,7 @@ export const statusCommand = () =>
     .addHelpText(
       'after',
       `
-Exit codes: 0 · 1 Postgres or Redis takes no work: what is wrong stands first, with what to do · 2 wrong environment, or
+Exit codes: 0 success · 1 Postgres or Redis is not usable: the error and its fix come first · 2 wrong configuration, or
 Postgres does not answer
 
 Examples:
@@ -100,12 +100,12 @@ Examples:
             `\n${bold('Orders')}  ${ordersLine(status.stores)}`,
             `\n${bold('Trackers')}`,
             trackersTable(status.tracking.trackers),
-            `\n${bold('Parcels on their way')}  ${countsLine(status.tracking.parcels.followed)}`,
-            `${bold('Changes of the last day')}  ${countsLine(status.tracking.parcels.changes)}`,
+            `\n${bold('Tracked parcels')}  ${countsLine(status.tracking.parcels.followed)}`,
+            `${bold('Status changes, last 24 h')}  ${countsLine(status.tracking.parcels.changes)}`,
             ...wordsLine(status.tracking.openWords),
             `\n${bold('Queues')} ${dim(`(${fleet.queues.backend.kind})`)}`,
             table(
-              ['queue', 'waiting', 'in work', 'delayed', 'failed'],
+              ['queue', 'waiting', 'active', 'delayed', 'failed'],
               status.queues.map((queue) => [
                 queue.paused ? `${queue.queue} (paused)` : queue.queue,
                 queue.waiting,
@@ -117,7 +117,7 @@ Examples:
             ...status.silent.map(({ queue, why }) => `${red(`${queue} does not answer`)}: ${why}`),
             ...(status.orderErrors.length > 0
               ? [
-                  `\n${bold('Open errors of orders')}`,
+                  `\n${bold('Open order errors')}`,
                   table(
                     ['orders', 'type', 'message'],
                     status.orderErrors.map((error) => [error.orders, error.type, error.message.slice(0, 90)]),
@@ -125,7 +125,7 @@ Examples:
                 ]
               : []),
             ...deliveryLines(status.delivery),
-            `\n${bold('Needs a person')}`,
+            `\n${bold('Needs attention')}`,
             ...(status.needsAPerson.length > 0
               ? status.needsAPerson.map((notice) => `  ${relative(notice.since)}: ${notice.text}`)
               : ['  nothing']),

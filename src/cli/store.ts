@@ -1,8 +1,8 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import countries from 'i18n-iso-countries';
-import { UserError } from '../errors.ts';
+import countries from 'i18n-iso-countries/index.js';
+import { UserError } from '../lib/errors.ts';
 import type { TemuHost } from '../temu/client.ts';
-import { askPausedApisAgain } from '../temu/orders/index.ts';
+import { probeNow } from '../temu/orders/index.ts';
 import { storeOverviews } from '../temu/overview.ts';
 import { addStore, changeStore, pauseStore, resumeStore, rotateStore, storeByName } from '../temu/stores.ts';
 import { type JsonOption, withFleet } from './context.ts';
@@ -12,11 +12,11 @@ import { storesTable } from './status.ts';
 const country = (text: string) => {
   const code = text.toUpperCase();
   if (code.length !== 2 || !countries.isValid(code))
-    throw new InvalidArgumentError('two letters (ISO 3166-1), e.g. RO, DE, GB or US.');
+    throw new InvalidArgumentError('expected two letters (ISO 3166-1), e.g. RO, DE, GB or US.');
   return code;
 };
 const filled = (text: string) => {
-  if (!text.trim()) throw new InvalidArgumentError('it is empty.');
+  if (!text.trim()) throw new InvalidArgumentError('must not be empty.');
   return text.trim();
 };
 
@@ -36,20 +36,22 @@ interface AddOptions extends JsonOption {
 
 const add = () =>
   new Command('add')
-    .description('add a store; its orders of the last 90 days come in at once')
-    .requiredOption('--name <name>', 'what you call it', filled)
+    .description('add a store and sync its orders of the last 90 days')
+    .requiredOption('--name <name>', 'your name for it', filled)
     .addOption(
-      new Option('--region <region>', 'which of Temu’s hosts serves it')
-        .choices(REGIONS)
-        .makeOptionMandatory(),
+      new Option('--region <region>', 'Temu host that serves it').choices(REGIONS).makeOptionMandatory(),
     )
     .requiredOption('--country <code>', 'country of the seller’s account, two letters', country)
     .requiredOption('--app-key <key>', 'from Temu’s partner portal', filled)
     .requiredOption('--app-secret <secret>', 'from Temu’s partner portal; stored encrypted', filled)
     .requiredOption('--access-token <token>', 'from the store’s seller centre; stored encrypted', filled)
-    .option('--warehouse <id>', 'warehouse id for shipments, WH-…; default: Temu’s default warehouse', filled)
+    .option(
+      '--warehouse <id>',
+      'warehouse id for shipments, WH-…; default: the default warehouse on Temu',
+      filled,
+    )
     .addOption(
-      new Option('--api <version>', 'version of Temu’s order calls').choices(API_VERSIONS).default('v1'),
+      new Option('--api <version>', 'version of Temu’s order API').choices(API_VERSIONS).default('v1'),
     )
     .option('--json', 'print one JSON document')
     .addHelpText(
@@ -69,14 +71,14 @@ Examples:
         print(
           options,
           { id, name: options.name },
-          () => `Store "${options.name}" is added. Its orders come in from now on: orderfleet status`,
+          () => `Store "${options.name}" added. Its orders are being synced: orderfleet status`,
         );
       }),
     );
 
 const list = () =>
   new Command('list')
-    .description('the stores and how they stand')
+    .description('list the stores with their status')
     .option('--json', 'print one JSON document')
     .addHelpText('after', "\nExample:\n  orderfleet store list --json | jq '.[] | select(.active | not)'")
     .action((options: JsonOption) =>
@@ -88,7 +90,7 @@ const list = () =>
 
 const pause = () =>
   new Command('pause')
-    .description('stop reading a store until it is resumed')
+    .description('pause a store until it is resumed')
     .argument('<name>')
     .option('--reason <text>', 'shown by status', 'paused by hand')
     .option('--json', 'print one JSON document')
@@ -99,21 +101,21 @@ const pause = () =>
         print(
           options,
           { name, active: false },
-          () => `Store "${name}" is paused. To go on: orderfleet store resume "${name}"`,
+          () => `Store "${name}" paused. To resume: orderfleet store resume "${name}"`,
         );
       }),
     );
 
 const resume = () =>
   new Command('resume')
-    .description('let a paused store go on; what it missed comes in')
+    .description('resume a paused store; orders that it missed are synced')
     .argument('<name>')
     .option('--json', 'print one JSON document')
     .addHelpText('after', '\nExample:\n  orderfleet store resume my-shop')
     .action((name: string, options: JsonOption) =>
       withFleet(async ({ db }) => {
         await resumeStore(db, name);
-        print(options, { name, active: true }, () => `Store "${name}" goes on.`);
+        print(options, { name, active: true }, () => `Store "${name}" resumed.`);
       }),
     );
 
@@ -125,7 +127,9 @@ interface RotateOptions extends JsonOption {
 
 const rotate = () =>
   new Command('rotate')
-    .description('give a store new credentials (those named) and resume it; seals them with the current key')
+    .description(
+      'replace the credentials given and resume the store; encrypts all of them with the current key',
+    )
     .argument('<name>')
     .option('--app-key <key>', 'new app key', filled)
     .option('--app-secret <secret>', 'new app secret', filled)
@@ -135,8 +139,8 @@ const rotate = () =>
       'after',
       `
 Examples:
-  orderfleet store rotate my-shop --access-token T     Temu has given it another token
-  orderfleet store rotate my-shop                      CREDENTIALS_KEY has changed: sealed with the new one`,
+  orderfleet store rotate my-shop --access-token T     Temu has issued a new token
+  orderfleet store rotate my-shop                      CREDENTIALS_KEY has changed: encrypt with the new one`,
     )
     .action((name: string, { json, ...given }: RotateOptions) =>
       withFleet(async (fleet) => {
@@ -144,12 +148,12 @@ Examples:
         await rotateStore(db, secrets, name, given);
         const { id, active } = await storeByName(db, name);
         const fresh = Object.keys(given).length > 0;
-        // a new token may open what the old one was not allowed
-        if (fresh) await askPausedApisAgain(fleet, id);
+        // a new token may have scopes that the old one lacked
+        if (fresh) await probeNow(fleet, id);
         print({ json }, { id, name, active }, () =>
           fresh
-            ? `Store "${name}" has its new credentials and goes on.`
-            : `The credentials of store "${name}" are sealed with the current key.`,
+            ? `Credentials of store "${name}" replaced; store resumed.`
+            : `Credentials of store "${name}" encrypted with the current key.`,
         );
       }),
     );
@@ -163,12 +167,12 @@ interface ChangeOptions extends JsonOption {
 
 const change = () =>
   new Command('change')
-    .description('change what was given when the store was added, and resume it; credentials: rotate')
+    .description('change a store’s settings and resume it; for credentials use rotate')
     .argument('<name>')
-    .addOption(new Option('--region <region>', 'which of Temu’s hosts serves it').choices(REGIONS))
+    .addOption(new Option('--region <region>', 'Temu host that serves it').choices(REGIONS))
     .option('--country <code>', 'country of the seller’s account, two letters', country)
     .option('--warehouse <id>', 'warehouse id for shipments, WH-…', filled)
-    .addOption(new Option('--api <version>', 'version of Temu’s order calls').choices(API_VERSIONS))
+    .addOption(new Option('--api <version>', 'version of Temu’s order API').choices(API_VERSIONS))
     .option('--json', 'print one JSON document')
     .addHelpText(
       'after',
@@ -185,9 +189,9 @@ Examples:
           ...(api === undefined ? {} : { apiVersion: api }),
         };
         if (Object.keys(wanted).length === 0)
-          throw new UserError('Say what to change: --region, --country, --warehouse or --api.');
+          throw new UserError('Nothing to change: set --region, --country, --warehouse or --api.');
         await changeStore(db, name, wanted);
-        print({ json }, { name, ...wanted }, () => `Store "${name}" is changed and goes on.`);
+        print({ json }, { name, ...wanted }, () => `Store "${name}" changed and resumed.`);
       }),
     );
 

@@ -2,14 +2,14 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { UserError } from '../errors.ts';
+import { UserError } from '../lib/errors.ts';
+import { codeRoot, FROM_SOURCE } from '../lib/package-root.ts';
 
 export interface Supervisor {
-  /** Resolves when every worker runs. @throws UserError with where to look when one ends before that. */
+  /** Resolves when every worker runs. @throws UserError with where to look when one exits before that. */
   started(signal: AbortSignal): Promise<void>;
   summary(): string;
-  /** SIGTERM to all, SIGKILL to what is left after `ms`. @returns the names of those that had to be killed */
+  /** SIGTERM to all, SIGKILL after `ms`. @returns the names of those that had to be killed */
   stop(ms: number): Promise<string[]>;
 }
 
@@ -20,13 +20,13 @@ interface Worker {
   restarts: number;
 }
 
-/** A worker that ended is started again after this long, doubled each time up to half a minute. */
+/** Delay before restarting a worker, doubled each time up to 30 s. */
 const RESTART_MS = 1_000;
 const LONGEST_RESTART_MS = 30_000;
 
 /**
- * Runs worker processes and keeps them running. Each is in a process group of its own, so that Ctrl-C reaches this
- * process alone, which then stops them in order; a channel to each tells it when this process has died.
+ * Runs worker processes and restarts them. Each has its own process group, so that Ctrl-C reaches only this process, which
+ * then stops them in order; an IPC channel tells each when this process has died.
  */
 export function supervise(
   names: readonly string[],
@@ -56,7 +56,7 @@ export function supervise(
       if (stopping) return;
       if (early)
         endedEarly = new UserError(
-          `The ${worker.name} worker ended at once (${signal ?? code}): see ${join(options.logs, `${worker.name}.log`)}`,
+          `The ${worker.name} worker exited at startup (${signal ?? code}): see ${join(options.logs, `${worker.name}.log`)}`,
         );
       const wait = Math.min(LONGEST_RESTART_MS, RESTART_MS * 2 ** worker.restarts++);
       setTimeout(() => !stopping && start(worker), wait).unref();
@@ -73,10 +73,7 @@ export function supervise(
     },
     summary: () =>
       workers
-        .map(
-          (worker) =>
-            `${worker.name} ${worker.running ? 'runs' : 'is starting'}${worker.restarts ? ` (restarted ${worker.restarts} times)` : ''}`,
-        )
+        .map((worker) => `${worker.name} ${worker.running ? 'running' : 'starting'}${restarted(worker)}`)
         .join(' · '),
     async stop(ms) {
       stopping = true;
@@ -99,8 +96,8 @@ export function supervise(
   };
 }
 
-/** From a checkout the TypeScript runs through tsx; a build runs as it is. */
-const fromSource = import.meta.filename.endsWith('.ts');
-const loader = () => (fromSource ? ['--import', import.meta.resolve('tsx')] : []);
-const entryOf = (name: string) =>
-  fileURLToPath(new URL(`../../workers/${name}${fromSource ? '.ts' : '.js'}`, import.meta.url));
+const restarted = ({ restarts }: Worker) =>
+  restarts === 0 ? '' : ` (restarted ${restarts === 1 ? 'once' : `${restarts} times`})`;
+
+const loader = () => (FROM_SOURCE ? ['--import', import.meta.resolve('tsx')] : []);
+const entryOf = (name: string) => join(codeRoot(), 'workers', `${name}${FROM_SOURCE ? '.ts' : '.js'}`);

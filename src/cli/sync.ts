@@ -1,10 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
+import { and, eq, type SQL, sql } from 'drizzle-orm';
 import logUpdate from 'log-update';
-import { UserError } from '../errors.ts';
-import type { Fleet } from '../fleet.ts';
+import { isAnyOf } from '../db/query.ts';
+import { temuOrderInbox, temuStores, temuSyncWindows } from '../db/schema/index.ts';
+import type { Fleet } from '../fleet/index.ts';
 import { enqueueDue } from '../leases/enqueue.ts';
-import { inboxOrders, openWindows, replaySetAside, temuOrders, temuPages } from '../temu/orders/index.ts';
+import { UserError } from '../lib/errors.ts';
+import { plural } from '../lib/plural.ts';
+import { inboxOrders, openWindows, replayQuarantined, temuOrders, temuPages } from '../temu/orders/index.ts';
 import { storeOverviews } from '../temu/overview.ts';
 import { storeByName } from '../temu/stores.ts';
 import { type JsonOption, withQueues } from './context.ts';
@@ -16,49 +20,54 @@ interface SyncOptions extends JsonOption {
   failed?: boolean;
 }
 
-interface SyncState {
-  store: string;
-  active: boolean;
-  window: 'open' | 'complete';
-  expected: number | null;
-  stored: number;
-  waiting: number;
-  failed: number;
-  incomplete: number;
-  problem: string | null;
+type SyncState = Awaited<ReturnType<typeof readState>>[number];
+
+/** @param failed count all quarantined orders, not only those since the window was opened */
+async function readState({ db }: Fleet, windowIds: readonly string[], failed: boolean) {
+  const { state, receivedAt } = temuOrderInbox;
+  const counted = (which: SQL) => sql<number>`count(*) filter (where ${which})::int`;
+  const window = temuSyncWindows;
+  return await db
+    .select({
+      store: temuStores.name,
+      active: temuStores.active,
+      window: window.state,
+      expected: window.expected,
+      stored: window.stored,
+      waiting: counted(sql`${state} = 'pending'`),
+      failed: counted(
+        failed ? sql`${state} = 'failed'` : sql`${state} = 'failed' and ${receivedAt} >= ${window.createdAt}`,
+      ),
+      incomplete: counted(sql`${state} = 'incomplete'`),
+      problem: sql<
+        string | null
+      >`case when ${temuStores.active} then ${window.error} else ${temuStores.pausedReason} end`,
+    })
+    .from(window)
+    .innerJoin(temuStores, eq(temuStores.id, window.storeId))
+    .leftJoin(temuOrderInbox, and(eq(temuOrderInbox.storeId, temuStores.id), sql`${state} <> 'stored'`))
+    .where(isAnyOf(window.id, windowIds))
+    .groupBy(window.id, temuStores.id)
+    .orderBy(temuStores.name);
 }
 
-/** @param failed count what was set aside at any time, not only since the window was opened */
-async function readState({ db }: Fleet, windowIds: readonly string[], failed: boolean): Promise<SyncState[]> {
-  return await db.$client<SyncState[]>`
-    select s.name as store, s.active, w.state as window, w.expected, w.stored,
-      count(i.*) filter (where i.state = 'pending')::int as waiting,
-      count(i.*) filter (where i.state = 'failed' and (${failed} or i.received_at >= w.created_at))::int as failed,
-      count(i.*) filter (where i.state = 'incomplete')::int as incomplete,
-      case when s.active then w.error else s.paused_reason end as problem
-    from temu_sync_windows w join temu_stores s on s.id = w.store_id
-      left join temu_order_inbox i on i.store_id = s.id and i.state <> 'stored'
-    where w.id = any(${windowIds as string[]}::uuid[])
-    group by s.name, s.active, s.paused_reason, w.state, w.created_at, w.expected, w.stored, w.error order by s.name`;
-}
-
-/** Nothing more comes of it by itself soon: all done, store paused, or the window failed and waits for its next try. */
+/** Nothing more to wait for: all done, store paused, or the window failed and waits for its next attempt. */
 const isSettled = (state: SyncState) =>
   !state.active || state.problem !== null || (state.window === 'complete' && state.waiting === 0);
 
 const line = (state: SyncState) =>
-  `${state.store}: ${state.window === 'complete' ? `window read, ${state.stored} of ${state.expected} orders` : 'reading the window'}, ${state.waiting} still to be enriched${state.incomplete ? `, ${state.incomplete} incomplete` : ''}${state.failed ? `, ${red(`${state.failed} failed`)}` : ''}${state.problem ? `  ${red(state.problem)}` : ''}`;
+  `${state.store}: ${state.window === 'complete' ? `synced, ${state.stored} of ${state.expected} orders` : 'syncing'}, ${state.waiting} to enrich${state.incomplete ? `, ${state.incomplete} incomplete` : ''}${state.failed ? `, ${red(`${state.failed} failed`)}` : ''}${state.problem ? `  ${red(state.problem)}` : ''}`;
 
 export const syncCommand = () =>
   new Command('sync')
-    .option('--store <name>', 'only this one')
-    .option('--failed', 'try orders again that were set aside, when what stood in their way is mended')
-    .option('--wait', 'show progress; ends 0 when all is settled, 1 when something failed')
+    .option('--store <name>', 'only this store')
+    .option('--failed', 'retry quarantined orders after their cause is fixed')
+    .option('--wait', 'wait and show progress; exits 0 when all orders are done, 1 when something failed')
     .option('--json', 'print one JSON document')
     .addHelpText(
       'after',
       `
-Reads what has changed since an hour before the last sync; a store's first one reads 90 days.
+Reads what has changed since an hour before the last sync; a store's first sync reads 90 days.
 
 Examples:
   orderfleet sync
@@ -68,30 +77,25 @@ Examples:
     .action((options: SyncOptions) =>
       withQueues(async (fleet) => {
         const stores = await storeOverviews(fleet.db);
-        const wanted = options.store ? [await storeByName(fleet.db, options.store)] : null;
-        if (stores.length === 0) throw new UserError('There is no store yet: orderfleet store add --help');
-        const paused = stores.filter((store) => !store.active && (!wanted || wanted[0]?.name === store.name));
+        const wanted = options.store ? await storeByName(fleet.db, options.store) : undefined;
+        if (stores.length === 0) throw new UserError('No store yet. Add one: orderfleet store add --help');
+        const paused = stores.filter((store) => !store.active && (!wanted || wanted.name === store.name));
         for (const store of paused)
-          console.error(`Store "${store.name}" is paused and not read: ${store.pausedReason}`);
-        const ids = await fleet.db.$client<{ id: string }[]>`
-          select id from temu_stores where active ${wanted ? fleet.db.$client`and name = ${wanted[0]?.name ?? ''}` : fleet.db.$client``}`;
-        const windows = await openWindows(
-          fleet,
-          ids.map((row) => row.id),
-        );
-        const again = options.failed
-          ? await replaySetAside(
-              fleet,
-              ids.map((row) => row.id),
-            )
-          : 0;
+          console.error(`Store "${store.name}" is paused and not synced: ${store.pausedReason}`);
+        const on = await fleet.db
+          .select({ id: temuStores.id })
+          .from(temuStores)
+          .where(and(temuStores.active, wanted ? eq(temuStores.id, wanted.id) : undefined));
+        const ids = on.map(({ id }) => id);
+        const windows = await openWindows(fleet, ids);
+        const again = options.failed ? await replayQuarantined(fleet, ids) : 0;
         if (again > 0) await enqueueDue(fleet, inboxOrders);
         if (!options.wait) {
           print(
             options,
             { started: windows.length, ...(options.failed ? { again } : {}) },
             () =>
-              `${windows.length} sync${windows.length === 1 ? '' : 's'} started${options.failed ? `, ${again} ${again === 1 ? 'order' : 'orders'} tried again` : ''}: orderfleet status`,
+              `Started ${plural(windows.length, 'sync')}${options.failed ? `, retrying ${plural(again, 'order')}` : ''}. To follow: orderfleet status`,
           );
           if (paused.length > 0) process.exitCode = 1;
           return;
@@ -99,18 +103,18 @@ Examples:
         const states = await follow(fleet, windows, options);
         const good = paused.length === 0 && states.every((state) => !state.problem && state.failed === 0);
         print(options, states, () =>
-          good ? green('All orders are settled.') : red('Not all is well: orderfleet status'),
+          good ? green('All orders are up to date.') : red('Finished with problems: orderfleet status'),
         );
         if (!good) process.exitCode = 1;
       }),
     );
 
-/** Looks twice a second until all is settled. */
+/** Polls twice a second until all is done. */
 async function follow(fleet: Fleet, windows: readonly string[], options: SyncOptions): Promise<SyncState[]> {
   for (const queue of [temuPages, temuOrders])
     if ((await fleet.queues.workers(queue)) === 0)
       console.error(
-        `No worker takes jobs of ${queue.name}: start one with orderfleet up, or npm run worker -- temu`,
+        `No worker is running for ${queue.name}: start one with orderfleet up, or npm run worker -- temu`,
       );
   for (;;) {
     const states = await readState(fleet, windows, options.failed ?? false);

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import logUpdate from 'log-update';
-import { UserError } from '../errors.ts';
-import type { Fleet } from '../fleet.ts';
+import type { Fleet } from '../fleet/index.ts';
+import { UserError } from '../lib/errors.ts';
+import { plural } from '../lib/plural.ts';
 import {
   queueOf,
   runOverviews,
@@ -13,7 +14,7 @@ import {
   whyOff,
 } from '../tracking/index.ts';
 import { type JsonOption, withQueues } from './context.ts';
-import { duration, green, print, red, relative, table, yellow } from './output.ts';
+import { duration, green, print, red, relative, table, utc, yellow } from './output.ts';
 
 interface TrackOptions extends JsonOption {
   wait?: boolean;
@@ -22,25 +23,25 @@ interface TrackOptions extends JsonOption {
 interface Turn {
   tracker: Tracker;
   runId: string | undefined;
-  /** False: it was going on already. */
+  /** False: it was already running. */
   started: boolean;
-  /** Why no run began. */
+  /** Why no run started. */
   skipped: Skipped | undefined;
 }
 
 type Run = Awaited<ReturnType<typeof runOverviews>>[number];
 
 const LOOK_EVERY_MS = 500;
-/** Without a terminal a line is written when something has changed, at most this often. */
+/** Without a terminal a line is written on changes, at most this often. */
 const LINE_EVERY_MS = 5_000;
 
 const count = (number: number) => number.toLocaleString('en');
 
-/** Parcels of which the courier has been asked, or that were given up. */
+/** Parcels that were checked, successfully or not. */
 const asked = ({ updated, unchanged, notFound, mismatched, unmapped, failed }: Run) =>
   updated + unchanged + notFound + mismatched + unmapped + failed;
 
-/** Milliseconds that the limit dictates for what is left, a wait included; undefined without a limit. */
+/** Milliseconds that the rest takes at the rate limit, including a cooldown; undefined without a limit. */
 function leftMs({ tracker }: Turn, { open, waitingUntil }: Run): number | undefined {
   const wait = waitingUntil ? waitingUntil.getTime() - Date.now() : 0;
   return tracker.limit
@@ -51,23 +52,23 @@ function leftMs({ tracker }: Turn, { open, waitingUntil }: Run): number | undefi
 function line(turn: Turn, run: Run): string {
   const left = run.state === 'running' && run.open > 0 ? leftMs(turn, run) : undefined;
   const parts = [
-    `${count(asked(run))} of ${count(run.planned)} parcels`,
+    `${count(asked(run))} of ${plural(run.planned, 'parcel')}`,
     `${count(run.updated)} updated`,
     `${count(run.unchanged)} unchanged`,
     `${count(run.notFound)} not found`,
     ...(run.mismatched > 0 ? [yellow(`${count(run.mismatched)} of another order`)] : []),
-    ...(run.unmapped > 0 ? [yellow(`${count(run.unmapped)} with an unknown word`)] : []),
+    ...(run.unmapped > 0 ? [yellow(`${count(run.unmapped)} with an unmapped status`)] : []),
     run.failed > 0 ? red(`${count(run.failed)} failed`) : '0 failed',
-    `${count(run.requests)} requests`,
-    ...(left === undefined ? [] : [`${duration(left)} left by the limit`]),
+    plural(run.requests, 'request'),
+    ...(left === undefined ? [] : [`about ${duration(left)} left at the rate limit`]),
     ...(run.waitingUntil && run.state === 'running'
-      ? [yellow(`waits until ${run.waitingUntil.toISOString()} (${run.waitingReason})`)]
+      ? [yellow(`paused until ${utc(run.waitingUntil)} (${run.waitingReason})`)]
       : []),
   ];
   return `${run.tracker}: ${parts.join(', ')}`;
 }
 
-/** Starts a run, or finds the one that goes on. */
+/** Starts a run, or finds the one that is running. */
 async function begin(fleet: Fleet, tracker: Tracker): Promise<Turn> {
   const started = await startRun(fleet, tracker);
   return started.is === 'started'
@@ -78,7 +79,7 @@ async function begin(fleet: Fleet, tracker: Tracker): Promise<Turn> {
 /** Why nothing runs, and what to do about it. */
 function remedy({ tracker, skipped }: Turn): string {
   const what = whatToDo(tracker, skipped?.kind);
-  return `${tracker.name} does not run: ${skipped?.reason}.\n  ${what[0]?.toUpperCase()}${what.slice(1)}.`;
+  return `${tracker.name} was not started: ${skipped?.reason}.\n  ${what[0]?.toUpperCase()}${what.slice(1)}.`;
 }
 
 function whatToDo({ off, courier }: Tracker, kind: Skipped['kind'] | undefined): string {
@@ -87,8 +88,8 @@ function whatToDo({ off, courier }: Tracker, kind: Skipped['kind'] | undefined):
       ? `set ${Object.keys(courier.settings).join(', ')}, and restart the scheduler and the workers`
       : 'add it to TRACKERS, and restart the scheduler and the workers';
   return kind === 'waiting'
-    ? 'its next run begins by itself when the wait is over; asking sooner would make it longer'
-    : 'the scheduler sets it up as it starts: orderfleet up, or npm run worker -- scheduler';
+    ? 'the next run starts automatically after the pause; trying sooner would make it longer'
+    : 'start the scheduler, which sets it up: orderfleet up, or npm run worker -- scheduler';
 }
 
 const chosen = (fleet: Fleet, name: string): Tracker[] => {
@@ -96,7 +97,7 @@ const chosen = (fleet: Fleet, name: string): Tracker[] => {
   const on = fleet.trackers.filter(({ connection }) => connection);
   if (on.length === 0)
     throw new UserError(
-      `No tracker is switched on: ${fleet.trackers.map((tracker) => `${tracker.name} (${whyOff(tracker)})`).join(', ')}`,
+      `No tracker is enabled: ${fleet.trackers.map((tracker) => `${tracker.name} (${whyOff(tracker)})`).join(', ')}`,
     );
   return on;
 };
@@ -105,11 +106,11 @@ async function warnOfMissingWorkers(fleet: Fleet, turns: readonly Turn[]): Promi
   for (const { tracker } of turns)
     if ((await fleet.queues.workers(queueOf(tracker))) === 0)
       console.error(
-        `No worker takes jobs of ${queueOf(tracker).name}: start one with orderfleet up, or npm run worker -- tracking`,
+        `No worker is running for ${queueOf(tracker).name}: start one with orderfleet up, or npm run worker -- tracking`,
       );
 }
 
-/** Looks twice a second until all runs have ended. */
+/** Polls twice a second until all runs have finished. */
 async function follow(fleet: Fleet, turns: readonly Turn[], { json }: TrackOptions): Promise<Run[]> {
   const ids = turns.flatMap(({ runId }) => runId ?? []);
   let last = '';
@@ -149,20 +150,20 @@ function outcome(turn: Turn, run: Run): string {
           ),
         ];
   return [
-    `${line(turn, run)}, in ${took}${run.waits > 0 ? ` of which it was told to wait ${duration(run.waitedMs)}` : ''}`,
-    ...(run.stoppedReason ? [red(`It was stopped: ${run.stoppedReason}`)] : []),
-    ...tally(run.errors, 'failed because'),
-    ...tally(run.words, 'unknown word (orderfleet words)'),
+    `${line(turn, run)}, in ${took}${run.waits > 0 ? `, including ${duration(run.waitedMs)} of rate-limit pauses` : ''}`,
+    ...(run.stoppedReason ? [red(`Stopped: ${run.stoppedReason}`)] : []),
+    ...tally(run.errors, 'failure'),
+    ...tally(run.words, 'unmapped status (orderfleet words)'),
   ].join('\n');
 }
 
 function shortReport(turn: Turn, run: Run | undefined): string {
   if (!run) return remedy(turn);
   if (!turn.started)
-    return `${turn.tracker.name}: a run is going on since ${relative(run.startedAt)}${run.waitingUntil ? ` and waits until ${run.waitingUntil.toISOString()} (${run.waitingReason})` : ''}; --wait follows it.`;
+    return `${turn.tracker.name}: already running, started ${relative(run.startedAt)}${run.waitingUntil ? `, paused until ${utc(run.waitingUntil)} (${run.waitingReason})` : ''}; use --wait to follow it.`;
   return run.planned === 0
-    ? `${turn.tracker.name}: no parcel is due.`
-    : `${turn.tracker.name}: a run of ${count(run.planned)} parcels is started; orderfleet status shows how it goes.`;
+    ? `${turn.tracker.name}: no parcels are due.`
+    : `${turn.tracker.name}: started a run of ${plural(run.planned, 'parcel')}. To follow: orderfleet status`;
 }
 
 async function track(name: string, options: TrackOptions): Promise<void> {
@@ -174,7 +175,7 @@ async function track(name: string, options: TrackOptions): Promise<void> {
     if (options.wait)
       for (const { tracker, started, skipped } of going)
         if (!started)
-          console.error(`${tracker.name}: a run is going on already (${skipped?.reason}): this is that one.`);
+          console.error(`${tracker.name}: already running (${skipped?.reason}); following that run.`);
     const runs = options.wait
       ? await follow(fleet, going, options)
       : await runOverviews(
@@ -201,7 +202,7 @@ async function track(name: string, options: TrackOptions): Promise<void> {
           return options.wait && run ? outcome(turn, run) : shortReport(turn, run);
         }),
         ...(options.wait
-          ? [good ? green('All is settled.') : red('Not all is well: orderfleet status')]
+          ? [good ? green('Finished.') : red('Finished with problems: orderfleet status')]
           : []),
       ].join('\n'),
     );
@@ -211,14 +212,17 @@ async function track(name: string, options: TrackOptions): Promise<void> {
 
 export const trackCommand = () =>
   new Command('track')
-    .argument('<tracker>', 'one of the trackers that status shows; or all: those that are switched on')
-    .option('--wait', 'show progress; ends 0 when all is settled, 1 when parcels failed or it was stopped')
+    .argument('<tracker>', 'a tracker, as status shows it, or all for every enabled one')
+    .option(
+      '--wait',
+      'wait and show progress; exits 0 when finished, 1 when parcels failed or the run was stopped',
+    )
     .option('--json', 'print one JSON document')
     .addHelpText(
       'after',
       `
-A run that goes on already is followed; none begins while a courier has told us to wait. Ctrl-C ends the watching, not
-the run.
+If the tracker is already running, that run is followed. No run starts during a rate-limit pause. Ctrl-C stops the
+display, not the run.
 
 Examples:
   orderfleet track delhivery-b2c --wait

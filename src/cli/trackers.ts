@@ -1,11 +1,12 @@
-import type { TrackerOverview } from '../tracking/index.ts';
-import { dim, duration, green, red, relative, table, yellow } from './output.ts';
+import { plural } from '../lib/plural.ts';
+import { FEED_REMEDY, type TrackerOverview } from '../tracking/index.ts';
+import { dim, duration, green, red, relative, table, utc, yellow } from './output.ts';
 
 const count = (number: number) => number.toLocaleString('en');
 
 function state({ on, stoppedReason, waitingUntil }: TrackerOverview): string {
   if (!on) return dim('off');
-  return stoppedReason ? red('stopped') : waitingUntil ? yellow('waits') : green('on');
+  return stoppedReason ? red('stopped') : waitingUntil ? yellow('paused') : green('on');
 }
 
 /** "36,000 of 36,000: 120 updated, 3 failed". */
@@ -17,7 +18,7 @@ function numbers({ lastRun }: TrackerOverview): string | null {
     `${count(updated)} updated`,
     ...(notFound > 0 ? [`${count(notFound)} not found`] : []),
     ...(mismatched > 0 ? [yellow(`${count(mismatched)} of another order`)] : []),
-    ...(unmapped > 0 ? [yellow(`${count(unmapped)} with an unknown word`)] : []),
+    ...(unmapped > 0 ? [yellow(`${count(unmapped)} with an unmapped status`)] : []),
     ...(failed > 0 ? [red(`${count(failed)} failed`)] : []),
   ];
   return `${count(asked)} of ${count(planned)}: ${parts.join(', ')}`;
@@ -40,21 +41,26 @@ function reasons(one: TrackerOverview): string[] {
       : []),
     ...(one.waitingUntil
       ? [
-          `${yellow(`${name} waits until ${one.waitingUntil.toISOString()}`)} (${relative(one.waitingUntil)}): ${one.waitingReason}`,
+          `${yellow(`${name} is paused until ${utc(one.waitingUntil)}`)} (${relative(one.waitingUntil)}): ${one.waitingReason}`,
         ]
       : []),
-    // while it waits the reason is the same
+    ...(one.feed
+      ? [
+          `${yellow(`the feed of ${name} has failed`)} since ${utc(one.feed.failingSince)}: ${one.feed.why}${one.feed.byNumber ? '; its parcels are polled by number' : ''}\n  ${dim('→')} ${FEED_REMEDY}`,
+        ]
+      : []),
+    // a pause has the same reason
     ...(skipped && !one.waitingUntil
-      ? [`${name} left out its turn ${relative(one.skippedAt)}: ${one.skippedReason}`]
+      ? [`${name} skipped a run ${relative(one.skippedAt)}: ${one.skippedReason}`]
       : []),
   ];
 }
 
-/** One line for each tracker, and below it why some do not run. */
+/** One line per tracker, and below them why some do not run. */
 export const trackersTable = (trackers: readonly TrackerOverview[]): string =>
   [
     table(
-      ['tracker', 'state', 'parcels', 'never asked', 'oldest word', 'last run', 'parcels asked', 'next run'],
+      ['tracker', 'state', 'parcels', 'unchecked', 'oldest check', 'last run', 'checked', 'next run'],
       trackers.map((one) => [
         one.name,
         state(one),
@@ -80,4 +86,6 @@ export const countsLine = (counts: Record<string, number>): string =>
     .join(' · ') || 'none';
 
 export const wordsLine = (open: number): string[] =>
-  open > 0 ? [yellow(`${open} unknown word${open === 1 ? '' : 's'} of couriers: orderfleet words`)] : [];
+  open > 0
+    ? [yellow(`${plural(open, 'unmapped courier status', 'unmapped courier statuses')}: orderfleet words`)]
+    : [];

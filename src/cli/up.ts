@@ -4,21 +4,22 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import getPort from 'get-port';
 import logUpdate from 'log-update';
-import { type Config, environment, homeDirectory, parseConfig, webAddress } from '../config.ts';
+import { type Config, environment, homeDirectory, parseConfig, webAddress } from '../config/index.ts';
 import { closeDb, createDb } from '../db/client.ts';
-import { ensureDatabase, startEmbeddedPostgres } from '../db/embedded.ts';
-import { messageOf, UserError } from '../errors.ts';
+import { ensureDatabase, startEmbeddedPostgres } from '../embedded-postgres/index.ts';
+import { messageOf, UserError } from '../lib/errors.ts';
+import { plural } from '../lib/plural.ts';
 import { type StoreOverview, storeOverviews } from '../temu/overview.ts';
 import { createTrackers, trackingSettings } from '../tracking/index.ts';
-import { accountsOf } from '../web/access.ts';
-import { claimHome, leaveHome, tellOthers } from './fleet-file.ts';
-import { keyOf } from './key.ts';
+import { accountsOf } from '../web/middleware/access.ts';
+import { keyOf } from './generate-key.ts';
 import { migrateAll } from './migrate.ts';
-import { bold, dim, relative } from './output.ts';
+import { bold, dim, relative, utc } from './output.ts';
+import { claimHome, leaveHome, publishSettings } from './pidfile.ts';
 import { ordersLine, storesTable } from './status.ts';
 import { type Supervisor, supervise } from './supervisor.ts';
 
-/** One of each: what a single machine needs. More of one kind: npm run worker -- NAME beside it. */
+/** One of each is enough for a single machine. More of one: npm run worker -- NAME. */
 const WORKERS = ['scheduler', 'temu', 'awb', 'tracking', 'alerts', 'web'];
 
 /** The web process's usual port. */
@@ -27,12 +28,12 @@ const WEB_PORT = 8080;
 interface Ground {
   env: Record<string, string | undefined>;
   config: Config;
-  /** What the database is, for people. */
+  /** The database, for display. */
   database: string;
   stop(): Promise<void>;
 }
 
-/** @throws UserError with one line per fault (O7): here, and not in the log of the worker that would find it */
+/** @throws UserError with one line per fault (O7): here, not in a worker's log */
 function checked(env: Ground['env']): Config {
   const config = parseConfig(env, trackingSettings);
   createTrackers(config);
@@ -40,17 +41,17 @@ function checked(env: Ground['env']): Config {
   return config;
 }
 
-/** A database and a key: the given ones, or an embedded server and a key of its own in the home directory. */
+/** Database and key: the configured ones, or an embedded server and a generated key in the home directory. */
 async function prepareGround(home: string, database: string): Promise<Ground> {
   const given = environment({ running: false });
   const env: Ground['env'] = {
     ...given,
     CREDENTIALS_KEY: given.CREDENTIALS_KEY || keyOf(home),
-    // a newcomer's 8080 is often taken; who sets PORT means it
+    // 8080 is often taken; a configured PORT is used as is
     PORT: given.PORT || String(await getPort({ port: WEB_PORT, host: given.HOST || '127.0.0.1' })),
   };
   if (env.DATABASE_URL) return { env, config: checked(env), database: 'DATABASE_URL', stop: async () => {} };
-  // everything else must be right before a database is started for it
+  // checks everything else before it starts a database
   checked({ ...env, DATABASE_URL: 'postgres://to-be-started' });
   const server = await startEmbeddedPostgres({ dir: join(home, 'postgres') });
   await ensureDatabase(server.url('postgres'), database);
@@ -83,18 +84,18 @@ function makeHome(home: string): void {
     accessSync(home, constants.W_OK | constants.X_OK);
   } catch (error) {
     throw new UserError(
-      `${home} cannot be written to (${messageOf(error)}): set ORDERFLEET_HOME to a directory of this user’s`,
+      `Cannot write to ${home} (${messageOf(error)}): set ORDERFLEET_HOME to a directory that this user owns`,
     );
   }
 }
 
-/** Aborts when this process is told to stop: by a signal, a closed terminal, or the end of the process that started it. */
+/** Aborts when this process must stop: a signal, a closed terminal, or the exit of its parent. */
 function stopSignal(): AbortSignal {
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop.abort());
   process.on('disconnect', () => stop.abort());
-  process.channel?.unref(); // heard all the same, but no reason to stay
-  // a terminal that is gone takes no more words; what runs is to be stopped in order all the same
+  process.channel?.unref(); // still received, but does not keep the process alive
+  // a closed terminal accepts no output; the workers must be stopped in order nevertheless
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => stop.abort());
   return stop.signal;
 }
@@ -106,8 +107,8 @@ async function runFleet(home: string, database: string, signal: AbortSignal): Pr
   try {
     await migrateAll(ground.config.DATABASE_URL);
     if (signal.aborted) return;
-    tellOthers(ground.env);
-    // one METRICS_PORT cannot be five workers': each takes a free one
+    publishSettings(ground.env);
+    // five workers cannot share METRICS_PORT: each takes a free port
     fleet = supervise(WORKERS, { env: { ...ground.env, METRICS_PORT: '0' }, logs: join(home, 'logs') });
     await fleet.started(signal);
     if (signal.aborted) return;
@@ -115,10 +116,10 @@ async function runFleet(home: string, database: string, signal: AbortSignal): Pr
     process.send?.('ready');
     await show(ground.config, fleet, signal);
   } finally {
-    if (fleet) process.stdout.write('\nStopping: jobs in work are finished first …\n');
+    if (fleet) process.stdout.write('\nStopping: finishing active jobs …\n');
     const unclean = (await fleet?.stop((ground.config.SHUTDOWN_GRACE + 20) * 1000)) ?? [];
     await ground.stop();
-    process.stdout.write(unclean.length > 0 ? `Stopped; killed: ${unclean.join(', ')}\n` : 'Stopped.\n');
+    process.stdout.write(unclean.length > 0 ? `Stopped. Killed: ${unclean.join(', ')}\n` : 'Stopped.\n');
     if (unclean.length > 0) process.exitCode = 1;
   }
 }
@@ -130,13 +131,13 @@ const whereToLook = (ground: Ground, home: string) => `${bold('Orderfleet is up.
   workers   ${WORKERS.join(', ')}; logs in ${shown(join(home, 'logs'))}
   events    orderfleet/client, or POST ${webAddress(ground.config)}/events/awb-created${ground.config.EVENTS_TOKEN ? '' : ' (closed until EVENTS_TOKEN is set)'}
 In another terminal, in this directory:
-  npm run fleet -- status           how the stores, orders and queues stand
-  npm run fleet -- explain ORDER    an order's whole story
-  npm run fleet -- store add --help add a store of yours
-Ctrl-C stops all of it.`;
+  npm run fleet -- status           status of stores, orders and queues
+  npm run fleet -- explain ORDER    history of an order or a parcel
+  npm run fleet -- store add --help add your own store
+Press Ctrl-C to stop.`;
 
 const LOOK_EVERY_MS = 1_000;
-/** Without a terminal a line is written when something has changed, at most this often. */
+/** Without a terminal a line is written on changes, at most this often. */
 const LINE_EVERY_MS = 5_000;
 
 /** Shows orders arriving until `signal` aborts. */
@@ -157,10 +158,10 @@ async function show(config: Config, fleet: Supervisor, signal: AbortSignal): Pro
         );
       else if (now - lastAt >= LINE_EVERY_MS) {
         const line = typeof stores === 'string' ? stores : plainLine(stores);
-        if (line !== last) process.stdout.write(`${new Date(now).toISOString()}  ${line}\n`);
+        if (line !== last) process.stdout.write(`${utc(new Date(now))}  ${line}\n`);
         [last, lastAt] = [line, now];
       }
-      // counting many orders takes its time: no more than a twentieth of it is spent on looking
+      // counting many orders is slow: it takes at most a twentieth of the time
       const took = performance.now() - startedAt;
       await sleep(Math.max(LOOK_EVERY_MS, took * 20), undefined, { signal }).catch(() => {});
     }
@@ -174,11 +175,14 @@ const footer = (fleet: Supervisor) => dim(`${fleet.summary()} · ${new Date().to
 
 const plainLine = (stores: readonly StoreOverview[]) =>
   stores.length === 0
-    ? 'no store yet: npm run fleet -- store add --help'
+    ? 'No store yet: npm run fleet -- store add --help'
     : stores
         .map(
           (store) =>
-            `${store.name}: ${Object.values(store.orders).reduce((sum, count) => sum + count, 0)} orders, ${store.inbox.waiting} waiting, ${store.active ? `synced ${relative(store.lastSyncedAt)}` : `paused: ${store.pausedReason}`}`,
+            `${store.name}: ${plural(
+              Object.values(store.orders).reduce((sum, count) => sum + count, 0),
+              'order',
+            )}, ${store.inbox.waiting} waiting, ${store.active ? `synced ${relative(store.lastSyncedAt)}` : `paused: ${store.pausedReason}`}`,
         )
         .join(' | ');
 
@@ -188,9 +192,9 @@ export const upCommand = () =>
     .addHelpText(
       'after',
       `
-Data, key and logs are kept in .orderfleet (ORDERFLEET_HOME), so a second start goes on where the first ended.
-With DATABASE_URL set, that database is used; with REDIS_URL set, the queues live there. Without CREDENTIALS_KEY
-the key that was made here is used: keep it as safe as the database.
+Data, key and logs are kept in .orderfleet (ORDERFLEET_HOME), so the next start continues with the same data.
+With DATABASE_URL set, that database is used; with REDIS_URL set, the queues are stored there. Without CREDENTIALS_KEY
+the key generated here is used: back it up like the database.
 
 Examples:
   orderfleet up

@@ -15,8 +15,9 @@ import {
   WEBHOOK_EVENTS,
   type WebhookEvent,
 } from '../alerts/index.ts';
-import { UserError } from '../errors.ts';
-import type { Fleet } from '../fleet.ts';
+import type { Fleet } from '../fleet/index.ts';
+import { UserError } from '../lib/errors.ts';
+import { plural } from '../lib/plural.ts';
 import { type JsonOption, withFleet } from './context.ts';
 import { green, print, red, relative, table, yellow } from './output.ts';
 
@@ -26,17 +27,17 @@ const events = (text: string): WebhookEvent[] => {
   const names = text.split(',').map((name) => name.trim());
   const known = names.filter(isWebhookEvent);
   if (known.length === 0 || known.length < names.length)
-    throw new InvalidArgumentError(`a list of ${WEBHOOK_EVENTS.join(', ')}.`);
+    throw new InvalidArgumentError(`expected a list of ${WEBHOOK_EVENTS.join(', ')}.`);
   return known;
 };
 
 const add = () =>
   new Command('add')
-    .description('tell a program by signed HTTP requests; prints the secret that signs them, this once')
-    .argument('<url>', 'where requests go: https://…')
+    .description('add an endpoint for signed HTTP requests; prints its signing secret once')
+    .argument('<url>', 'endpoint URL: https://…')
     .requiredOption(
       '--events <list>',
-      `what it is told, separated by commas: ${WEBHOOK_EVENTS.join(', ')}`,
+      `events to send, separated by commas: ${WEBHOOK_EVENTS.join(', ')}`,
       events,
     )
     .option('--json', 'print one JSON document')
@@ -45,17 +46,17 @@ const add = () =>
         const { active: _, ...endpoint } = await addEndpoint(db, secrets, url, options.events);
         print(options, endpoint, () =>
           [
-            `${endpoint.url} is told ${endpoint.events.join(' and ')} from now on.`,
+            `${endpoint.url} added for ${endpoint.events.join(' and ')}.`,
             ...(endpoint.url.startsWith('http:')
               ? [
                   yellow(
-                    'It is not encrypted on its way: order.rto carries the customer’s phone. Use https outside a network of yours.',
+                    'This URL is not encrypted, and order.rto includes the customer’s phone number. Use https outside your own network.',
                   ),
                 ]
               : []),
-            `Secret, shown this once: ${endpoint.secret}`,
-            'Check each request: Orderfleet-Signature is t=SECONDS,v1=HEX, where HEX is the HMAC-SHA256 of "SECONDS.BODY" with the secret.',
-            `Try it: orderfleet webhooks test ${endpoint.url}`,
+            `Signing secret, shown only once: ${endpoint.secret}`,
+            'Verify each request: Orderfleet-Signature is t=SECONDS,v1=HEX, where HEX is the HMAC-SHA256 of "SECONDS.BODY" with the secret.',
+            `Test it: orderfleet webhooks test ${endpoint.url}`,
           ].join('\n'),
         );
       }),
@@ -63,7 +64,7 @@ const add = () =>
 
 const list = () =>
   new Command('list')
-    .description('the endpoints, and what became of their events in the last seven days')
+    .description('list the endpoints, with their deliveries of the last seven days')
     .option('--json', 'print one JSON document')
     .action((options: JsonOption) =>
       withFleet(async ({ db, clock }) => {
@@ -72,7 +73,7 @@ const list = () =>
           endpoints.length === 0
             ? 'No endpoint yet. Add one: orderfleet webhooks add --help'
             : table(
-                ['address', 'events', 'state', 'sent', 'waiting', 'failed', 'last sent', 'why'],
+                ['URL', 'events', 'state', 'sent', 'waiting', 'failed', 'last sent', 'reason'],
                 endpoints.map((one) => [
                   one.url,
                   one.events.join(', '),
@@ -88,14 +89,14 @@ const list = () =>
       }),
     );
 
-/** A command that does one thing to an endpoint, named by its address. */
+/** A command on one endpoint, identified by its URL. */
 const onEndpoint =
   (
     name: string,
     description: string,
     act: (fleet: Fleet, address: string) => Promise<string>,
     is: Record<string, true>,
-    said: (url: string) => string,
+    text: (url: string) => string,
   ) =>
   () =>
     new Command(name)
@@ -105,44 +106,44 @@ const onEndpoint =
       .action((address: string, options: JsonOption) =>
         withFleet(async (fleet) => {
           const url = await act(fleet, address);
-          print(options, { url, ...is }, () => said(url));
+          print(options, { url, ...is }, () => text(url));
         }),
       );
 
 const remove = onEndpoint(
   'remove',
-  'tell an endpoint nothing any more; what waits for it is withdrawn',
+  'remove an endpoint and cancel its pending events',
   ({ db }, address) => removeEndpoint(db, address),
   { removed: true },
-  (url) => `${url} is removed.`,
+  (url) => `${url} removed.`,
 );
 
 const resume = onEndpoint(
   'resume',
-  'take an endpoint into service again that was stopped because it answered 410 Gone',
+  'resume an endpoint that was stopped because it returned 410 Gone',
   ({ db }, address) => resumeEndpoint(db, address),
   { active: true },
-  (url) => `${url} goes on.`,
+  (url) => `${url} resumed.`,
 );
 
 const reseal = onEndpoint(
   'reseal',
-  'seal an endpoint’s secret with the current CREDENTIALS_KEY; it stays the same',
+  'encrypt an endpoint’s secret with the current CREDENTIALS_KEY; the secret stays the same',
   ({ db, secrets }, address) => resealEndpoint(db, secrets, address),
   { resealed: true },
-  (url) => `The secret of ${url} is sealed with the current key.`,
+  (url) => `Secret of ${url} encrypted with the current key.`,
 );
 
 const test = () =>
   new Command('test')
-    .description('send a signed event "ping" now and show the answer; ends 1 when it is no 2xx')
+    .description('send a signed "ping" event now and show the response; exits 1 unless it is 2xx')
     .argument('<url>')
     .option('--json', 'print one JSON document')
     .action((address: string, options: JsonOption) =>
       withFleet(async ({ db, secrets, http, clock }) => {
         const url = normalAddress(address);
         const endpoint = await endpointOf(db, secrets, { url });
-        if (!endpoint) throw new UserError(`No endpoint ${url}. See: orderfleet webhooks list`);
+        if (!endpoint) throw new UserError(`No endpoint with URL ${url}. See: orderfleet webhooks list`);
         const id = randomUUID();
         const startedAt = performance.now();
         const answer = await callEndpoint(http, endpoint, {
@@ -160,16 +161,16 @@ const test = () =>
 
 const failed = () =>
   new Command('failed')
-    .description('events that could not be delivered within a day, the newest first')
+    .description('list events that could not be delivered within a day, newest first')
     .option('--json', 'print one JSON document')
     .action((options: JsonOption) =>
       withFleet(async ({ db }) => {
         const deliveries = await failedDeliveries(db);
         print(options, deliveries, () =>
           deliveries.length === 0
-            ? 'Nothing failed.'
+            ? 'No failed events.'
             : `${table(
-                ['id', 'event', 'address', 'since', 'tries', 'why'],
+                ['id', 'event', 'URL', 'since', 'attempts', 'reason'],
                 deliveries.map((one) => [
                   one.id,
                   one.event,
@@ -178,31 +179,28 @@ const failed = () =>
                   one.tries,
                   one.error,
                 ]),
-              )}\n\nAgain: orderfleet webhooks retry ID, or --failed for all`,
+              )}\n\nTo retry: orderfleet webhooks retry ID, or --failed for all`,
         );
       }),
     );
 
 const retry = () =>
   new Command('retry')
-    .description('deliver events again that have failed: one, or with --failed all of them')
-    .argument('[id]', 'as "webhooks failed" shows it')
-    .option('--failed', 'all that have failed')
+    .description('retry failed events: one, or with --failed all of them')
+    .argument('[id]', 'event id, as webhooks failed shows it')
+    .option('--failed', 'all failed events')
     .option('--json', 'print one JSON document')
     .action((id: string | undefined, options: JsonOption & { failed?: boolean }) =>
       withFleet(async ({ db, clock }) => {
         if (id === undefined && !options.failed)
-          throw new UserError(
-            'Name an event by its id, or --failed for all. See: orderfleet webhooks failed',
-          );
+          throw new UserError('Give an event id, or --failed for all. See: orderfleet webhooks failed');
         const retried = await retryDeliveries(db, clock(), id);
         if (id !== undefined && retried === 0)
-          throw new UserError(`No failed event ${id}. See: orderfleet webhooks failed`);
+          throw new UserError(`No failed event with id ${id}. See: orderfleet webhooks failed`);
         print(
           options,
           { retried },
-          () =>
-            `${retried} ${retried === 1 ? 'is' : 'are'} due again; orderfleet webhooks list shows how it goes.`,
+          () => `Retrying ${plural(retried, 'event')}. To follow: orderfleet webhooks list`,
         );
       }),
     );

@@ -1,26 +1,27 @@
 import { Command } from 'commander';
-import { mapWord, STATUSES, type StrangeWord, strangeWords, unmapWord } from '../tracking/index.ts';
+import { plural } from '../lib/plural.ts';
+import { listUnmapped, mapStatus, STATUSES, type UnmappedStatus, unmapStatus } from '../tracking/index.ts';
 import { type JsonOption, withFleet } from './context.ts';
 import { green, print, relative, table, yellow } from './output.ts';
 
-const told = (sample: StrangeWord['sample']) =>
+const example = (sample: UnmappedStatus['sample']) =>
   Object.values(sample)
     .filter((value) => value !== null)
     .join(' · ');
 
 const list = () =>
   new Command('list')
-    .description('words of couriers that no table has, with what is settled about them')
+    .description('list unmapped courier statuses, and the ones mapped by hand')
     .option('--json', 'print one JSON document')
     .action((options: JsonOption) =>
       withFleet(async ({ db }) => {
-        const words = await strangeWords(db);
+        const words = await listUnmapped(db);
         print(options, words, () =>
           words.length === 0
-            ? 'Every word that couriers have said is known.'
+            ? 'No unmapped courier statuses.'
             : [
                 table(
-                  ['tracker', 'word', 'parcels', 'now', 'first seen', 'last seen', 'means', 'for example'],
+                  ['tracker', 'raw status', 'parcels', 'now', 'first seen', 'last seen', 'status', 'example'],
                   words.map((one) => [
                     one.tracker,
                     one.word,
@@ -28,37 +29,33 @@ const list = () =>
                     one.showing,
                     relative(one.firstSeenAt),
                     relative(one.lastSeenAt),
-                    one.means === null ? yellow('open') : green(one.means),
-                    told(one.sample),
+                    one.means === null ? yellow('unmapped') : green(one.means),
+                    example(one.sample),
                   ]),
                 ),
                 ...(words.some(({ means }) => means === null)
-                  ? ['\nSettle one: orderfleet words map TRACKER WORD STATUS']
+                  ? ['\nTo map one: orderfleet words map TRACKER WORD STATUS']
                   : []),
               ].join('\n'),
         );
       }),
     );
 
-const parcelsText = (count: number) => `${count} parcel${count === 1 ? '' : 's'}`;
-
 const map = () =>
   new Command('map')
-    .description('settle what a word means, and apply it to the parcels that show it')
+    .description('map a raw status to a status, and apply it to the parcels that have it')
     .argument('<tracker>', 'as words list shows it')
-    .argument('<word>', 'as words list shows it')
-    .argument('<status>', `${STATUSES.join(', ')}; or unchanged: the word changes nothing`)
+    .argument('<word>', 'raw status, as words list shows it')
+    .argument('<status>', `${STATUSES.join(', ')}; or unchanged to ignore it`)
     .option('--json', 'print one JSON document')
     .action((name: string, given: string, status: string, options: JsonOption) =>
       withFleet(async (fleet) => {
-        const mapped = await mapWord(fleet, name, given, status);
+        const mapped = await mapStatus(fleet, name, given, status);
         const { tracker, word, means, before, parcels } = mapped;
         print(options, mapped, () =>
           [
-            `"${word}" of ${tracker} means ${means} from now on${before && before !== means ? ` (it meant ${before})` : ''}.`,
-            parcels > 0
-              ? `Applied to ${parcelsText(parcels)} that showed it.`
-              : 'No parcel shows it at the moment.',
+            `"${word}" of ${tracker} is now mapped to ${means}${before && before !== means ? ` (was ${before})` : ''}.`,
+            parcels > 0 ? `Applied to ${plural(parcels, 'parcel')}.` : 'No parcel has it right now.',
           ].join('\n'),
         );
       }),
@@ -66,18 +63,17 @@ const map = () =>
 
 const unmap = () =>
   new Command('unmap')
-    .description('take back what was settled about a word; parcels keep the status they got by it')
+    .description('remove a mapping; parcels keep their status')
     .argument('<tracker>')
     .argument('<word>')
     .option('--json', 'print one JSON document')
     .action((name: string, given: string, options: JsonOption) =>
       withFleet(async (fleet) => {
-        const { tracker, word, before } = await unmapWord(fleet, name, given);
+        const { tracker, word, before } = await unmapStatus(fleet, name, given);
         print(
           options,
           { tracker, word, means: null, before },
-          () =>
-            `"${word}" of ${tracker} is open again (it meant ${before}). Parcels keep what they got by it.`,
+          () => `"${word}" of ${tracker} is unmapped again (was ${before}). Parcels keep their status.`,
         );
       }),
     );

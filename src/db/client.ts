@@ -1,8 +1,7 @@
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import postgres from 'postgres';
 import { parseDatabaseUrl } from '../addresses/database.ts';
-import { WatchedSocket } from '../sockets.ts';
-import { knowArrays } from './arrays.ts';
+import { WatchedSocket } from '../lib/sockets.ts';
 import { endedByTheServer, WATCH, type Watch } from './connections.ts';
 import { createListener, type Listener } from './listen.ts';
 import { hostFitting } from './pool.ts';
@@ -12,27 +11,23 @@ import { Wire } from './wire.ts';
 
 export type Sql = postgres.Sql;
 export type Db = PostgresJsDatabase<typeof schema> & { $client: Sql } & Pick<Listener, 'listen'>;
-/** What runs inside `db.transaction`: everything but a further connection. */
+/** What runs inside `db.transaction`: everything except another connection. */
 export type Tx = Parameters<Parameters<Db['transaction']>[0]>[0];
-
-/** The driver's own transaction under one of Drizzle's: for statements that are not yet Drizzle's. */
-export const rawOf = (tx: Tx): postgres.TransactionSql =>
-  (tx._.session as unknown as { client: postgres.TransactionSql }).client;
 
 export interface DbOptions {
   /**
-   * Connections at most; each worker process holds its own pool. With 1 there is one session: nothing may wait in it when
-   * a transaction begins.
+   * Most connections; each worker process has its own pool. With 1 there is one session: nothing may be queued on it
+   * when a transaction begins.
    */
   max?: number;
   /** Shown in pg_stat_activity. */
   name?: string;
-  /** When its connections are given up; for tests, and for statements that take long. */
+  /** When its connections are given up; for tests and slow statements. */
   watch?: Partial<Watch>;
 }
 
 /**
- * A pool of connections (sessions.ts), made as DATABASE_URL says (wire.ts) and given up when they are good for nothing
+ * A pool of connections (sessions.ts), opened as DATABASE_URL says (wire.ts) and given up when they are dead
  * (sockets.ts).
  * @throws AddressError
  */
@@ -42,7 +37,7 @@ export function createDb(url: string, { max = 10, name, watch: changed }: DbOpti
   const [first = { host: 'localhost', port: 5432 }] = address.hosts;
   const openMs = address.hosts.length * address.connectTimeoutMs;
   const makeSocket = () => new WatchedSocket(watch.silenceMs);
-  // not in its types; for its messages it has the first host
+  // not in its types; only used in its messages
   const wire = {
     socket: () => new Wire(address, { fits: hostFitting(address), makeSocket }).connect(),
     ssl: false,
@@ -54,11 +49,13 @@ export function createDb(url: string, { max = 10, name, watch: changed }: DbOpti
       ...{ user: address.user, database: address.database },
       ...(address.password === undefined ? {} : { password: address.password }),
       max: 1,
-      // seconds, from when the driver has its wire: all hosts, TLS and the log-in
+      // seconds, from when the driver has its wire: all hosts, TLS and the login
       connect_timeout: openMs / 1000,
-      idle_timeout: 0, // the pool closes what is idle, between two holders
+      idle_timeout: 0, // the pool closes idle ones, between two holders
       max_lifetime: null,
-      fetch_types: false, // arrays.ts
+      // Drizzle's columns parse arrays. The driver would query their types on each new connection, and what it throws
+      // when that is cut off cannot be caught
+      fetch_types: false,
       connection: {
         application_name: `${address.applicationName} ${name ?? ''}`.trim(),
         ...address.startup,
@@ -77,38 +74,16 @@ export function createDb(url: string, { max = 10, name, watch: changed }: DbOpti
       await Promise.all([end(options), listener.end()]);
     },
   });
-  return typed(sessions, listener);
-}
-
-/** Drizzle over a client. */
-function typed(client: Sql, { listen }: Listener): Db {
-  const db = Object.assign(drizzle(client, { schema }), { listen });
-  // drizzle() switches the client's own handling of times and JSON off; our SQL through the same client wants it, and
-  // Drizzle's columns accept both forms
-  for (const type of TIME_TYPES) {
-    client.options.parsers[type] = (text: string) => new Date(text);
-    client.options.serializers[type] = (value: unknown) =>
-      value instanceof Date ? value.toISOString() : value;
-  }
-  for (const type of JSON_TYPES) {
-    client.options.parsers[type] = (text: string) => JSON.parse(text);
-    client.options.serializers[type] = (value: unknown) =>
-      typeof value === 'string' ? value : JSON.stringify(value);
-  }
-  knowArrays(client.options as never);
-  return db;
+  return Object.assign(drizzle(sessions, { schema }), { listen: listener.listen });
 }
 
 /**
- * postgres.js (3.4.9) puts small messages off by a tick and forgets to take the timer back when a connection is cut: the
- * next start-up message then never leaves, and that connection fails with CONNECT_TIMEOUT for ever. Messages above its
- * buffer of 1,024 bytes are written at once, so the start-up message is made longer than that, by a setting that says
- * what is the default anyway and by blanks. It is this one because poolers take it: PgBouncer knows DateStyle and refuses
- * `options` and extra_float_digits. Without the order of day and month it leaves that as it is.
+ * postgres.js (3.4.9) delays small messages by a tick and does not reset the timer when a connection is cut: the next
+ * start-up message then never leaves, and that connection fails with CONNECT_TIMEOUT for ever. Messages above its
+ * buffer of 1,024 bytes are written at once, so the start-up message is made longer than that, by a setting with its
+ * default value and by blanks. It is this one because poolers accept it: PgBouncer knows DateStyle and refuses
+ * `options` and extra_float_digits. Without the order of day and month it leaves that unchanged.
  */
 const LONG_STARTUP = `ISO${' '.repeat(1100)}`;
 
-/** Type numbers of Postgres: timestamptz and timestamp; json and jsonb. */
-const TIME_TYPES = [1184, 1114];
-const JSON_TYPES = [114, 3802];
 export const closeDb = (db: Db) => db.$client.end({ timeout: 5 });

@@ -1,8 +1,8 @@
 import { createRequire } from 'node:module';
 
 /**
- * The driver of a store, as BullMQ finds it: producers have bullmq and the one driver that it needs for their store, which
- * need not lie where this file can see it. Loaded when it is needed, since they lack the other one.
+ * The driver of a store, resolved from BullMQ: producers have bullmq and the one driver that it needs for their
+ * store, which this file may not be able to resolve. Loaded on demand, since they lack the other one.
  */
 export function driver<T>(name: 'pg' | 'ioredis'): T {
   const bullmq = createRequire(import.meta.url).resolve('bullmq');

@@ -3,18 +3,18 @@ import type postgres from 'postgres';
 
 export interface Listener {
   /**
-   * Calls `heard` with the payload of each notification of this channel, until the end. One function for each channel.
-   * @throws the driver's error when it cannot be listened for now; it is tried again all the same
+   * Calls `heard` with the payload of each notification of this channel, until closed. One function per channel.
+   * @throws the driver's error when it cannot listen now; it is retried all the same
    */
   listen(channel: string, heard: (payload: string) => void): Promise<void>;
   end(): Promise<void>;
 }
 
 /**
- * LISTEN on a connection of its own that does not stay deaf (R2). The driver's own `listen` (postgres.js 3.4.9) waits for ever on
- * a silent connection, and gives up for good when it cannot listen again at once after a cut. Here LISTEN itself is said again and
- * again: it does nothing where it holds, makes a new connection where there is none, is the question that a silent
- * one does not answer, and a server that was demoted refuses it. What was notified meanwhile is lost, as with any LISTEN.
+ * LISTEN on a connection of its own that recovers (R2). The driver's own `listen` (postgres.js 3.4.9) waits for ever
+ * on a silent connection, and gives up for good when it cannot listen again at once after a cut. Here LISTEN itself
+ * is repeated: it does nothing where it is active, opens a connection where there is none, detects a silent one as it
+ * gets no response, and a demoted server refuses it. Notifications in between are lost, as with any LISTEN.
  * @param open a client with one connection that calls back for each notification
  */
 export function createListener(
@@ -34,7 +34,7 @@ export function createListener(
     const { signal } = ended;
     while (!signal.aborted) {
       await sleep(heartbeatMs, undefined, { signal, ref: false }).catch(() => {});
-      // without the database nobody hears; who asks it something else says so
+      // an outage is reported by the statements of others
       for (const channel of signal.aborted ? [] : heard.keys()) await say(channel).catch(() => {});
     }
   }

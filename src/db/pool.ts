@@ -5,24 +5,24 @@ import { driver } from './driver.ts';
 import { Wire } from './wire.ts';
 
 /**
- * pg, which BullMQ wants for queues in Postgres, with our reading of the address. The driver itself is loaded when it is
- * needed: producers whose queues live in Redis import this file, too.
+ * Configures pg, which BullMQ needs for queues in Postgres, from our parsed address. The driver itself is loaded on
+ * demand: producers whose queues are in Redis import this file, too.
  */
 
-/** The schema of BullMQ's tables, and its name for them. */
+/** The schema of BullMQ's tables. */
 export const QUEUE_SCHEMA = 'bullmq';
 
 /**
- * What every session of the queues begins with. By SQL, since most poolers refuse or drop settings that are sent at the
- * start of a session; pg waits for `onConnect`, not for its event 'connect'. What a crash of Postgres takes from the
- * queues, half a second at most, the sweep brings back from the tables: no job waits for the disk.
+ * What every session of the queues starts with. By SQL, since most poolers refuse or drop settings that are sent at
+ * the start of a session; pg waits for `onConnect`, not for its event 'connect'. No job waits for the disk: what a
+ * crash of Postgres takes from the queues, half a second at most, the sweep restores from the tables.
  */
 const QUEUE_SESSION = `select set_config('search_path', '${QUEUE_SCHEMA}', false), set_config('synchronous_commit', 'off', false)`;
 
 /**
- * For a pg.Pool that BullMQ is handed.
+ * For a pg.Pool that is given to BullMQ.
  * @param url DATABASE_URL
- * @param name what pg_stat_activity shows after the address' own application name
+ * @param name shown in pg_stat_activity after the address' own application name
  * @throws AddressError
  */
 export function queuePoolConfig(url: string, name: string, makeSocket?: () => Socket): pg.PoolConfig {
@@ -30,17 +30,17 @@ export function queuePoolConfig(url: string, name: string, makeSocket?: () => So
   return {
     ...configOf(address, name),
     stream: () => new Wire(address, { fits: hostFitting(address), makeSocket }),
-    // its types say that nobody waits for it; pg-pool 3.14 does
+    // its types deny that it is awaited; pg-pool 3.14 awaits it
     onConnect: async (client) => {
       await client.query(QUEUE_SESSION);
     },
   };
 }
 
-/** A look takes no longer. */
+/** Timeout of a check. */
 const LOOK_MS = 10_000;
 
-/** One connection, for a look; the caller connects and ends it. */
+/** One connection, for a check; the caller connects and ends it. */
 export function openClient(address: DatabaseAddress, name: string): pg.Client {
   const { Client } = driver<typeof pg>('pg');
   const stream = () => new Wire(address, { fits: hostFitting(address) });
@@ -48,11 +48,11 @@ export function openClient(address: DatabaseAddress, name: string): pg.Client {
     ...configOf(address, name),
     ...{ stream, connectionTimeoutMillis: 2 * LOOK_MS, query_timeout: LOOK_MS },
   });
-  client.on('error', () => {}); // its commands say so
+  client.on('error', () => {}); // reported by its commands
   return client;
 }
 
-/** Everything but the way there. */
+/** Everything but the host. */
 function configOf({ hosts, startup, ...address }: DatabaseAddress, name: string): pg.ClientConfig {
   return {
     // for its messages
@@ -62,11 +62,11 @@ function configOf({ hosts, startup, ...address }: DatabaseAddress, name: string)
     ...(address.password === undefined ? {} : { password: address.password }),
     application_name: `${address.applicationName} ${name}`,
     ...(startup.options ? { options: startup.options } : {}),
-    ssl: false, // the wire has it
+    ssl: false, // done by the wire
   };
 }
 
-/** Where one of several hosts is wanted that can be written to: asks one. */
+/** Checks the role of a host where one of several is required that accepts writes. */
 export function hostFitting(
   address: DatabaseAddress,
 ): ((host: DatabaseHost) => Promise<boolean>) | undefined {

@@ -3,7 +3,7 @@ import { parseDatabaseUrl } from '../addresses/database.ts';
 import { openClient } from './pool.ts';
 
 /**
- * What stands before Postgres. Ours wants a session of its own for each connection: workers LISTEN, migrations hold a lock,
+ * What is in front of Postgres. We need a session of our own per connection: workers LISTEN, migrations hold a lock,
  * statements are prepared, the queues have their search_path.
  * - none: the connection goes to Postgres itself;
  * - session: each connection keeps its session to its end;
@@ -11,22 +11,22 @@ import { openClient } from './pool.ts';
  */
 export type Pooling = 'none' | 'session' | 'transaction';
 
-/** R12: what is said at the start and by doctor. */
+/** R12: reported at the start and by doctor. */
 export const NO_SESSIONS = {
-  says: 'DATABASE_URL leads through a pooler that hands sessions out by transaction or by statement, which loses what workers LISTEN for and their settings',
+  says: 'DATABASE_URL uses a pooler in transaction or statement mode, which breaks LISTEN and session settings of the workers',
   remedy:
-    'let the pooler hand out whole sessions (PgBouncer: pool_mode = session; Supabase: port 5432; Neon: the host without -pooler), or set DATABASE_URL to Postgres itself',
+    'use session pooling (PgBouncer: pool_mode = session; Supabase: port 5432; Neon: the host without -pooler), or set DATABASE_URL to Postgres itself',
 };
 
-/** In each the two connections meet where sessions are handed round; one would do on a quiet pooler. */
+/** Each of them detects shared sessions; one would do on a quiet pooler. */
 const ROUNDS = 5;
 
 /**
- * Looks which it is, with two connections at most. A pooler tells a made-up process at the log-in, so that no other one can
- * be told apart from Postgres by what it answers later. When one connection has a session that was the other's a moment
- * ago, or another than its own before, sessions are handed round. That is sure; that they are not is as good as sure: a
- * pooler hands out what was given back last, or what was longest idle, and either comes round within a few turns.
- * @throws the driver's error when Postgres does not answer
+ * Detects the pooling with at most two connections. A pooler reports a made-up process id at the login, otherwise its
+ * responses look like those of Postgres. When one connection has a session that was the other's a moment ago, or
+ * another than its own before, sessions are shared. That is certain; that they are not is nearly so: a pooler hands
+ * out the session that was returned last, or that was idle longest, and either repeats within a few rounds.
+ * @throws the driver's error when Postgres does not respond
  */
 export async function poolingOf(databaseUrl: string): Promise<Pooling> {
   const address = parseDatabaseUrl(databaseUrl);
@@ -60,5 +60,5 @@ async function sessionOf(client: pg.Client): Promise<number> {
   return rows[0]?.pid ?? 0;
 }
 
-/** Not in its types: what the server called itself at the log-in. */
+/** Not in its types: the process id from the login. */
 const loggedInto = (client: pg.Client) => (client as unknown as { processID: number | null }).processID;

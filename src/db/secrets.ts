@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
-import { UserError } from '../errors.ts';
+import { UserError } from '../lib/errors.ts';
 
 /**
  * Secrets at rest (T1, R5): AES-256-GCM, as `v1.<key id>.<iv>.<tag>.<ciphertext>` in base64url. The key id is kept
@@ -10,7 +10,7 @@ export interface Secrets {
   encrypt(plain: string, context: string): string;
   /** @throws UserError when the key is not among ours or the text was altered. */
   decrypt(sealed: string, context: string): string;
-  /** True when `sealed` was made with a former key and should be written anew. */
+  /** True when `sealed` was made with a former key and should be re-encrypted. */
   isOld(sealed: string): boolean;
 }
 
@@ -34,14 +34,14 @@ export function createSecrets(keys: readonly [Buffer, ...Buffer[]]): Secrets {
       const [version, id, iv, tag, text] = sealed.split('.');
       const key = byId.get(id ?? '');
       if (version !== 'v1' || !iv || !tag || text === undefined)
-        throw new UserError(`${context} holds no sealed secret`);
+        throw new UserError(`${context} is not an encrypted secret`);
       if (!key)
         throw new UserError(
-          `${context} was sealed with key ${id}, which is neither CREDENTIALS_KEY nor in CREDENTIALS_KEYS_OLD`,
+          `${context} was encrypted with key ${id}, which is neither CREDENTIALS_KEY nor in CREDENTIALS_KEYS_OLD`,
         );
       try {
         const decipher = createDecipheriv('aes-256-gcm', key, Buffer.from(iv, 'base64url'), {
-          authTagLength: 16, // without it, four bytes of the tag would do
+          authTagLength: 16, // without it, four bytes of the tag would be accepted
         })
           .setAAD(Buffer.from(context))
           .setAuthTag(Buffer.from(tag, 'base64url'));

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import postgres, { type Sql } from 'postgres';
-import { notInTransaction, refusalInTransaction } from '../in-transaction.ts';
+import { notInTransaction, refusalInTransaction } from '../lib/in-transaction.ts';
 import { handlerOf, isAnswer, onSettled, type Session, type Statement, sending } from './statements.ts';
 import { inTransaction, type Work } from './transactions.ts';
 
@@ -12,44 +12,47 @@ interface Waiter {
 }
 
 export interface SessionsOptions {
-  /** Connections at most. All but one of them may be transactions'; with 1 everything waits for it in turn. */
+  /** Most connections. All but one of them may be in transactions; with 1 everything queues for it. */
   max: number;
   /** An idle one is closed after this long, milliseconds. */
   idleMs: number;
-  /** A connection to a server that takes no writes is replaced after this long, and again, until it is well. */
+  /** A connection to a read-only server is replaced after this long, and again, until the server accepts writes. */
   readOnlyMs: number;
-  /** Longer than the driver's own time-out for a connection: who lets us in and closes at once would be tried for ever. */
+  /**
+   * Longer than the driver's own connection timeout: a server that accepts and closes at once would be retried for
+   * ever.
+   */
   openMs: number;
 }
 
 /**
- * Postgres tells every session of these, at its start and when they change; "on" means that nothing can be written: a
- * primary that was demoted behind the same address, or a database that was made read-only for a while, which its sessions
- * stay when it no longer is (25006).
+ * Postgres reports these to every session, at its start and when they change; "on" means read-only: a primary that
+ * was demoted behind the same address, or a database that was made read-only for a while, which its sessions stay
+ * when it no longer is (25006).
  */
 const READ_ONLY = ['in_hot_standby', 'default_transaction_read_only'];
 
-/** A connection is not kept longer than this, whatever its server leaks and wherever its name has moved. */
+/** No connection is kept longer than this, in case its server leaks or its name has moved. */
 const LIFE_MS = 3_600_000;
-/** After a connection that could not be made the next one waits, twice as long each time. */
+/** After a failed connection the next one waits, twice as long each time. */
 const PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 1_000;
 
 /**
- * postgres.js on connections that have one holder at a time and are thrown away when they close. Its own pool (3.4.9) opens
- * them again, and then
- * - a transaction that lived there goes on inside the next one's (its issues 1204, 1215, 1216), or writes where no socket
- *   is, which nobody can catch: the process ends;
- * - a statement made between a socket's error and its close is never answered, and its connection never free again;
+ * postgres.js on connections that have one holder at a time and are discarded when they close. Its own pool (3.4.9)
+ * reopens them, and then
+ * - a transaction that was open there continues inside the next one's (its issues 1204, 1215, 1216), or writes to a
+ *   missing socket, which cannot be caught: the process ends;
+ * - a statement made between a socket's error and its close never settles, and its connection is never free again;
  * - a BEGIN behind a hundred statements is lost (823, 1189).
  *
- * Who needs a connection waits in turn. Cursors, `file`, `reserve`, `subscribe` and large objects are not offered.
- * @param driver a client that has the options and makes the statements; it connects for LISTEN alone
+ * Requests for a connection queue. Cursors, `file`, `reserve`, `subscribe` and large objects are not offered.
+ * @param driver a client that has the options and makes the statements; it connects for LISTEN only
  */
 export function createSessions(driver: Sql, { max, idleMs, readOnlyMs, openMs }: SessionsOptions): Sql {
   /** With when they are to end. */
   const sessions = new Map<Session, number>();
-  /** With since when; the one that was used last is last, and is used next. */
+  /** With since when; the one used last is last, and is used next. */
   const idle = new Map<Session, number>();
   const statements: Waiter[] = [];
   const begins: Waiter[] = [];
@@ -95,14 +98,14 @@ export function createSessions(driver: Sql, { max, idleMs, readOnlyMs, openMs }:
     idle.delete(session);
   }
 
-  /** Closes one that nobody holds, or that could not be opened. */
+  /** Closes one without a holder, or one that failed to open. */
   function drop(session: Session, why: Error): void {
     session.over ??= why;
     forget(session);
     void session.sql.end({ timeout: 0 });
   }
 
-  /** Of those in turn, the first who may have a connection now. */
+  /** The first in the queue that may have a connection now. */
   function next(): Waiter | undefined {
     const [statement] = statements;
     const [begin] = transactions < mostTransactions ? begins : [];
@@ -139,7 +142,7 @@ export function createSessions(driver: Sql, { max, idleMs, readOnlyMs, openMs }:
       if (waiter.transaction) transactions--;
       drop(session, error);
       waiter.fail(error);
-      // where nobody is connected the others would fare no better
+      // with no connection at all the others would not do better
       if (sessions.size === 0) failAll(error);
       return serve();
     }
@@ -213,7 +216,7 @@ export function createSessions(driver: Sql, { max, idleMs, readOnlyMs, openMs }:
     }
   }
 
-  /** @param options.timeout what is under way has so many seconds; undefined: as long as it takes */
+  /** @param options.timeout seconds for what is in progress; undefined: as long as it takes */
   function end(options?: { timeout?: number }): Promise<void> {
     closed ??= (async () => {
       clearInterval(sweeper);
@@ -232,5 +235,5 @@ export function createSessions(driver: Sql, { max, idleMs, readOnlyMs, openMs }:
   return Object.assign(sql, { begin, notify, end, close: end }) as unknown as Sql;
 }
 
-/** As the driver's own; infrastructure by its code (infrastructure.ts). */
+/** Like the driver's own; its code makes it an infrastructure fault (infrastructure.ts). */
 const connectionError = (code: string): Error => Object.assign(new Error(`Postgres: ${code}`), { code });

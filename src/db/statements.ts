@@ -1,8 +1,8 @@
 import postgres, { type Sql } from 'postgres';
 
 /**
- * A statement of postgres.js (3.4.9) as it is made and sent: a promise with these on it, which its types leave out. Once it
- * is awaited its `handler` is called, a tick later, and says where it goes.
+ * A statement of postgres.js (3.4.9) as it is made and sent: a promise with these on it, which its types leave out.
+ * Once it is awaited its `handler` is called, a tick later, and decides where it is sent.
  */
 export interface Statement {
   handler: (statement: Statement) => void;
@@ -11,23 +11,23 @@ export interface Statement {
   cancelled: unknown;
 }
 
-/** One connection: one holder at a time, and never opened again. */
+/** One connection: one holder at a time, and never reopened. */
 export interface Session {
   sql: Sql;
-  /** Sends a statement there. */
+  /** Sends a statement on it. */
   send: Statement['handler'];
-  /** Why it is good for nothing any more: there from the very moment on when it was closed. */
+  /** Why it is unusable: set from the very moment when it was closed. */
   over: Error | undefined;
-  /** It may be about to close: nobody is to have it after its holder. */
+  /** It may be about to close: nobody may get it after its holder. */
   doubtful: boolean;
-  /** A statement goes there: when the connection is lost it fails, whatever the driver remembers. */
+  /** Registers a statement sent on it: when the connection is lost it fails, whatever the driver remembers. */
   track(statement: Statement): void;
 }
 
-/** Where a client's own statements go. */
+/** Where a client sends its own statements. */
 export const handlerOf = (sql: Sql): Statement['handler'] => (sql`` as unknown as Statement).handler;
 
-/** The driver's interface, with statements that go where `handler` sends them. What does not send is the driver's. */
+/** The driver's interface, with statements that `handler` sends. What does not send is the driver's. */
 export function sending(driver: Sql, handler: Statement['handler']): Sql {
   const made = <T>(value: T): T =>
     typeof value === 'object' && value !== null && 'handler' in value
@@ -39,14 +39,14 @@ export function sending(driver: Sql, handler: Statement['handler']): Sql {
 }
 
 /**
- * Whether a failure was Postgres' own word, after which its connection is as good as before. After others it may be closed in
- * a moment, and what the driver (3.4.9) is given until then is never answered.
+ * True for a failure reported by Postgres itself, after which its connection is as good as before. After others it
+ * may be about to close, and what the driver (3.4.9) is given until then never settles.
  */
 export const isAnswer = (error: unknown): boolean => error instanceof postgres.PostgresError;
 
 /**
- * Calls `done` when a statement is settled, in the same turn, with its error if it has failed. Its promise is left alone: who
- * awaits it hears of failures.
+ * Calls `done` when a statement is settled, in the same tick, with its error if it has failed. Its promise is left
+ * alone: whoever awaits it gets the failure.
  */
 export function onSettled(statement: Statement, done: (error?: unknown) => void): void {
   const { resolve, reject } = statement;

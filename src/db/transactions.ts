@@ -1,14 +1,14 @@
 import type { Sql, TransactionSql } from 'postgres';
-import { insideTransaction } from '../in-transaction.ts';
+import { insideTransaction } from '../lib/in-transaction.ts';
 import { handlerOf, isAnswer, type Session, type Statement, sending } from './statements.ts';
 
 /** The callback of a transaction. */
 export type Work = (sql: TransactionSql) => unknown;
 
 /**
- * A transaction on a connection that is nobody else's meanwhile, and that is not used once it is lost: statements that the
- * callback still makes then, or after its end, are refused, and the driver (3.4.9), which would write its ROLLBACK to
- * where no socket is, never hears how the callback ended.
+ * A transaction on a connection of its own, which is not used once it is lost: statements that the callback still
+ * makes then, or after its end, are refused, and the driver (3.4.9), which would write its ROLLBACK to a missing
+ * socket, never learns how the callback ended.
  * @param options what follows BEGIN
  * @throws what the callback throws; the driver's error when the connection is lost, or a statement failed
  */
@@ -64,6 +64,6 @@ export async function inTransaction(session: Session, options: string, work: Wor
   }
 }
 
-/** As the driver does: a callback may return its statements. */
+/** Like the driver: a callback may return its statements. */
 const settled = async (result: unknown): Promise<unknown> =>
   Array.isArray(result) ? await Promise.all(result) : await result;

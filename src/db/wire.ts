@@ -7,26 +7,27 @@ import type { DatabaseAddress, DatabaseHost, DatabaseTls } from '../addresses/da
 
 export interface WireOptions {
   /**
-   * Whether a host that answers is the one that is wanted: asked by a connection of its own, since only who has logged in
-   * is told.
+   * Whether a reachable host is of the required kind: asked on a connection of its own, since that is only known
+   * after the login.
    */
   fits?: ((host: DatabaseHost) => Promise<boolean>) | undefined;
-  /** Makes what is then connected. */
+  /** Creates the socket that is then connected. */
   makeSocket?: (() => Socket) | undefined;
 }
 
 /**
  * A connection to Postgres as both drivers take one: to the first of the hosts that answers and fits, with TLS as the
- * address says. The drivers' own ways differ (pg verifies where libpq does not and knows one host; postgres.js tries
- * hosts that do not answer for ever), so neither is asked to. It imports Node alone: producers have it too (`orderfleet/client`).
+ * address requires. The drivers' own ways differ (pg verifies where libpq does not and supports one host; postgres.js
+ * tries unreachable hosts for ever), so neither is used. It imports Node only: producers have it too
+ * (`orderfleet/client`).
  */
 export class Wire extends Duplex {
   readonly #address: DatabaseAddress;
   readonly #how: WireOptions;
   readonly #gone = new AbortController();
-  /** What bytes go through: under TLS not what is connected. */
+  /** The stream in use: with TLS it is not the connected socket. */
   #inner: Socket | undefined;
-  /** What is to be done when there is a connection: at most one write, since a stream hands over one after another. */
+  /** The pending action once there is a connection: at most one write, since a stream passes on one at a time. */
   #begin: (() => void) | undefined;
 
   constructor(address: DatabaseAddress, how: WireOptions = {}) {
@@ -35,7 +36,7 @@ export class Wire extends Duplex {
     this.#how = how;
   }
 
-  /** pg calls it, with a place that is the address' first. */
+  /** pg calls it, with the first host of the address. */
   connect(): this {
     this.#dial().then(
       (socket) => this.#adopt(socket),
@@ -44,7 +45,7 @@ export class Wire extends Duplex {
     return this;
   }
 
-  /** As a socket has it; postgres.js looks at it when it closes. */
+  /** Like a socket's; postgres.js reads it when it closes. */
   get readyState(): 'opening' | 'open' | 'closed' {
     return this.destroyed ? 'closed' : this.#inner ? 'open' : 'opening';
   }
@@ -55,7 +56,7 @@ export class Wire extends Duplex {
   setTimeout(ms: number): this {
     return this.#onceOpen((socket) => socket.setTimeout(ms));
   }
-  /** It is always so: small messages leave at once. */
+  /** Always on: small messages leave at once. */
   setNoDelay(): this {
     return this;
   }
@@ -78,7 +79,7 @@ export class Wire extends Duplex {
     for (const host of hosts) {
       try {
         if (this.#how.fits && !(await this.#how.fits(host))) {
-          last = new Error(`${nameOf(host)} takes no writes, and target_session_attrs wants one that does`);
+          last = new Error(`${nameOf(host)} does not accept writes, but target_session_attrs requires it`);
           continue;
         }
         const socket = this.#how.makeSocket?.() ?? new Socket();
@@ -101,7 +102,7 @@ export class Wire extends Duplex {
     });
     socket.on('timeout', () => this.emit('timeout'));
     socket.on('error', (error) => this.destroy(error));
-    // postgres.js takes an end before the log-in for no failure, and connects again and again for ever
+    // to postgres.js an end before the login is no failure, and it reconnects for ever
     const ended = () => void this.destroy(heard ? undefined : closedAtOnce());
     socket.on('end', () => (heard ? this.push(null) : ended()));
     socket.on('close', ended);
@@ -132,7 +133,7 @@ export class Wire extends Duplex {
     this.#gone.abort();
     this.#inner?.destroy();
     done(error);
-    // after 'error', and with what a socket says: postgres.js waits longer and longer after errors
+    // after 'error', and with hadError like a socket: postgres.js backs off after errors
     process.nextTick(() => this.emit('close', error !== null));
   }
 }
@@ -140,7 +141,7 @@ export class Wire extends Duplex {
 const nameOf = ({ host, port }: DatabaseHost) =>
   host.startsWith('/') ? `${host}/.s.PGSQL.${port}` : `${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
 
-/** @throws Error that names the host, with a code as a socket's error has it */
+/** @throws Error that names the host, with a code like a socket's error */
 async function open(
   socket: Socket,
   host: DatabaseHost,
@@ -152,7 +153,7 @@ async function open(
   const timer = setTimeout(giveUp, address.connectTimeoutMs);
   gone.addEventListener('abort', giveUp);
   try {
-    // as an option of connect Node 20 takes it and leaves it: a statement of two writes then waits 40 ms for an answer to one
+    // as an option of connect Node 20 ignores it: a statement of two writes then waits 40 ms for the ACK of the first
     socket.setNoDelay(true);
     socket.connect(placeOf(host));
     await heard(socket, 'connect', opening.signal);
@@ -168,7 +169,7 @@ async function open(
 
 const placeOf = (host: DatabaseHost) => (host.host.startsWith('/') ? { path: nameOf(host) } : { ...host });
 
-/** What comes with the event. When it cannot come any more the socket is destroyed. */
+/** The arguments of the event. When it cannot come any more the socket is destroyed. */
 async function heard(socket: Socket, event: string, signal: AbortSignal): Promise<unknown[]> {
   const settled = new AbortController();
   const either = AbortSignal.any([signal, settled.signal]);
@@ -179,7 +180,7 @@ async function heard(socket: Socket, event: string, signal: AbortSignal): Promis
   try {
     return (await Promise.race([once(socket, event, { signal: either }), closed()])) as unknown[];
   } catch (error) {
-    socket.on('error', () => {}); // what it says after that interests nobody
+    socket.on('error', () => {}); // later errors do not matter
     socket.destroy();
     throw error;
   } finally {
@@ -187,7 +188,7 @@ async function heard(socket: Socket, event: string, signal: AbortSignal): Promis
   }
 }
 
-/** The message SSLRequest; the answer is one byte, S or N. */
+/** The message SSLRequest; the response is one byte, S or N. */
 const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]);
 
 async function secured(
@@ -201,11 +202,11 @@ async function secured(
     const [bytes] = await heard(socket, 'data', signal);
     const answer = (bytes as Buffer).toString('latin1');
     if (answer === 'N' && tls.use === 'prefer') return socket;
-    // more than the one byte would be somebody's who sits in between (CVE-2021-23222)
+    // more than the one byte would come from a man in the middle (CVE-2021-23222)
     if (answer !== 'S') {
       socket.destroy();
       throw new Error(
-        answer === 'N' ? 'it has no TLS, which sslmode asks for' : 'it does not speak as Postgres does',
+        answer === 'N' ? 'it has no TLS, but sslmode requires it' : 'it does not speak the Postgres protocol',
       );
     }
   }
@@ -218,7 +219,7 @@ function tlsOptions(socket: Socket, host: string, tls: DatabaseTls): ConnectionO
   const files = Object.entries(tls.files).map(([name, file]) => [name, readFileSync(file)]);
   return {
     socket,
-    // the certificate's names are compared with it; a name that is sent must not be an address of digits
+    // the certificate's names are checked against it; SNI must not be an IP address
     host,
     ...(isIP(host) === 0 ? { servername: host } : {}),
     // read anew for each connection: certificates are renewed while we run
@@ -232,11 +233,11 @@ function tlsOptions(socket: Socket, host: string, tls: DatabaseTls): ConnectionO
 }
 
 const closedAtOnce = () =>
-  Object.assign(new Error('Postgres, or what stands before it, closes connections at once'), {
+  Object.assign(new Error('Postgres, or the pooler in front of it, closes connections at once'), {
     code: 'ECONNRESET',
   });
 
-/** What Node and OpenSSL call a certificate that is not believed. */
+/** What Node and OpenSSL call an untrusted certificate. */
 const UNTRUSTED = /CERT|UNABLE_TO_|SELF_SIGNED/;
 const NETWORK = /^(ECONN\w+|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN)$/;
 
@@ -248,9 +249,9 @@ function told(error: unknown, host: DatabaseHost, timeoutMs: number | false): Er
   const why = timeoutMs
     ? `no answer within ${timeoutMs / 1000} s`
     : UNTRUSTED.test(code)
-      ? `its certificate is not trusted (${message}): name who signed it with sslrootcert in DATABASE_URL, or with PGSSLROOTCERT`
+      ? `its certificate is not trusted (${message}): set its CA with sslrootcert in DATABASE_URL, or with PGSSLROOTCERT`
       : message;
-  // without the cause, which says less; and as what it is to those who wait for Postgres: away
+  // without the cause, which adds nothing; with a code that means "Postgres is away"
   return Object.assign(new Error(`Postgres at ${nameOf(host)}: ${why}`), {
     code: timeoutMs ? 'ETIMEDOUT' : NETWORK.test(code) ? code : 'ECONNREFUSED',
   });

@@ -1,39 +1,39 @@
-import type { Fleet } from '../fleet.ts';
+import type { Fleet } from '../fleet/index.ts';
 
-/** `unknown`: it could not be looked at. */
+/** `unknown`: it could not be checked. */
 export type Verdict = 'ok' | 'warning' | 'fault' | 'unknown';
 
 export interface Finding {
   verdict: Verdict;
   /** A sentence about what was found, without secrets and personal data. */
   says: string;
-  /** What to do about it, with the command or the variable; null where nothing is to be done. */
+  /** What to do, with the command or the variable; null: nothing. */
   remedy: string | null;
 }
 
-/** What a check stands on: where that is away, it is not tried. */
-export type Ground = 'database' | 'queues';
+/** What a check depends on: without it the check is skipped. */
+export type Environment = 'database' | 'queues';
 
-/** One thing that `orderfleet doctor` looks at (O6). */
+/** One thing that `orderfleet doctor` checks (O6). */
 export interface Check {
   name: string;
-  needs?: readonly Ground[];
+  needs?: readonly Environment[];
   /**
-   * What it throws becomes a finding of its own.
-   * @param signal aborted when its time is up
+   * An error becomes a finding.
+   * @param signal aborted at its timeout
    */
   look(fleet: Fleet, signal: AbortSignal): Promise<Finding[]>;
 }
 
-/** What others stand on: `away` says why nothing that needs it can be looked at. */
-export interface GroundCheck {
+/** A check that others depend on; `away`: why those cannot be run. */
+export interface EnvironmentCheck {
   name: string;
   look(fleet: Fleet): Promise<GroundFound>;
 }
 
 export interface GroundFound {
   findings: Finding[];
-  away?: Partial<Record<Ground, string>>;
+  away?: Partial<Record<Environment, string>>;
 }
 
 export const ok = (says: string): Finding => ({ verdict: 'ok', says, remedy: null });
@@ -45,7 +45,7 @@ export const unknown = (says: string, remedy: string | null = null): Finding => 
   remedy,
 });
 
-/** What is well in one sentence, when nothing else is said. */
+/** One `ok` finding when there are no others. */
 export const orWell = (findings: Finding[], well: string): Finding[] =>
   findings.length > 0 ? findings : [ok(well)];
 
@@ -53,11 +53,7 @@ export const orWell = (findings: Finding[], well: string): Finding[] =>
 export const startWorker = (name: string) =>
   `start one: npm run worker -- ${name} (in a container: node dist/workers/${name}.js)`;
 
-/** "3 orders", "1 order", "2 deliveries". */
-export const several = (count: number, one: string, many = `${one}s`) =>
-  `${count.toLocaleString('en')} ${count === 1 ? one : many}`;
-
-/** Compares "20.19.0" with "6.2": negative when the first is older. Parts that are missing count as 0. */
+/** Compares "20.19.0" with "6.2": negative when the first is older. Missing parts count as 0. */
 export function compareVersions(a: string, b: string): number {
   const [left, right] = [a, b].map((version) => (version.match(/\d+/g) ?? []).slice(0, 3).map(Number));
   for (let at = 0; at < 3; at++) {

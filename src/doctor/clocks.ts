@@ -1,34 +1,31 @@
-import type { Fleet } from '../fleet.ts';
+import type { Fleet } from '../fleet/index.ts';
 import { type Check, type Finding, orWell, unknown, warning } from './check.ts';
-import { clockFinding } from './skew.ts';
+import { clockFinding } from './clock-skew.ts';
 
 /** Temu refuses requests whose time differs by more than 300 s. */
 const LIMITS = { warnMs: 60_000, faultMs: 240_000 };
 const TIMEOUT_MS = 10_000;
 
-/** Our clock against those of the APIs, by the Date of any answer to a request that asks for nothing. */
+/** Compares our clock with the APIs', by the Date header of any response. */
 export const clocks: Check = {
   name: 'Clocks of the APIs',
   async look(fleet, signal) {
-    const asked = placesOf(fleet);
+    const apis = apisOf(fleet);
     const findings = await Promise.all(
-      asked.map(({ whose, url, setting }) => compare(fleet, whose, url, setting, signal)),
+      apis.map(({ whose, url, setting }) => compare(fleet, whose, url, setting, signal)),
     );
-    return orWell(
-      findings.flat(),
-      `${asked.map(({ whose }) => whose).join(', ')} agree with ours within a minute`,
-    );
+    return orWell(findings.flat(), `within a minute of ours: ${apis.map(({ whose }) => whose).join(', ')}`);
   },
 };
 
-interface Place {
+interface Api {
   whose: string;
   url: string;
   setting: string;
 }
 
-/** Temu's routers by their addresses, and the roots of the couriers that are on: neither is a call of their API. */
-function placesOf({ config, trackers }: Fleet): Place[] {
+/** Temu's router URLs, and the root URLs of enabled couriers: neither request is an API call. */
+function apisOf({ config, trackers }: Fleet): Api[] {
   const { TEMU_EU_URL, TEMU_US_URL, TEMU_GLOBAL_URL } = config;
   const temu = Object.entries({ TEMU_EU_URL, TEMU_US_URL, TEMU_GLOBAL_URL }).map(([setting, url]) => ({
     whose: `Temu (${setting.split('_')[1]})`,
@@ -37,9 +34,7 @@ function placesOf({ config, trackers }: Fleet): Place[] {
   const couriers = trackers.flatMap(({ courier, connection }) => {
     if (!connection) return [];
     const { origin } = new URL(connection.request(['0']).url);
-    return [
-      { whose: courier.title, url: `${origin}/`, setting: 'the network, and its address in the settings' },
-    ];
+    return [{ whose: courier.title, url: `${origin}/`, setting: 'the network, and its URL in the settings' }];
   });
   return [...temu, ...couriers];
 }
@@ -56,7 +51,7 @@ async function compare(
   const ours = (sentAt + clock()) / 2;
   if (!answer.ok) return [warning(`${whose} does not answer: ${answer.failure.message}`, `check ${setting}`)];
   const theirs = Date.parse(answer.value.headers.date ?? '');
-  if (Number.isNaN(theirs)) return [unknown(`${whose} does not say its time`)];
-  // a Date has whole seconds: half of one is what it lacks on average
+  if (Number.isNaN(theirs)) return [unknown(`${whose} does not send its time`)];
+  // a Date is cut to seconds: half a second early on average
   return clockFinding(whose, theirs + 500 - ours, LIMITS);
 }

@@ -1,29 +1,29 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { messageOf } from '../errors.ts';
-import type { Fleet } from '../fleet.ts';
+import type { Fleet } from '../fleet/index.ts';
+import { messageOf } from '../lib/errors.ts';
 import {
   type Check,
+  type Environment,
+  type EnvironmentCheck,
   type Finding,
-  type Ground,
-  type GroundCheck,
   type GroundFound,
   unknown,
   type Verdict,
 } from './check.ts';
 import { clocks } from './clocks.ts';
 import { dashboard } from './dashboard.ts';
+import { sealed } from './encryption-keys.ts';
 import { messages, webhooks } from './messages.ts';
 import { migrations, postgres } from './postgres.ts';
-import { program } from './program.ts';
 import { queues } from './queues.ts';
 import { redis } from './redis.ts';
-import { sealed } from './sealed.ts';
 import { credentials, stores } from './stores.ts';
 import { trackers } from './trackers.ts';
+import { program } from './version.ts';
 
 export type { Finding, Verdict } from './check.ts';
 
-/** What one check found; its verdict is the worst of its findings. */
+/** Findings of one check; its verdict is the worst of them. */
 export interface Examined {
   name: string;
   verdict: Verdict;
@@ -57,10 +57,10 @@ const CHECKS: readonly Check[] = [
   ],
 ];
 
-/** The longest that one check may take: a call to Temu may take a quarter of a minute. */
+/** Timeout of one check: a call to Temu may take 15 s. */
 const TIME_LIMIT_MS = 20_000;
 
-/** From well to ill. What could not be looked at may be anything. */
+/** From good to bad. */
 const SEVERITY: readonly Verdict[] = ['ok', 'warning', 'unknown', 'fault'];
 const worst = (verdicts: readonly Verdict[]): Verdict =>
   SEVERITY[Math.max(0, ...verdicts.map((one) => SEVERITY.indexOf(one)))] ?? 'ok';
@@ -72,20 +72,20 @@ const examined = (name: string, findings: Finding[]): Examined => ({
 });
 
 /**
- * Looks at everything that a fleet needs (O6): its ground first (Postgres, Redis), then all else side by side. It
- * changes nothing, and works in a broken environment: what cannot be looked at is told, the rest goes on.
+ * Checks everything that a fleet needs (O6): Postgres and Redis first, then everything else in parallel. Changes nothing,
+ * and works in a broken environment: a check that is impossible is reported as skipped.
  */
 export async function runDoctor(fleet: Fleet, timeLimitMs = TIME_LIMIT_MS): Promise<Examination> {
   const grounds = await examineGrounds(fleet, timeLimitMs);
-  const away = Object.assign({}, ...grounds.map((ground) => ground.away)) as Partial<Record<Ground, string>>;
+  const away = Object.assign({}, ...grounds.map((ground) => ground.away)) as Partial<
+    Record<Environment, string>
+  >;
   const others = await Promise.all(
     CHECKS.map(async (check) => {
       const why = check.needs?.map((ground) => away[ground]).find((reason) => reason !== undefined);
       return examined(
         check.name,
-        why === undefined
-          ? await examine(check, fleet, timeLimitMs)
-          : [unknown(`could not be looked at: ${why}`)],
+        why === undefined ? await examine(check, fleet, timeLimitMs) : [unknown(`skipped: ${why}`)],
       );
     }),
   );
@@ -97,8 +97,7 @@ const examineGrounds = (fleet: Fleet, timeLimitMs: number) =>
   Promise.all([postgres, redis].map((one) => examineGround(one, fleet, timeLimitMs)));
 
 /**
- * What is wrong with Postgres and Redis alone, or could not be looked at, with its remedy: nothing else works while they
- * refuse (R10).
+ * Problems of Postgres and Redis only, with remedies: nothing else works while they fail (R10).
  */
 export async function storeFaults(fleet: Fleet, timeLimitMs = TIME_LIMIT_MS): Promise<StoreFault[]> {
   const grounds = await examineGrounds(fleet, timeLimitMs);
@@ -109,21 +108,21 @@ export async function storeFaults(fleet: Fleet, timeLimitMs = TIME_LIMIT_MS): Pr
   );
 }
 
-async function examineGround({ name, look }: GroundCheck, fleet: Fleet, timeLimitMs: number) {
+async function examineGround({ name, look }: EnvironmentCheck, fleet: Fleet, timeLimitMs: number) {
   const { findings, away }: GroundFound = await inTime(timeLimitMs, () => look(fleet)).catch((error) => {
-    const says = `could not be looked at: ${messageOf(error)}`;
+    const says = `could not be checked: ${messageOf(error)}`;
     const both = name === postgres.name ? { database: `${name} ${says}` } : {};
     return { findings: [unknown(says)], away: { ...both, queues: `${name} ${says}` } };
   });
   return { examined: examined(name, findings), away };
 }
 
-/** A check that throws or takes too long has found something, too. */
+/** A check that throws or times out yields a finding, too. */
 async function examine(check: Check, fleet: Fleet, timeLimitMs: number): Promise<Finding[]> {
   try {
     return await inTime(timeLimitMs, (signal) => check.look(fleet, signal));
   } catch (error) {
-    return [unknown(`could not be looked at: ${messageOf(error)}`)];
+    return [unknown(`could not be checked: ${messageOf(error)}`)];
   }
 }
 
@@ -131,7 +130,7 @@ async function inTime<T>(ms: number, work: (signal: AbortSignal) => Promise<T>):
   const over = new AbortController();
   const late = new AbortController();
   const limit = sleep(ms, undefined, { signal: over.signal }).then(() => {
-    const error = new Error(`no end within ${ms / 1000} s`);
+    const error = new Error(`timed out after ${ms / 1000} s`);
     late.abort(error);
     throw error;
   });

@@ -1,18 +1,21 @@
-import { webAddress } from '../config.ts';
-import { messageOf } from '../errors.ts';
-import { type QueueFigures, readFigures } from '../figures.ts';
-import type { Fleet } from '../fleet.ts';
+import { eq } from 'drizzle-orm';
+import { webAddress } from '../config/index.ts';
+import { trackers } from '../db/schema/index.ts';
+import type { Fleet } from '../fleet/index.ts';
+import { queuesOf } from '../fleet/works.ts';
+import { messageOf } from '../lib/errors.ts';
+import { plural } from '../lib/plural.ts';
+import { type QueueMetrics, readFleetMetrics } from '../ops/fleet-metrics.ts';
 import { maintenance } from '../queue/maintenance.ts';
 import { readSchedules } from '../queue/schedules.ts';
 import { temuOrders } from '../temu/orders/index.ts';
 import { queueOf } from '../tracking/index.ts';
-import { queuesOf } from '../works.ts';
-import { type Check, type Finding, fault, orWell, several, startWorker, unknown, warning } from './check.ts';
+import { type Check, type Finding, fault, orWell, startWorker, unknown, warning } from './check.ts';
 
-/** Work that has been due for longer than this is stuck, or its workers are too few; the sweep looks every 15 s. */
+/** Work due for longer than this is stuck, or there are too few workers; the sweep runs every 15 s. */
 const OLDEST_SECONDS = 10 * 60;
 
-/** Whether somebody takes each queue's jobs, and how the work goes. */
+/** Whether each queue has a worker, and how far behind it is. */
 export const queues: Check = {
   name: 'Queues',
   needs: ['database', 'queues'],
@@ -26,7 +29,7 @@ export const queues: Check = {
         })),
       ),
       readSchedules(fleet.queues, maintenance),
-      fleet.db.$client<{ name: string }[]>`select name from trackers where enabled`,
+      fleet.db.select({ name: trackers.name }).from(trackers).where(eq(trackers.enabled, true)),
     ]);
     const off = offQueues(
       fleet,
@@ -41,22 +44,22 @@ export const queues: Check = {
         ...ages,
         ...standing.filter(({ failed }) => failed > 0).map((one) => failedFinding(one, fleet)),
       ],
-      `every queue has a worker (${fleet.queues.backend.kind === 'redis' ? 'queues on Redis' : 'queues on Postgres'}), ${several(schedules.length, 'schedule')} alive`,
+      `all queues have workers (${fleet.queues.backend.kind === 'redis' ? 'queues on Redis' : 'queues on Postgres'}), ${plural(schedules.length, 'schedule')} running`,
     );
   },
 };
 
-/** A database that is too busy to say how old the work is leaves the rest to be looked at all the same. */
+/** A separate check: a database that is too busy for it must not prevent the other findings. */
 async function readAges(fleet: Fleet): Promise<Finding[]> {
   try {
-    const { queues } = await readFigures(fleet);
+    const { queues } = await readFleetMetrics(fleet);
     return queues.filter(({ oldest }) => oldest > OLDEST_SECONDS).map(oldestFinding);
   } catch (error) {
-    return [unknown(`How long work has been due could not be read: ${messageOf(error)}`)];
+    return [unknown(`Could not read how long work has been due: ${messageOf(error)}`)];
   }
 }
 
-/** Trackers that are off, here and for the scheduler, have nothing to be taken. */
+/** Trackers that are off, here and for the scheduler, have no jobs. */
 const offQueues = ({ trackers }: Fleet, enabled: readonly string[]) =>
   new Set(
     trackers
@@ -64,40 +67,40 @@ const offQueues = ({ trackers }: Fleet, enabled: readonly string[]) =>
       .map((tracker) => queueOf(tracker).name),
   );
 
-/** One finding for each worker that is missing, with all its queues. */
+/** One finding per missing worker, with all its queues. */
 function byWorker(lonely: readonly { queue: string; worker: string }[]): Finding[] {
   const workers = new Map<string, string[]>();
   for (const { queue, worker } of lonely) workers.set(worker, [...(workers.get(worker) ?? []), queue]);
   return [...workers].map(([worker, names]) =>
-    fault(`Nobody takes the jobs of ${names.join(', ')}: no "${worker}" worker runs`, startWorker(worker)),
+    fault(`No "${worker}" worker is running for ${names.join(', ')}`, startWorker(worker)),
   );
 }
 
 function scheduleFindings(schedules: readonly { id: string; alive: boolean }[]): Finding[] {
   if (schedules.length === 0)
-    return [fault('No schedule is set: the scheduler has never run here', startWorker('scheduler'))];
+    return [fault('No schedules: the scheduler has never run here', startWorker('scheduler'))];
   const late = schedules.filter(({ alive }) => !alive).map(({ id }) => id);
   return late.length > 0
-    ? [fault(`The scheduler does not run: overdue is ${late.join(', ')}`, startWorker('scheduler'))]
+    ? [fault(`The scheduler is not running. Overdue: ${late.join(', ')}`, startWorker('scheduler'))]
     : [];
 }
 
-const oldestFinding = ({ queue, worker, oldest }: QueueFigures): Finding =>
+const oldestFinding = ({ queue, worker, oldest }: QueueMetrics): Finding =>
   warning(
-    `Work of ${queue} has been due for ${Math.round(oldest / 60)} minutes`,
-    `see what it waits for: orderfleet status; if it is only much, ${startWorker(worker)}`,
+    `The oldest work of ${queue} is overdue by ${plural(Math.round(oldest / 60), 'minute')}`,
+    `see what it is waiting for: orderfleet status; if it is only a backlog, ${startWorker(worker)}`,
   );
 
 const pausedFinding = ({ queue, waiting }: { queue: string; waiting: number }, { config }: Fleet): Finding =>
   warning(
-    `${queue} is paused: nobody takes its jobs, and ${several(waiting, 'job')} ${waiting === 1 ? 'waits' : 'wait'}`,
+    `${queue} is paused, with ${plural(waiting, 'job')} waiting`,
     `resume it at ${webAddress(config)}/queues/queue/${queue}`,
   );
 
 const failedFinding = ({ queue, failed }: { queue: string; failed: number }, { config }: Fleet): Finding =>
   warning(
-    `${several(failed, 'failed job')} in ${queue}`,
-    `read why at ${webAddress(config)}/queues/queue/${queue}?status=failed and mend it; then ${
+    `${plural(failed, 'failed job')} in ${queue}`,
+    `see the cause at ${webAddress(config)}/queues/queue/${queue}?status=failed and fix it; then ${
       queue === temuOrders.name ? 'orderfleet sync --failed' : 'retry them there'
     }`,
   );

@@ -1,11 +1,11 @@
-import { messageOf } from '../errors.ts';
-import type { Fleet } from '../fleet.ts';
+import type { Fleet } from '../fleet/index.ts';
+import { messageOf } from '../lib/errors.ts';
 import { misnamed, type RedisFacts, readRedis } from '../queue/redis.ts';
 import {
   compareVersions,
+  type EnvironmentCheck,
   type Finding,
   fault,
-  type GroundCheck,
   type GroundFound,
   ok,
   orWell,
@@ -13,21 +13,21 @@ import {
   warning,
 } from './check.ts';
 
-/** BullMQ refuses older ones, and wants 6.2 at least. */
+/** BullMQ refuses older versions, and recommends 6.2. */
 const OLDEST = '5.0.0';
 const RECOMMENDED = '6.2.0';
-/** With noeviction a full Redis refuses new jobs. */
+/** With noeviction a full Redis rejects new jobs. */
 const NEARLY_FULL = 0.85;
 
 const PERSIST =
   'redis-cli CONFIG SET appendonly yes, and the same in redis.conf (or your provider’s settings)';
 
-/** The Redis of the queues, when there is one. */
-export const redis: GroundCheck = {
+/** The queues' Redis, if any. */
+export const redis: EnvironmentCheck = {
   name: 'Redis',
   async look({ config, queues }) {
     if (!config.REDIS_URL)
-      return { findings: [ok('none: the queues live in Postgres (REDIS_URL is not set)')] };
+      return { findings: [ok('not used: the queues are stored in Postgres (REDIS_URL is not set)')] };
     let facts: RedisFacts;
     try {
       facts = await readRedis(config.REDIS_URL);
@@ -39,14 +39,14 @@ export const redis: GroundCheck = {
         findings: [
           fault(
             `does not answer: ${says}`,
-            'start it, or correct REDIS_URL (address, user, password, rediss:// for TLS)',
+            'start it, or correct REDIS_URL (host, user, password, rediss:// for TLS)',
           ),
         ],
         away: { queues: 'Redis does not answer' },
       };
     }
     const wrong = misnamed(facts);
-    // a Sentinel has none of a Redis' settings
+    // a Sentinel has none of Redis's settings
     if (wrong && facts.mode === 'sentinel')
       return { findings: [fault(wrong.says, wrong.remedy)], away: { queues: wrong.says } };
     const usable = await tryWhatJobsNeed(queues);
@@ -76,35 +76,38 @@ async function tryWhatJobsNeed({ backend }: Fleet['queues']): Promise<GroundFoun
   }
 }
 
-/** What Redis says when it refuses, and what is to be done. */
+/** Errors of Redis, and their remedies. */
 const REMEDIES: readonly [RegExp, string][] = [
   [
     /NOPERM/,
-    'allow the user of REDIS_URL what the queues need, INFO included: ACL SETUSER … +@all -@admin ~*',
+    'grant the user of REDIS_URL the permissions that the queues need, including INFO: ACL SETUSER … +@all -@admin ~*',
   ],
   [/NOAUTH|WRONGPASS/, 'correct user and password in REDIS_URL'],
   [/READONLY|MASTERDOWN/, 'point REDIS_URL at the primary'],
-  [/\bOOM\b/, 'raise maxmemory, and look at which queue grows: orderfleet status'],
-  [/MISCONF/, 'its disk is full or cannot be written: make room there (Redis’ log says why)'],
+  [/\bOOM\b/, 'raise maxmemory, and check which queue is growing: orderfleet status'],
+  [/MISCONF/, 'its disk is full or not writable: free up space (see the Redis log)'],
   [/NOREPLICAS/, 'start its replicas, or lower min-replicas-to-write'],
-  [/MOVED|CLUSTERDOWN/, 'point REDIS_URL at the node that has the queues, and see that the cluster is whole'],
-  [/LOADING|BUSY/, 'wait until it is done; a script that never ends: SCRIPT KILL'],
+  [
+    /MOVED|CLUSTERDOWN/,
+    'point REDIS_URL at the node that has the queues, and check that the cluster is complete',
+  ],
+  [/LOADING|BUSY/, 'wait until it is ready; to end a script that hangs: SCRIPT KILL'],
   [
     /unknown command/i,
-    'point REDIS_URL at Redis itself: this is a Sentinel’s port, or a proxy that knows no scripts',
+    'point REDIS_URL at Redis itself: this is the port of a Sentinel, or a proxy without script support',
   ],
 ];
 
 function refused(says: string): GroundFound {
-  const remedy = REMEDIES.find(([words]) => words.test(says))?.[1] ?? 'see what its log says';
+  const remedy = REMEDIES.find(([words]) => words.test(says))?.[1] ?? 'check its log';
   return {
-    findings: [fault(`takes no jobs: ${says}`, remedy)],
-    away: { queues: 'Redis takes no jobs' },
+    findings: [fault(`does not accept jobs: ${says}`, remedy)],
+    away: { queues: 'Redis does not accept jobs' },
   };
 }
 
 function versionFindings({ version }: RedisFacts): Finding[] {
-  if (version === undefined) return [unknown('It does not say its version')];
+  if (version === undefined) return [unknown('Its version is unknown')];
   const remedy = 'upgrade it to 7 or newer';
   if (compareVersions(version, OLDEST) < 0)
     return [fault(`This is Redis ${version}; the queues need ${OLDEST} or newer`, remedy)];
@@ -120,7 +123,7 @@ function placeFindings(facts: RedisFacts): Finding[] {
     ...(!wrong && facts.mode === 'cluster' && !facts.asCluster
       ? [
           warning(
-            'REDIS_URL names one node of a cluster: it has the queues now, after a failover another has them',
+            'REDIS_URL names one node of a cluster: it has the queues now, but another node may have them after a failover',
             'REDIS_URL=redis+cluster://host1:6379,host2:6379 (with two or three of its nodes)',
           ),
         ]
@@ -131,23 +134,23 @@ function placeFindings(facts: RedisFacts): Finding[] {
 function evictionFindings({ evictionPolicy, appendOnly }: RedisFacts): Finding[] {
   const policy =
     evictionPolicy === undefined
-      ? [unknown('It does not say its eviction policy', 'check that maxmemory-policy is noeviction')]
+      ? [unknown('Its eviction policy is unknown', 'check that maxmemory-policy is noeviction')]
       : evictionPolicy === 'noeviction'
         ? []
         : [
             fault(
-              `Its eviction policy is ${evictionPolicy}: when memory runs short it drops parts of jobs`,
+              `Its eviction policy is ${evictionPolicy}: under memory pressure it deletes parts of jobs`,
               'redis-cli CONFIG SET maxmemory-policy noeviction, and the same in redis.conf (or your provider’s settings)',
             ),
           ];
   const log =
     appendOnly === undefined
-      ? [unknown('It does not say whether it keeps an append-only file')]
+      ? [unknown('Unknown whether it keeps an append-only file')]
       : appendOnly
         ? []
         : [
             warning(
-              'It keeps no append-only file: after a restart the queues are rebuilt from Postgres within two minutes, AWB events that were just enqueued are lost',
+              'It keeps no append-only file: after a restart the queues are rebuilt from Postgres within two minutes, but AWB events that were just enqueued are lost',
               PERSIST,
             ),
           ];
@@ -160,8 +163,8 @@ const memoryFindings = ({ usedBytes, maxBytes }: RedisFacts): Finding[] =>
   usedBytes !== undefined && maxBytes !== undefined && usedBytes > NEARLY_FULL * maxBytes
     ? [
         fault(
-          `${megabytes(usedBytes)} of maxmemory ${megabytes(maxBytes)} are used: when it is full, no job can be added`,
-          'raise maxmemory, and look at which queue grows: orderfleet status',
+          `${megabytes(usedBytes)} of maxmemory ${megabytes(maxBytes)} are used: once it is full, no jobs can be added`,
+          'raise maxmemory, and check which queue is growing: orderfleet status',
         ),
       ]
     : [];

@@ -1,26 +1,17 @@
 import { temuStores } from '../db/schema/index.ts';
-import { type Failure, messageOf } from '../errors.ts';
-import type { Fleet } from '../fleet.ts';
+import type { Fleet } from '../fleet/index.ts';
+import { type Failure, messageOf } from '../lib/errors.ts';
+import { plural } from '../lib/plural.ts';
 import { type StoreOverview, storeOverviews } from '../temu/overview.ts';
 import { openStore, remedyFor } from '../temu/stores.ts';
-import {
-  type Check,
-  type Finding,
-  fault,
-  ok,
-  orWell,
-  several,
-  startWorker,
-  unknown,
-  warning,
-} from './check.ts';
+import { type Check, type Finding, fault, ok, orWell, startWorker, unknown, warning } from './check.ts';
 
-/** T2 reads every five minutes: three turns without an end are no accident. */
+/** T2 syncs every five minutes: three missed ones are no accident. */
 const OLD_SYNC_MS = 15 * 60_000;
-/** How long a call may wait for its place in the account's quota. */
+/** How long a call may wait for the account's rate limit. */
 const PATIENCE_MS = 5_000;
 
-/** Stores as the tables have them: pauses, syncs, orders that were set aside. */
+/** Stores by the tables: pauses, syncs, quarantined orders. */
 export const stores: Check = {
   name: 'Stores',
   needs: ['database'],
@@ -29,7 +20,7 @@ export const stores: Check = {
     if (all.length === 0) return [ok('none yet: orderfleet store add --help')];
     return orWell(
       all.flatMap((store) => storeFindings(store, clock())),
-      `${several(all.length, 'store')} synced within ${OLD_SYNC_MS / 60_000} minutes`,
+      `${plural(all.length, 'store')} synced within ${OLD_SYNC_MS / 60_000} minutes`,
     );
   },
 };
@@ -38,47 +29,49 @@ function storeFindings(store: StoreOverview, now: number): Finding[] {
   const { name } = store;
   const apis = Object.entries(store.pausedApis).map(([api, reason]) =>
     fault(
-      `Temu does not open ${api} to "${name}": ${reason}`,
-      `ask Temu’s business contact to allow it, authorise the app again, then: orderfleet store rotate "${name}" --access-token …`,
+      `"${name}" has no access to ${api} on Temu: ${reason}`,
+      `ask your Temu contact to allow it, authorize the app again, then: orderfleet store rotate "${name}" --access-token …`,
     ),
   );
   const failed =
     store.inbox.failed > 0
       ? [
           warning(
-            `${several(store.inbox.failed, 'order')} of "${name}" could not be stored`,
-            'see why: orderfleet explain ORDER, or the page /orders; they come back when Temu changes them',
+            `${plural(store.inbox.failed, 'order')} of "${name}" could not be stored`,
+            'see why: orderfleet explain ORDER, or the page /orders; after a fix: orderfleet sync --failed',
           ),
         ]
       : [];
   return [...(store.active ? syncFindings(store, now) : [pausedFinding(store)]), ...apis, ...failed];
 }
 
-/** The reason of a refusal has its remedy in it (T1). */
+/** The reason of a refusal contains its remedy (T1). */
 const pausedFinding = ({ name, pausedReason, pausedBy }: StoreOverview): Finding =>
   pausedBy === 'temu' && pausedReason
-    ? fault(`"${name}" is paused since Temu refuses it`, pausedReason)
+    ? fault(`"${name}" is paused because Temu rejects it`, pausedReason)
     : warning(
         `"${name}" is paused: ${pausedReason ?? 'no reason given'}`,
         `orderfleet store resume "${name}"`,
       );
 
 function syncFindings({ name, lastSyncedAt, reading }: StoreOverview, now: number): Finding[] {
-  // the times inside of JSON are texts
+  // times inside JSON are strings
   const since = lastSyncedAt ?? (reading ? new Date(reading.since) : null);
   const age = since ? now - since.getTime() : Number.POSITIVE_INFINITY;
   if (age <= OLD_SYNC_MS) return [];
   const says = lastSyncedAt
-    ? `"${name}" is synced up to ${Math.round(age / 60_000)} minutes ago`
+    ? `"${name}" was last synced ${plural(Math.round(age / 60_000), 'minute')} ago`
     : `"${name}" has never been synced`;
   if (reading?.error)
-    return [fault(`${says}: ${reading.error}`, 'mend what the message says; the next try comes on its own')];
+    return [
+      fault(`${says}: ${reading.error}`, 'fix what the message reports; the next attempt is automatic'),
+    ];
   return reading
-    ? [warning(`${says}; its orders are being read`, `wait, or read faster: ${startWorker('temu')}`)]
-    : [fault(`${says}, and nobody reads it`, `${startWorker('scheduler')}; ${startWorker('temu')}`)];
+    ? [warning(`${says}; a sync is running`, `wait, or sync faster: ${startWorker('temu')}`)]
+    : [fault(`${says}, and no sync is running`, `${startWorker('scheduler')}; ${startWorker('temu')}`)];
 }
 
-/** Every active store's credentials, really tried: one signed call that asks for one order of the last minute. */
+/** Every active store's credentials, by a real signed call for one order of the last minute. */
 export const credentials: Check = {
   name: 'Credentials of the stores',
   needs: ['database'],
@@ -89,7 +82,7 @@ export const credentials: Check = {
     const findings = await Promise.all(rows.map((row) => tryStore(fleet, row, signal)));
     return orWell(
       findings.flat(),
-      rows.length > 0 ? `Temu takes those of ${several(rows.length, 'store')}` : 'none to try',
+      rows.length > 0 ? `Temu accepts those of ${plural(rows.length, 'store')}` : 'no active stores',
     );
   },
 };
@@ -104,7 +97,7 @@ async function tryStore(
   try {
     store = openStore(row, secrets);
   } catch (error) {
-    return [unknown(`"${name}" could not be tried: ${messageOf(error)}`)]; // told by the check of the keys
+    return [unknown(`"${name}" could not be checked: ${messageOf(error)}`)]; // reported by the check of the keys
   }
   const now = Math.floor(clock() / 1000);
   const answer = await temu.call(
@@ -117,7 +110,7 @@ async function tryStore(
 }
 
 function refused(name: string, failure: Failure): Finding {
-  const says = `Temu refuses "${name}" (${failure.code ?? 'no code'}: ${failure.message})`;
+  const says = `Temu rejects "${name}" (${failure.code ?? 'no code'}: ${failure.message})`;
   switch (failure.kind) {
     case 'credentials':
     case 'bug':
@@ -125,16 +118,16 @@ function refused(name: string, failure: Failure): Finding {
     case 'scope':
       return fault(
         says,
-        `let the app read orders in Temu’s seller centre, then: orderfleet store rotate "${name}" --access-token …`,
+        `allow the app to read orders in Temu’s seller centre, then: orderfleet store rotate "${name}" --access-token …`,
       );
     case 'throttled':
-      return unknown(`"${name}" could not be tried: the quota of its app is used up`);
+      return unknown(`"${name}" could not be checked: the rate limit of its app is used up`);
     case 'transient':
     case 'malformed':
     case 'unknownOutcome':
       return warning(
-        `Temu gives no answer for "${name}": ${failure.message}`,
-        'check the network to Temu’s address of its region (TEMU_EU_URL, TEMU_US_URL, TEMU_GLOBAL_URL)',
+        `No response from Temu for "${name}": ${failure.message}`,
+        'check the network connection to Temu’s URL of its region (TEMU_EU_URL, TEMU_US_URL, TEMU_GLOBAL_URL)',
       );
     default:
       return fault(says, remedyFor(failure, name));

@@ -5,6 +5,7 @@ import type { Db, Tx } from '../db/client.ts';
 import {
   assignments,
   type Fields,
+  list,
   name,
   type RowOf,
   type Statement,
@@ -13,14 +14,14 @@ import {
 } from '../db/query.ts';
 import { type Outcome, Wait } from '../queue/handle.ts';
 import type { LeaseDeps, LeasedTable, Work } from './define.ts';
-import { isOpen, list, sameRow } from './where.ts';
+import { isOpen, sameRow } from './where.ts';
 
 /**
- * Clocks of two machines differ by less than this: a job that comes that early is early, not needless. Were it to end, its id
- * would be used up, and no other could be made for that turn within the hour.
+ * Clocks of two machines differ by less than this: a job that comes that early is early, not needless. If it ended,
+ * its id would be used up, and no other job could be made for that due time within the hour.
  */
 const CLOCK_SKEW_MS = 60_000;
-/** A job that is early waits so long at least. */
+/** The shortest delay of an early job. */
 const MOMENT_MS = 100;
 
 /** Another worker has the rows now: its outcome counts, not ours. */
@@ -32,17 +33,20 @@ export class ClaimLost extends Error {
 }
 
 export interface ClaimOptions<T extends LeasedTable, F extends Fields> {
-  /** Which rows: a condition with placeholders, to which each claim gives the values. */
+  /** Which rows: a condition with placeholders, filled in by each claim. */
   where: SQL;
-  /** What must hold besides for them to be taken; `now` is a placeholder that has its value. */
+  /** A further condition on the rows; `now` is a placeholder that is filled in. */
   ready?: SQL;
   /** What is read of the rows. */
   fields: F;
-  /** Not all that fits, once one of it is due, but a number of what is due, the longest due first, past what others lock. */
+  /**
+   * Claims a number of due rows, the longest due first, skipping locked ones, instead of all that match once one of
+   * them is due.
+   */
   limited?: boolean;
-  /** What a claim changes besides. */
+  /** Other columns that a claim sets. */
   set?: Values<T>;
-  /** A table that is read with the rows, one row for each. */
+  /** A table that is joined to the rows, one row for each. */
   beside?: { table: PgTable; on: SQL };
 }
 
@@ -52,13 +56,13 @@ export interface Claims<T extends LeasedTable = LeasedTable, F extends Fields = 
   where: SQL;
   take: Statement<F>;
   next: Statement<{ dueAt: T['dueAt'] }>;
-  /** Attempts without the one that is given back. */
+  /** `attempts` without the one that a release does not count. */
   given: SQL;
   /** Statements of writes through a claim, by what they set. */
   writes: Map<string, Statement<{ one: SQL<number> }>>;
 }
 
-/** Rows in one worker's hands. Every write through it is refused once another has claimed them. */
+/** A worker's lease on rows. Every write through it is refused once another worker has claimed them. */
 export interface Claim<R = unknown> {
   token: string;
   of: Claims;
@@ -69,7 +73,7 @@ export interface Claim<R = unknown> {
 
 const ph = sql.placeholder;
 
-/** Takes all open rows that fit, once at least one of them is due and none is in another worker's hands. */
+/** Claims all open rows that match, once at least one of them is due and no other worker has them. */
 export function defineClaims<T extends LeasedTable, F extends Fields>(
   work: Work<T>,
   { where, ready, fields, limited = false, set, beside }: ClaimOptions<T, F>,
@@ -107,17 +111,17 @@ export function defineClaims<T extends LeasedTable, F extends Fields>(
 
 export interface ClaimHow {
   leaseMs: number;
-  /** The job of a worker that died: its rows are taken at once. */
+  /** The job of a worker that died: its rows are claimable at once. */
   redelivered?: boolean;
-  /** Rows at most, of limited claims. */
+  /** Most rows, for limited claims. */
   limit?: number;
 }
 
 /**
- * Takes rows for a time, and counts an attempt.
+ * Leases rows, and counts an attempt.
  * @param db a transaction, or the pool
  * @param values of the condition's placeholders
- * @returns undefined when there was nothing to be had
+ * @returns undefined when there was nothing to claim
  */
 export async function claim<T extends LeasedTable, F extends Fields>(
   { db, clock }: { db: Db | Tx; clock: () => number },
@@ -131,23 +135,23 @@ export async function claim<T extends LeasedTable, F extends Fields>(
   return taken.length > 0 ? { token, of: of as unknown as Claims, values, rows: taken } : undefined;
 }
 
-/** What a write through a claim may be about and change besides. */
+/** What a write through a claim may be limited to and set in addition. */
 export interface WriteOptions {
-  /** Of the claimed rows those with these keys alone; for tables with one key column. */
+  /** Only the claimed rows with these keys; for tables with one key column. */
   only?: readonly string[];
-  /** SQL in it is a constant of its module: the statement is built once. */
+  /** SQL in it must be a constant of its module: the statement is built once. */
   set?: Record<string, unknown>;
   /** Of placeholders in that SQL. */
   values?: Record<string, unknown>;
 }
 export interface LaterOptions extends WriteOptions {
-  /** When the rows are due again; now when left out. */
+  /** When the rows are due again; by default now. */
   dueAt?: Date;
-  /** Why; what is there already stays when left out. */
+  /** Why; by default the stored one stays. */
   error?: string | undefined;
 }
 
-/** @returns how many rows were still in these hands, and are changed */
+/** @returns how many rows the claim still held, and were changed */
 async function write(
   db: Db | Tx,
   { of, token, values }: Claim,
@@ -155,7 +159,7 @@ async function write(
   { only, values: more }: WriteOptions,
 ): Promise<number> {
   const changes = Object.entries(set).filter(([, value]) => value !== undefined);
-  // a null is none of Drizzle's values: it is written as it is
+  // null is not a Drizzle value: it is written as it is
   const kind = (value: unknown) => (value === null ? '=null' : is(value, SQL) ? `=${idOf(value)}` : '');
   const shape = `${changes.map(([key, value]) => `${key}${kind(value)}`)} ${only !== undefined}`;
   let prepared = of.writes.get(shape);
@@ -197,7 +201,7 @@ function idOf(constant: SQL): number {
   return id;
 }
 
-/** Keeps the rows for another lease. @returns how many are still in these hands */
+/** Extends the lease. @returns how many rows the claim still holds */
 export const renew = (
   { db, clock }: LeaseDeps,
   by: Claim,
@@ -205,27 +209,27 @@ export const renew = (
   { set, ...options }: WriteOptions = {},
 ): Promise<number> => write(db, by, { dueAt: new Date(clock() + leaseMs), ...set }, options);
 
-/** Not tried, or interrupted by what is nobody's fault: due again, and the attempt is given back. */
+/** Not tried, or interrupted by a fault that is not its own: due again, and the attempt does not count. */
 export const release = (
   { db, clock }: { db: Db | Tx; clock: () => number },
   by: Claim,
   { dueAt = new Date(clock()), error, set, ...options }: LaterOptions = {},
-): Promise<number> => write(db, by, { ...LET_GO, attempts: by.of.given, dueAt, error, ...set }, options);
+): Promise<number> => write(db, by, { ...UNCLAIMED, attempts: by.of.given, dueAt, error, ...set }, options);
 
-/** Tried in vain: due again, and the attempt is spent. */
+/** Tried and failed: due again, and the attempt counts. */
 export const retry = (
   { db }: { db: Db | Tx },
   by: Claim,
   { dueAt, error, set, ...options }: LaterOptions & { dueAt: Date },
-): Promise<number> => write(db, by, { ...LET_GO, dueAt, error, ...set }, options);
+): Promise<number> => write(db, by, { ...UNCLAIMED, dueAt, error, ...set }, options);
 
-/** In nobody's hands, and without a job for its next turn. */
-const LET_GO = { claim: null, offeredAt: null };
+/** Unclaimed, and without a job for its next due time. */
+const UNCLAIMED = { claim: null, offeredAt: null };
 
 /**
  * Ends the rows.
  * @param state one that is not open
- * @throws ClaimLost when not all of them are still in these hands
+ * @throws ClaimLost when the claim does not hold all of them any more
  */
 export async function finish(
   { db }: { db: Db | Tx },
@@ -233,14 +237,15 @@ export async function finish(
   state: string,
   { set, ...options }: WriteOptions = {},
 ): Promise<void> {
-  const ended = await write(db, by, { ...LET_GO, state, ...set }, options);
+  const ended = await write(db, by, { ...UNCLAIMED, state, ...set }, options);
   if (ended !== (options.only ?? by.rows).length) throw new ClaimLost();
 }
 
 /**
- * For a job whose rows could not be claimed. A job was made for their next turn, and it is near: a dead worker's rows have one
- * at the end of the lease. Or they came while another worker has what belongs to them.
- * @throws Wait when their turn is yet to come
+ * For a job whose rows could not be claimed. Either a job was already made for a due time in the near future (a dead
+ * worker's rows have one at the end of the lease), or the rows were added while another worker has the rest of their
+ * group.
+ * @throws Wait when they are due soon
  */
 export async function explainUnclaimed<T extends LeasedTable, F extends Fields>(
   { db, clock }: LeaseDeps,

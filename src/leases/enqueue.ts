@@ -1,22 +1,22 @@
-import { type SQL, sql } from 'drizzle-orm';
+import { eq, type SQL, sql } from 'drizzle-orm';
 import type { Db } from '../db/client.ts';
-import { type Fields, name, rows } from '../db/query.ts';
+import { type Fields, list, name, rows } from '../db/query.ts';
 import type { NewJob } from '../queue/queues.ts';
 import type { EnqueueDeps, EnqueuedRow, LeasedTable, Work } from './define.ts';
-import { isOpen, list, sameRow } from './where.ts';
+import { isOpen, sameRow } from './where.ts';
 
-/** Which rows: all that are due when left out. */
+/** Which rows: by default all that are due. */
 export interface Which {
   where?: SQL;
   /** Another time after which a job counts as lost. */
   againMs?: number;
-  /** The jobs come before all that wait already. */
+  /** The jobs go ahead of all that wait already. */
   first?: boolean;
 }
 
 /**
- * Makes jobs of rows that are due and have none (R1). Where the queue refuses them the rows lose their mark, so that the next
- * sweep makes the jobs, and not the one that looks for those that were lost.
+ * Makes jobs of rows that are due and have none (R1). If the queue refuses them, the rows lose their mark, so that
+ * the next sweep makes the jobs at once instead of when they count as lost.
  * @returns how many rows
  * @throws what the queue throws; the driver's error
  */
@@ -29,15 +29,15 @@ export async function enqueueDue<T extends LeasedTable>(
   const now = new Date(clock());
   const jobsOf = work.enqueue.jobs({ db, now });
   let enqueued = 0;
-  let after: Place | undefined;
+  let after: Cursor | undefined;
   for (;;) {
     const due = await mark(db, work, which, now, after);
     const jobs = await jobsOf(due);
     try {
       await queues.add(queue, which.first ? jobs.map((job) => ({ ...job, first: true })) : jobs);
     } catch (error) {
-      // with Postgres away, too, they are taken for lost after a while
-      await unmark(db, work, sql`${work.table.offeredAt} = ${now}`).catch(() => {});
+      // with Postgres away as well they count as lost after a while
+      await unmark(db, work, eq(work.table.offeredAt, now)).catch(() => {});
       throw error;
     }
     enqueued += due.length;
@@ -46,16 +46,16 @@ export async function enqueueDue<T extends LeasedTable>(
   }
 }
 
-/** Where a walk over due rows stands. The time as a text, with all digits, which a Date has not. */
-type Place = { due: string } & Record<string, unknown>;
-type Marked = EnqueuedRow<Fields> & Place;
+/** Position of a walk over due rows. The time is a text with all digits, which a Date cannot hold. */
+type Cursor = { due: string } & Record<string, unknown>;
+type Marked = EnqueuedRow<Fields> & Cursor;
 
 async function mark<T extends LeasedTable>(
   db: Db,
   work: Work<T>,
   { where, againMs = work.enqueue.againMs }: Which,
   now: Date,
-  after: Place | undefined,
+  after: Cursor | undefined,
 ): Promise<Marked[]> {
   const { table, key, ready, enqueue } = work;
   const lost = new Date(now.getTime() - againMs);
@@ -99,9 +99,9 @@ const unmark = <T extends LeasedTable>(db: Db, work: Work<T>, which: SQL) =>
   );
 
 /**
- * Makes a job at once of rows that are due later and were released with that time as `offeredAt`: a short wait is not left to
- * the sweep.
- * @throws what the queue throws; the rows are the sweep's then
+ * Makes a job at once of rows that are due later and were released with that time as `offeredAt`: a short wait need
+ * not wait for the sweep.
+ * @throws what the queue throws; the rows are left to the sweep then
  */
 export async function enqueueLater<T extends LeasedTable>(
   { db, queues }: EnqueueDeps,
@@ -111,7 +111,7 @@ export async function enqueueLater<T extends LeasedTable>(
   try {
     await queues.add(work.enqueue.queue, [job]);
   } catch (error) {
-    await unmark(db, work, sql`${where} and ${work.table.offeredAt} = ${dueAt}`).catch(() => {});
+    await unmark(db, work, sql`${where} and ${eq(work.table.offeredAt, dueAt)}`).catch(() => {});
     throw error;
   }
 }

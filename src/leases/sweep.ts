@@ -6,7 +6,7 @@ import type { EnqueueDeps, Work } from './define.ts';
 import { enqueueDue } from './enqueue.ts';
 import { isOpen } from './where.ts';
 
-/** The tasks that make jobs of due rows which have none (R1), one for each process that works on them. */
+/** The tasks that make jobs of due rows without one (R1), one for each process that works on them. */
 export function sweepTasks(deps: EnqueueDeps, works: readonly Work[]): Task[] {
   const workers = [...new Set(works.map(({ enqueue }) => enqueue.queue.worker))];
   return workers.map((worker) => {
@@ -24,7 +24,7 @@ export function sweepTasks(deps: EnqueueDeps, works: readonly Work[]): Task[] {
 }
 
 /**
- * Since when the oldest row of each queue could be worked on and is in nobody's hands: whoever takes one puts its time off.
+ * Since when the oldest unclaimed row of each queue could have been worked on: a claim moves the due time.
  * @returns epoch milliseconds by the queue's name; none where nothing is due
  */
 export async function dueSince(db: Db | Tx, works: readonly Work[], now: Date): Promise<Map<string, number>> {

@@ -10,43 +10,43 @@ import {
 import pg from 'pg';
 import { parseRedisUrl } from '../addresses/redis.ts';
 import { QUEUE_SCHEMA } from '../db/pool.ts';
-import type { Outages } from '../outages.ts';
-import { lookingAgain, openPgPool } from '../pg-pool.ts';
+import type { Outages } from '../lib/outages.ts';
 import { keepCounted } from './counted.ts';
+import { openPgPool, retryingSchemaCheck } from './pg-pool.ts';
 import { forQueues } from './pool.ts';
 import { reconnectOn, verifyRedis } from './redis.ts';
-import { askingAgain, openRedis, PREFIX } from './redis-open.ts';
+import { openRedis, PREFIX, retryingInit } from './redis-open.ts';
 
 /** Where the queues live: Redis when there is one, else Postgres, schema `bullmq`. */
 export interface QueueBackend {
   kind: 'redis' | 'postgres';
-  /** Which of the Redis' databases, as it names it in its list of clients. */
+  /** Which of the Redis' databases, as in its list of clients. */
   database?: string;
   queue(name: string, options?: Partial<QueueOptions>): Queue;
   worker(name: string, processor: Processor, options: Partial<WorkerOptions>): Worker;
   /**
-   * Tries what a job needs, and leaves nothing behind: that the store can be written to, that BullMQ's scripts or functions
-   * run, and that we may use the commands that its workers use.
-   * @throws the store's error when a job could be neither added nor taken; messages that need one name a remedy
+   * Tries what a job needs, and leaves nothing behind: that the store accepts writes, that BullMQ's scripts or
+   * functions run, and that we may use its workers' commands.
+   * @throws the store's error when a job could be neither added nor taken; where needed its message has a remedy
    */
   verify(): Promise<void>;
-  /** Where locks are counted by the workers' clocks: the time by the store's own, epoch milliseconds. */
+  /** Where locks are timed by the workers' clocks: the store's own time, epoch milliseconds. */
   time?(): Promise<number>;
-  /** Closes the connections themselves: BullMQ closes none that it was handed. */
+  /** Closes the connections themselves: BullMQ closes none that it was given. */
   close(): Promise<void>;
 }
 
-/** When a connection is given up that says nothing (R2), in milliseconds; tests shorten it. */
+/** When a silent connection is given up (R2), in milliseconds; tests shorten it. */
 export interface BackendWatch {
-  /** For an answer of Redis to a producer. */
+  /** For a response of Redis to a producer. */
   answerMs: number;
   /** The same to a worker, whose blocking commands take 10 s at most. */
   blockedMs: number;
-  /** For an answer of Postgres. */
+  /** For a response of Postgres. */
   silenceMs: number;
-  /** Between two signs of life on connections that may have nothing to ask. */
+  /** Between two heartbeats on connections that may be idle. */
   heartbeatMs: number;
-  /** A Redis that can only be read is left for whatever is at its address by then, at most this often. */
+  /** The shortest time between reconnects of a read-only Redis, which may have been replaced at its address. */
   readOnlyMs: number;
 }
 
@@ -63,7 +63,7 @@ interface BackendOptions {
   databaseUrl: string;
   outages: Outages;
   watch?: Partial<BackendWatch> | undefined;
-  /** With it every job carries the trace it was made in, and is worked in it (O4). */
+  /** With it every job carries the trace it was made in, and is processed in it (O4). */
   telemetry?: QueueOptions['telemetry'];
 }
 
@@ -77,8 +77,8 @@ function redisBackend(url: string, { outages, telemetry, watch: changed }: Backe
   const watch = { ...WATCH, ...changed };
   const common = { prefix: PREFIX, ...(telemetry ? { telemetry } : {}) };
   const reconnectOnError = reconnectOn(watch.readOnlyMs);
-  // A producer must learn at once that Redis is away; a worker waits for it. BullMQ makes each worker's
-  // blocking connection with the options of its other one.
+  // A producer must learn at once that Redis is away; a worker waits for it. BullMQ makes each worker's blocking
+  // connection with the options of its other one.
   const producer = openRedis(url, {
     ...{ maxRetriesPerRequest: 2, commandTimeout: 5_000 },
     ...{ socketTimeout: watch.answerMs, reconnectOnError },
@@ -88,7 +88,7 @@ function redisBackend(url: string, { outages, telemetry, watch: changed }: Backe
   });
   for (const [role, client] of Object.entries({ producer, consumer }))
     client.on('error', (error) => outages.note(`redis ${role}`, error));
-  // a write: a primary that was demoted goes on to answer all else, and what BullMQ adds in a transaction fails silently
+  // a write: a demoted primary still answers everything else, and what BullMQ adds in a transaction fails silently
   const heartbeat = setInterval(() => {
     for (const client of [producer, consumer])
       if (client.status === 'ready') client.set(`${PREFIX}:alive`, '1', 'PX', 60_000).catch(() => {});
@@ -96,9 +96,9 @@ function redisBackend(url: string, { outages, telemetry, watch: changed }: Backe
   return {
     kind: 'redis',
     database: String(parseRedisUrl(url).database),
-    queue: (name, more = {}) => askingAgain(new Queue(name, { connection: producer, ...common, ...more })),
+    queue: (name, more = {}) => retryingInit(new Queue(name, { connection: producer, ...common, ...more })),
     worker: (name, processor, more) =>
-      askingAgain(new Worker(name, processor, { connection: consumer, ...common, ...more })),
+      retryingInit(new Worker(name, processor, { connection: consumer, ...common, ...more })),
     verify: () => verifyRedis(producer),
     async close() {
       clearInterval(heartbeat);
@@ -108,7 +108,7 @@ function redisBackend(url: string, { outages, telemetry, watch: changed }: Backe
   };
 }
 
-/** Connections to Postgres beside those that workers keep to themselves. */
+/** Connections to Postgres beside those reserved by workers. */
 const FOR_QUERIES = 6;
 
 function postgresBackend(url: string, { outages, telemetry, watch: changed }: BackendOptions): QueueBackend {
@@ -120,7 +120,7 @@ function postgresBackend(url: string, { outages, telemetry, watch: changed }: Ba
     kind: 'postgres',
     queue: (name, more = {}) => onPostgres<Queue>(Queue, name, { ...more, ...common }),
     worker(name, processor, more) {
-      pool.options.max = (pool.options.max ?? FOR_QUERIES) + 1; // each keeps one for LISTEN
+      pool.options.max = (pool.options.max ?? FOR_QUERIES) + 1; // each reserves one for LISTEN
       const worker = onPostgres<Worker>(Worker, name, processor, { ...more, ...common });
       keepCounted(worker);
       return worker;
@@ -135,8 +135,8 @@ function postgresBackend(url: string, { outages, telemetry, watch: changed }: Ba
 }
 
 /**
- * A worker's own function by its name alone, as BullMQ calls it: found by the session's search_path, and ours to call. A write
- * that meets no row: what Postgres refuses for a reason of the whole (read-only, standby, permission) it refuses
+ * A function of the workers by its name alone, as BullMQ calls it: found by the session's search_path, and executable
+ * by us. A write that matches no row: what Postgres refuses in general (read-only, standby, permission) it refuses
  * before it looks for rows.
  */
 const VERIFY = `
@@ -149,18 +149,18 @@ async function verifyPostgres(pool: pg.Pool): Promise<void> {
 }
 
 /**
- * BullMQ types a queue by its backend, though the classes behave alike; this is the one place where a queue on
- * Postgres is given the type of one on Redis, so that nobody else needs to know which it is.
+ * BullMQ types a queue by its backend, though the classes behave alike; only here is a queue on Postgres given the
+ * type of one on Redis, so that no other code needs to know which it is.
  */
 function onPostgres<T>(Class: unknown, ...args: unknown[]): T {
-  return new (Class as new (...args: unknown[]) => T)(...args, lookingAgain(createPostgresBackend));
+  return new (Class as new (...args: unknown[]) => T)(...args, retryingSchemaCheck(createPostgresBackend));
 }
 
-/** Creates or updates BullMQ's own tables in schema `bullmq`; several processes may do it at once. */
+/** Creates or updates BullMQ's own tables in schema `bullmq`; safe from several processes at once. */
 export async function migrateQueues(databaseUrl: string): Promise<void> {
-  const hours = 24 * 3_600_000; // an index takes what it takes
+  const hours = 24 * 3_600_000; // building an index may take long
   const pool = openPgPool(pg, databaseUrl, 'migrate', { max: 1 }, { silenceMs: hours, heartbeatMs: hours });
-  pool.on('error', () => {}); // its commands say so
+  pool.on('error', () => {}); // reported by its commands
   try {
     const client = await pool.connect();
     try {

@@ -1,22 +1,22 @@
 import type { Pausable } from './holds.ts';
 
 /**
- * Keeps a worker from asking a store that refuses again and again (R10): after each fault it takes nothing for a while,
- * ever longer until a job goes through. BullMQ itself waits after lost connections alone.
+ * Keeps a worker from hammering a store that refuses (R10): after each fault it takes nothing for a while, backing
+ * off until a job succeeds. BullMQ itself waits after lost connections only.
  */
 export interface Brake {
   /** True while it takes nothing. */
   readonly on: boolean;
-  /** A fault of the infrastructure was met. Those met while it waits already, by jobs in work, are the same one. */
+  /** An infrastructure fault occurred. Further ones of jobs in progress during the pause count as the same. */
   hold(): void;
-  /** A job went through. */
+  /** A job succeeded. */
   ease(): void;
   stop(): void;
 }
 
 export interface BrakeTimes {
   firstMs: number;
-  /** Recovery takes so much longer at most. */
+  /** The longest pause: recovery takes at most this much longer. */
   mostMs: number;
 }
 
@@ -31,7 +31,7 @@ export function createBrake(worker: Pausable, { firstMs, mostMs }: BrakeTimes = 
   function resume(): void {
     timer = undefined;
     resumedAt = performance.now();
-    void worker.resume(); // it throws nothing: what goes wrong is an `error` event, and a fault anew
+    void worker.resume(); // it never throws: failures are `error` events, and count as new faults
   }
 
   return {
@@ -40,11 +40,11 @@ export function createBrake(worker: Pausable, { firstMs, mostMs }: BrakeTimes = 
     },
     hold() {
       if (timer || stopped) return;
-      // a queue without jobs has nothing that could go through: time without a fault says as much
+      // a queue without jobs has none that could succeed: time without a fault counts instead
       if (performance.now() - resumedAt > 2 * mostMs) pauseMs = 0;
       pauseMs = pauseMs === 0 ? firstMs : Math.min(mostMs, 2 * pauseMs);
       void worker.pause(true);
-      // up to a fifth later, so that not all processes come back in one moment
+      // up to a fifth later, so that processes do not all come back at once
       timer = setTimeout(resume, pauseMs * (1 + 0.2 * Math.random()));
     },
     ease() {

@@ -1,23 +1,24 @@
-import { messageOf } from '../errors.ts';
-import type { Log } from '../log.ts';
-import type { Outages } from '../outages.ts';
+import { messageOf } from '../lib/errors.ts';
+import type { Log } from '../lib/log.ts';
+import type { Outages } from '../lib/outages.ts';
 import { minutes, seconds } from './define.ts';
 import type { Pausable } from './holds.ts';
 
 /**
- * On Postgres the lock of a job is a time by its worker's clock (BullMQ 6.7). A worker whose clock is ahead takes running jobs
- * from healthy ones, and puts off everybody's look for those that a dead worker left; one whose clock is behind loses
- * its own. Locks hold for 20 s and are renewed every 10 s: with 5 s of skew they are still judged correctly.
+ * On Postgres the lock of a job is a time by its worker's clock (BullMQ 6.7). A worker whose clock is ahead takes
+ * running jobs from healthy ones, and delays everybody's check for those that a dead worker left; one whose clock is
+ * behind loses its own. Locks hold for 20 s and are renewed every 10 s: with 5 s of skew they are still judged
+ * correctly.
  *
- * On Redis no guard is needed: locks and the looks for stalled jobs are counted by Redis' own clock there. Jobs that are
- * delayed come early or late by the difference, which rows' own due times bound (turn.ts), and `doctor` reports it.
+ * On Redis no guard is needed: locks and the check for stalled jobs use Redis' own clock. Delayed jobs come early or
+ * late by the difference, which rows' own due times bound (job-id.ts), and `doctor` reports it.
  */
 export const MOST_SKEW_MS = seconds(5);
 
 export interface ClockTimes {
   /** Between two comparisons. */
   everyMs: number;
-  /** The same while there has been none: nothing is taken before the first. */
+  /** The same until the first has succeeded: nothing is taken before it. */
   firstMs: number;
 }
 
@@ -37,7 +38,10 @@ interface Deps {
   clock?: () => number;
 }
 
-/** Holds workers while this machine's clock is too far from that of the queues' store, and until it is first compared. */
+/**
+ * Pauses workers until the clocks are first compared, and while this machine's is too far from that of the queues'
+ * store.
+ */
 export function guardClock(
   workers: readonly Pausable[],
   { storeTime, log, outages, clock = () => Date.now() }: Deps,
@@ -48,13 +52,13 @@ export function guardClock(
   let stopped = false;
   let timer: NodeJS.Timeout | undefined;
 
-  function judge(aheadMs: number | undefined): void {
+  function compareClocks(aheadMs: number | undefined): void {
     const wasOff = compared && trouble !== undefined;
     compared = true;
     if (aheadMs === undefined) {
       trouble = undefined;
       for (const worker of workers) void worker.resume();
-      if (wasOff) log.info('the clock agrees with the database’s again: jobs are taken');
+      if (wasOff) log.info('the clock agrees with the database again: taking jobs');
       return;
     }
     const size = `${Math.round(Math.abs(aheadMs) / 1000)} s ${aheadMs > 0 ? 'ahead of' : 'behind'}`;
@@ -69,9 +73,9 @@ export function guardClock(
       const theirs = await storeTime();
       const readAt = clock();
       const aheadMs = (sentAt + readAt) / 2 - theirs;
-      // what the question took, the answer may be older or younger by half of
+      // the response may be older or newer by half the round trip
       const surelyMs = Math.abs(aheadMs) - Math.abs(readAt - sentAt) / 2;
-      if (!stopped) judge(surelyMs > MOST_SKEW_MS ? aheadMs : undefined);
+      if (!stopped) compareClocks(surelyMs > MOST_SKEW_MS ? aheadMs : undefined);
     } catch (error) {
       outages.note('clock of the queues', messageOf(error));
     }

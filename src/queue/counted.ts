@@ -1,12 +1,12 @@
 import type { Worker } from 'bullmq';
 
-/** Where nothing was heard of the cut, or Postgres was away. */
+/** Covers cuts that went unnoticed, and times with Postgres away. */
 const NAME_EVERY_MS = 5_000;
 
 /**
- * Keeps a worker among those that are counted. On Postgres they are counted by the name of the connection by which each
- * hears of new jobs. BullMQ makes that one anew after a cut, and names it, only when the worker has nothing to do: one
- * that is busy would be missing, and `doctor` would say that none runs.
+ * Keeps a worker in BullMQ's count of workers. On Postgres they are counted by the name of the connection on which
+ * each listens for jobs. After a cut BullMQ reopens and names it only when the worker is idle: a busy one would be
+ * missing, and `doctor` would report that none runs.
  */
 export function keepCounted(worker: Worker, everyMs = NAME_EVERY_MS): void {
   let naming = false;
@@ -17,7 +17,7 @@ export function keepCounted(worker: Worker, everyMs = NAME_EVERY_MS): void {
       await worker.backend.waitUntilReady();
       if (!worker.closing) await worker.backend.setName(worker.name);
     } catch {
-      // Postgres is away: who needs it says so; the name comes with the next look
+      // Postgres is away, which others report; the name is set by the next check
     } finally {
       naming = false;
     }

@@ -1,25 +1,26 @@
 import { isDeepStrictEqual } from 'node:util';
 import { DelayedError, type Job, UnrecoverableError } from 'bullmq';
 import { z } from 'zod';
-import { actionOf, FailureError, kindOf, messageOf, withoutParameters } from '../errors.ts';
-import { isInfrastructureFault } from '../infrastructure.ts';
-import type { Log } from '../log.ts';
-import type { Metrics } from '../metrics.ts';
-import type { Traces } from '../traces.ts';
+import { actionOf, FailureError, kindOf, messageOf, withoutParameters } from '../lib/errors.ts';
+import { isInfrastructureFault } from '../lib/infrastructure.ts';
+import type { Log } from '../lib/log.ts';
+import type { Metrics } from '../lib/metrics.ts';
+import { readableStack } from '../lib/stack.ts';
+import type { Traces } from '../lib/traces.ts';
 import { backoffMs, type QueueDefinition, seconds } from './define.ts';
 
 export interface JobContext {
   /** Aborted when the process must stop or the job's time is up. */
   signal: AbortSignal;
   log: Log;
-  /** True when another worker had this job and died or hung over it. */
+  /** True when another worker had this job and died or hung. */
   redelivered: boolean;
 }
 
-/** What became of a job, for the log line and Bull Board: plain data, no personal data. */
+/** The result of a job, for the log line and Bull Board: plain data, no personal data. */
 export type Outcome = { outcome: string } & Record<string, string | number | boolean | null>;
 
-/** Where a job's end is reported: a process's log and, where it has them, its metrics and traces. */
+/** Where a job's end is reported: the log and, where the process has them, metrics and traces. */
 export interface JobTools {
   log: Log;
   metrics?: Metrics;
@@ -31,7 +32,7 @@ export interface Handler {
   process(job: Job, token: string, signal: AbortSignal, tools: JobTools): Promise<Outcome>;
 }
 
-/** Thrown by a handler to have its job delivered again later; spends no attempt. */
+/** Thrown by a handler to have its job delivered again later; consumes no attempt. */
 export class Wait extends Error {
   override name = 'Wait';
   readonly ms: number;
@@ -41,22 +42,24 @@ export class Wait extends Error {
   }
 }
 
-/** Why a job's signal aborts when its time is up: unlike a shutdown, that is the job's own doing and costs an attempt. */
+/**
+ * Why a job's signal aborts when its time is up: unlike a shutdown, that is the job's own fault and costs an attempt.
+ */
 export class TimeUp extends Error {
   override name = 'TimeUp';
 }
 
 /** Why a worker aborts its jobs at shutdown; such a job is handed back. */
 export const SHUTDOWN = 'the process is shutting down';
-/** A job hit by a fault of the infrastructure comes back after this long. */
+/** A job hit by an infrastructure fault comes back after this long. */
 export const INFRASTRUCTURE_PAUSE_MS = seconds(5);
 
 /**
- * Wraps a handler: parses the payload, limits the time, writes one log line per job, and turns what it throws into
- * the one thing that is done about it:
- * - payload that does not fit, or a failure that is final: the job fails at once, visibly, and is never tried again;
- * - Wait, throttling, Postgres or Redis away, shutdown: the job is handed back and spends no attempt (R2);
- * - anything else: tried again with growing delays until the queue's attempts are spent.
+ * Wraps a handler: parses the payload, limits the time, writes one log line per job, and maps what it throws to one
+ * action:
+ * - payload that does not fit, or a failure that is final: the job fails at once, visibly, and is never retried;
+ * - Wait, throttling, Postgres or Redis away, shutdown: the job is handed back and consumes no attempt (R2);
+ * - anything else: retried with backoff until the queue's attempts are used up.
  */
 export function handle<P>(
   definition: QueueDefinition<P>,
@@ -83,14 +86,15 @@ export function handle<P>(
       ),
     });
     const handBack = async (ms: number, why: string, fault?: unknown): Promise<never> => {
-      // while a store is away all jobs come back again and again: they are counted (outages.ts), not logged one by one
+      // while a store is away all jobs come back again and again: they are counted (outages.ts), not logged one by
+      // one
       jobLog[fault ? 'debug' : 'info'](done({ outcome: 'handed back', why, forMs: ms }), 'job');
       ended('handed_back');
       await job.moveToDelayed(Date.now() + ms, token);
       throw Object.assign(new DelayedError(why), { cause: fault });
     };
 
-    // whatever a producer said: while it is nowhere else, a failed job is kept until somebody removes it (A2)
+    // whatever the producer set: a failed job may be the only copy, so it is kept until somebody removes it (A2)
     if (definition.fromOutside) job.opts.removeOnFail = false;
     const parsed = definition.payload.safeParse(job.data);
     if (!parsed.success) {
@@ -98,20 +102,20 @@ export function handle<P>(
       jobLog.error(done({ outcome: 'malformed', why: message }), 'job');
       ended('malformed');
       traces?.failed('malformed');
-      if (definition.fromOutside) await dropStrangers(job, definition.payload);
+      if (definition.fromOutside) await stripUnknownFields(job, definition.payload);
       throw new UnrecoverableError(message);
     }
-    // a timer that ends with its job: AbortSignal.timeout would stay behind each for minutes
+    // a timer that ends with its job: AbortSignal.timeout would outlive each by minutes
     const timer = setTimeout(() => timeUp.abort(new TimeUp(tooLong)), definition.timeoutMs);
     try {
-      if (definition.fromOutside) await dropStrangers(job, definition.payload);
+      if (definition.fromOutside) await stripUnknownFields(job, definition.payload);
       const outcome = await handler(parsed.data, {
         signal,
         log: jobLog,
         redelivered: job.stalledCounter > 0,
       });
       jobLog.info(done(outcome), 'job');
-      ended('done'); // what its handler calls it is in the log: there are as many words as handlers
+      ended('done'); // the handler's own outcome is in the log: there are too many for a metric
       return outcome;
     } catch (thrown) {
       const error = withoutParameters(thrown); // BullMQ keeps message and stack of what is thrown
@@ -145,24 +149,24 @@ export function handle<P>(
   return { definition: definition as unknown as QueueDefinition<never>, process };
 }
 
-/** A job is kept for looking at when it has ended: nobody knows what is in fields that nobody knows (T18). */
-async function dropStrangers(job: Job, payload: z.ZodType): Promise<void> {
-  const known = withoutStrangers(job.data, payload);
+/** Ended jobs are kept for reference: unknown fields may contain anything (T18). */
+async function stripUnknownFields(job: Job, payload: z.ZodType): Promise<void> {
+  const known = knownFields(job.data, payload);
   if (!isDeepStrictEqual(known, job.data)) await job.updateData(known);
 }
 
-function withoutStrangers(data: unknown, schema: unknown): unknown {
+function knownFields(data: unknown, schema: unknown): unknown {
   if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault)
-    return withoutStrangers(data, schema.unwrap());
+    return knownFields(data, schema.unwrap());
   if (schema instanceof z.ZodArray)
-    return Array.isArray(data) ? data.map((one) => withoutStrangers(one, schema.element)) : null;
+    return Array.isArray(data) ? data.map((one) => knownFields(one, schema.element)) : null;
   if (schema instanceof z.ZodObject)
     return Object.fromEntries(
       Object.entries(schema.shape).flatMap(([name, field]) =>
-        isObject(data) && name in data ? [[name, withoutStrangers(data[name], field)]] : [],
+        isObject(data) && name in data ? [[name, knownFields(data[name], field)]] : [],
       ),
     );
-  // a text where a text belongs; what is in an object nobody knows
+  // a text where a text belongs; an object may contain anything
   return isObject(data) ? null : data;
 }
 
@@ -170,7 +174,7 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null;
 
 const stackOf = (error: unknown) =>
-  error instanceof FailureError || !(error instanceof Error) ? undefined : error.stack;
+  error instanceof FailureError || !(error instanceof Error) ? undefined : readableStack(error.stack ?? '');
 
 export const retryDelay = (definition: QueueDefinition<never>) => (attemptsMade: number) =>
   backoffMs(definition.backoff, attemptsMade);

@@ -1,6 +1,6 @@
 import { AsyncResource } from 'node:async_hooks';
 
-/** What of BullMQ's worker is needed: `pause(true)` stops taking jobs without waiting for those in work. */
+/** What is needed of BullMQ's worker: `pause(true)` stops taking jobs without waiting for those in progress. */
 export interface Pausable {
   pause(doNotWaitActive: boolean): Promise<void>;
   resume(): Promise<void>;
@@ -19,24 +19,23 @@ interface Inner {
 }
 type Work = (...span: unknown[]) => Promise<unknown>;
 
-/** A worker that several may hold, each for a reason of its own: it takes jobs while nobody does. */
+/** A worker that several may pause, each for its own reason: it takes jobs while none does. */
 export interface Holds {
-  /** True while somebody holds it. */
+  /** True while anybody pauses it. */
   readonly on: boolean;
-  /** The worker as one of its holders sees it. */
+  /** The worker as seen by one of those who pause it. */
   holder(): Pausable;
 }
 
 /**
- * @param worker takes nothing from the first pause on; one that was made without `autorun` begins when the last holder
- * lets go
+ * @param worker takes nothing from the first pause on; one created without `autorun` starts when the last pause ends
  */
 export function createHolds(worker: Pausable): Holds {
   const holders = new Set<Pausable>();
-  // paused while it waits for a job, BullMQ's worker still takes the one that comes
+  // paused while it waits for a job, BullMQ's worker still takes the next one
   const inner = worker as unknown as Inner;
-  // its loop begins anew in the context of whoever lets go, a job for instance, and within a span of its own (BullMQ 6.7):
-  // all later jobs would be of one trace (O4)
+  // its loop restarts in the context of whoever resumes it, a job for instance, and within a span of its own (BullMQ
+  // 6.7): all later jobs would be in one trace (O4)
   const resume = AsyncResource.bind(() => worker.resume());
   const trace = inner.trace.bind(worker);
   inner.trace = (kind, operation, destination, work, ...more) =>

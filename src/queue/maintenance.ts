@@ -3,9 +3,9 @@ import { defineQueue, minutes, seconds } from './define.ts';
 import { type Handler, handle } from './handle.ts';
 import type { Schedule } from './schedules.ts';
 
-/** Work that comes back by itself: looking for what is due, releasing what waited, tidying up. */
+/** A recurring task: finding what is due, releasing what waited, cleaning up. */
 export interface Task {
-  /** Stable for ever (see Schedule). */
+  /** Never changes (see Schedule). */
   id: string;
   everyMs: number;
   run(signal: AbortSignal): Promise<Record<string, number>>;

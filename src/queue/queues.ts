@@ -1,28 +1,29 @@
 import type { Job, Queue, QueueOptions } from 'bullmq';
-import { notInTransaction } from '../in-transaction.ts';
-import { isInfrastructureFault } from '../infrastructure.ts';
-import type { Log } from '../log.ts';
-import { createOutages, type Outages } from '../outages.ts';
-import { storableValue } from '../storable.ts';
+import pLimit from 'p-limit';
+import { notInTransaction } from '../lib/in-transaction.ts';
+import { isInfrastructureFault } from '../lib/infrastructure.ts';
+import type { Log } from '../lib/log.ts';
+import { createOutages, type Outages } from '../lib/outages.ts';
+import { storableValue } from '../lib/storable.ts';
 import { type BackendWatch, createQueueBackend, type QueueBackend } from './backend.ts';
 import { backoffMs, minutes, type QueueDefinition, seconds } from './define.ts';
 
 export interface NewJob<P> {
   payload: P;
   /**
-   * Names the piece of work and its turn. A second job of the same id is dropped without a word while the first
-   * one exists, also when it has ended and is kept: so an id must change whenever the work is due anew. No ":".
+   * Names the piece of work and its due time. A second job with the same id is dropped silently while the first one
+   * exists, even an ended one that is kept: so the id must change whenever the work is due anew. No ":".
    */
   id: string;
   delayMs?: number;
-  /** 1 is first. Either all jobs of a queue carry one or none: plain jobs are served before prioritised ones. */
+  /** 1 is first. Either all jobs of a queue have one or none: plain jobs are served before prioritised ones. */
   priority?: number;
-  /** Before all jobs that wait already. */
+  /** Ahead of all jobs that wait already. */
   first?: boolean;
 }
 
 export interface QueueCounts {
-  /** Those of a paused queue, too: they wait, and nobody takes them. */
+  /** Includes those of a paused queue, which nobody takes. */
   waiting: number;
   active: number;
   delayed: number;
@@ -34,29 +35,33 @@ export interface QueueCounts {
 /** The producers' side of the queues of one process. */
 export interface Queues {
   readonly backend: QueueBackend;
-  /** Where this process notes that a store refuses or is away. */
+  /** Where this process records that a store refuses or is away. */
   readonly outages: Outages;
   /** @throws ZodError when a payload does not fit the queue's schema; the driver's error when the store is away. */
   add<P>(definition: QueueDefinition<P>, jobs: readonly NewJob<P>[]): Promise<void>;
   counts(definition: { name: string }): Promise<QueueCounts>;
   /**
-   * Takes up failed jobs again whose payload fits, each ever more seldom: those of a queue that is the only place where
-   * its work is known. Others stay failed until a person looks at them. @returns how many were taken up
+   * Retries failed jobs whose payload fits, each with backoff: those of a queue that is the only place where its work
+   * is known. Others stay failed until somebody looks at them. @returns how many were retried
    */
   retryFailed<P>(definition: QueueDefinition<P>, nowMs?: number): Promise<number>;
   /**
-   * Jobs that a worker with a free place would take now, those of schedules included that are late: none while the queue
-   * is paused or held back by a limit.
+   * Jobs that a worker with a free slot would take now, including late ones of schedules: none while the queue is
+   * paused or rate-limited.
    */
   takeable(definition: { name: string }): Promise<number>;
   /**
-   * When the job whose turn is next could have been taken, epoch milliseconds; undefined: none waits. A delayed job whose
-   * time has come waits, too: only a worker makes it one that waits by name, so without workers it stays delayed.
+   * When the next job could have been taken, epoch milliseconds; undefined: none waits. A delayed job that is due
+   * counts as waiting: only a worker moves it to the waiting list, so without workers it stays delayed.
    */
   nextSince(definition: { name: string }): Promise<number | undefined>;
+  /** Sets a queue's own limit for all its workers, where Bull Board shows it; does nothing for a queue without one. */
+  limit(definition: Pick<QueueDefinition<never>, 'name' | 'limiter'>): Promise<void>;
+  /** No worker takes a job of a queue with a limiter for this long. */
+  rateLimit(definition: Pick<QueueDefinition<never>, 'name' | 'limiter'>, ms: number): Promise<void>;
   /** Workers of a queue over all processes. */
   workers(definition: { name: string }): Promise<number>;
-  /** BullMQ's own queue: for this room and for Bull Board. */
+  /** BullMQ's own queue: for this module and for Bull Board. */
   raw(name: string): Queue;
   close(): Promise<void>;
 }
@@ -68,7 +73,7 @@ const TAKEN_MEANWHILE = 10;
 const WAITING = ['wait', 'paused' as 'wait'] as const; // not in BullMQ's types
 const waitingOf = ({ wait = 0, paused = 0 }: Record<string, number>) => wait + paused;
 
-/** BullMQ's Postgres lists what waits from the newest on, in whichever order it is asked for: the oldest is its last. */
+/** BullMQ's Postgres lists waiting jobs newest first, whichever order is requested: the oldest is its last. */
 async function oldestWaiting(queue: Queue, kind: QueueBackend['kind']): Promise<Job | undefined> {
   if (kind === 'redis') return (await queue.getJobs(['wait'], 0, 0, true))[0];
   const wait = waitingOf(await queue.getJobCounts(...WAITING));
@@ -77,33 +82,35 @@ async function oldestWaiting(queue: Queue, kind: QueueBackend['kind']): Promise<
 }
 
 /**
- * Since when, or from when on, a job may be taken, epoch milliseconds. For one that was handed back that is counted from
- * when it was taken, since BullMQ does not keep when it was handed back: early by what its handler took.
+ * When a job became or becomes available, epoch milliseconds. For one that was handed back that is counted from when
+ * it was taken, since BullMQ does not keep when it was handed back: early by its handler's duration.
  */
 const dueAt = ({ timestamp, opts, delay, processedOn }: Job): number =>
   processedOn ? processedOn + delay : timestamp + (opts.delay ?? 0);
 
-/** 1 when a delayed job is late, else 0. Not one that was handed back: when its time comes is not known to the second. */
+/** 1 when a delayed job is late, else 0. Not for a job that was handed back, whose time is not known to the second. */
 async function overdue(queue: Queue): Promise<number> {
   const [first] = await queue.getJobs(['delayed'], 0, 0, true);
   return first && !first.processedOn && dueAt(first) <= Date.now() ? 1 : 0;
 }
 
-/** A failed job is taken up again after the first of these, then after twice as long each time. */
+/** A failed job is retried after the first of these, then after twice as long each time. */
 const RETRY_FAILED = { baseMs: seconds(15), maxMs: minutes(60) };
-const FAILED_PAGE = 50; // BullMQ reads each by itself on Postgres, all at once
+/** Failed jobs read at once: each is a call of its own, and there may be thousands. */
+const READ_AT_ONCE = 50;
 
-/** All of them before any is taken up: that would move those behind it. */
+/** Reads all before any is retried, which would shift the ones behind it. */
 async function failedJobs(queue: Queue): Promise<Job[]> {
-  const jobs: Job[] = [];
-  for (;;) {
-    const page = await queue.getJobs(['failed'], jobs.length, jobs.length + FAILED_PAGE - 1);
-    jobs.push(...page);
-    if (page.length < FAILED_PAGE) return jobs.filter(Boolean); // some may have been removed meanwhile
+  const limit = pLimit({ concurrency: READ_AT_ONCE, rejectOnClear: true });
+  try {
+    const jobs = await limit.map(await queue.getRanges(['failed'], 0, -1), (id) => queue.getJob(id));
+    return jobs.filter((job) => job !== undefined); // some may have been removed meanwhile
+  } finally {
+    limit.clearQueue(); // after a fault the others are skipped
   }
 }
 
-/** Ended jobs are kept for looking at: an hour's or this many, failed ones for two weeks. */
+/** Ended jobs are kept for reference: for an hour or up to this many, failed ones for two weeks. */
 const KEEP = {
   removeOnComplete: { age: 3600, count: 1000 },
   removeOnFail: { age: 14 * 24 * 3600, count: 2000 },
@@ -197,8 +204,16 @@ export function createQueues(options: {
       const since = Math.min(...[...(waiting ? [waiting] : []), ...others].map(dueAt));
       return since <= Date.now() ? since : undefined;
     },
+    async limit({ name, limiter }) {
+      if (limiter === undefined) return;
+      if (limiter) await raw(name).setGlobalRateLimit(limiter.max, limiter.perMs);
+      else await raw(name).removeGlobalRateLimit();
+    },
+    async rateLimit({ name, limiter }, ms) {
+      if (limiter && ms > 0) await raw(name).rateLimit(Math.ceil(ms));
+    },
     async workers({ name }) {
-      // a Redis lists the clients of all its databases, and another fleet's queues in there have the same names
+      // a Redis lists the clients of all its databases, and another fleet's queues there have the same names
       const ours = ({ db = backend.database }) => db === backend.database;
       return (await raw(name).getWorkers()).filter(ours).length;
     },

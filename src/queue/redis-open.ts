@@ -4,7 +4,7 @@ import type { Cluster, Redis, RedisOptions } from 'ioredis';
 import { parseRedisUrl, type RedisAddress, type RedisTls } from '../addresses/redis.ts';
 import { driver } from '../db/driver.ts';
 
-/** A hash tag from the first day, so that Redis Cluster keeps a queue's keys together. */
+/** A hash tag, so that Redis Cluster keeps a queue's keys together. */
 export const PREFIX = '{orderfleet}';
 
 export type RedisClient = Redis | Cluster;
@@ -37,9 +37,9 @@ export function openRedis(url: string, options: RedisChoices = {}): RedisClient 
     redisOptions,
     ...(lazyConnect === undefined ? {} : { lazyConnect }),
     ...(enableOfflineQueue === undefined ? {} : { enableOfflineQueue }),
-    // who gives up at once gives up on the cluster, too
+    // when connections are not retried, neither is the cluster
     ...(retryStrategy ? { clusterRetryStrategy: (times: number) => retryStrategy(times) ?? null } : {}),
-    // certificates are made out to names: nodes are connected to by the names that they announce
+    // certificates are issued for names: nodes are connected to by the names that they announce
     ...(tls
       ? { dnsLookup: (name: string, found: (error: null, at: string) => void) => found(null, name) }
       : {}),
@@ -84,11 +84,11 @@ interface Starting {
 type Backend = Partial<Record<'connection' | 'blockingConnection', Starting>>;
 
 /**
- * A queue or worker of BullMQ on Redis, mended: 6.7 asks each connection once for INFO and keeps the answer for ever, also
- * where that is an error: a user who may not ask, a connection that is cut in that moment. A queue would then add
- * nothing, and a worker take nothing, until the process is started again. Here the next use asks again.
+ * A queue or worker of BullMQ on Redis, fixed: 6.7 sends INFO once per connection and caches the result for ever, even an
+ * error: a user who may not call it, a connection that is cut at that moment. A queue would then add nothing, and a worker
+ * take nothing, until the process restarts. Here the next use tries again.
  */
-export function askingAgain<T extends object>(queue: T): T {
+export function retryingInit<T extends object>(queue: T): T {
   const { connection, blockingConnection } = (queue as { backend: Backend }).backend;
   for (const one of [connection, blockingConnection]) if (one) forgetFailure(one);
   return queue;
@@ -101,8 +101,8 @@ function forgetFailure(one: Starting): void {
       failed = true;
     });
   void watch();
-  const ask = () => {
-    // what the last time has left, and this one adds again
+  const retry = () => {
+    // left from the previous attempt, and added again by this one
     one._client.off('error', one.handleClientError);
     one._client.off('close', one.handleClientClose);
     one._client.off('ready', one.handleClientReady);
@@ -113,7 +113,7 @@ function forgetFailure(one: Starting): void {
     get() {
       if (failed && !one.closing) {
         failed = false;
-        one.initializing = ask();
+        one.initializing = retry();
         void watch();
       }
       return one.initializing;

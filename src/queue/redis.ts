@@ -1,17 +1,19 @@
 import { parseRedisUrl } from '../addresses/redis.ts';
 import { openRedis, PREFIX, type RedisClient } from './redis-open.ts';
 
-/** It can only be read: a primary that has become a replica behind the same address. In scripts the word stands inside. */
+/**
+ * It is read-only: a primary that became a replica behind the same address. In script errors the word stands inside.
+ */
 const READ_ONLY = /\bREADONLY\b|^MASTERDOWN|^UNBLOCKED/;
 
-/** What was under way on a connection when it is left fails together with its first command, in milliseconds. */
+/** All commands in flight on a connection that is dropped fail within this time of the first, in milliseconds. */
 const TOGETHER_MS = 50;
 
 /**
- * `reconnectOnError` of ioredis: a Redis that can only be read is left at once, and the command is sent again to what is at
- * the address then. Where that can only be read, too, the command fails, and the next try comes with a later one: a
- * replica takes new connections as quickly as one makes them.
- * @param pauseMs for each connection, which ioredis tells by its options
+ * `reconnectOnError` of ioredis: a read-only Redis is dropped at once, and the command is sent again to whatever is
+ * at the address then. If that is read-only, too, the command fails, and a later one reconnects: a replica accepts
+ * new connections as fast as they are made.
+ * @param pauseMs per connection, which ioredis identifies by its options
  */
 export function reconnectOn(pauseMs: number): (this: unknown, error: Error) => false | 2 {
   const leftAt = new WeakMap<object, number>();
@@ -20,53 +22,53 @@ export function reconnectOn(pauseMs: number): (this: unknown, error: Error) => f
     const connection = Object(this) as object;
     const ago = performance.now() - (leftAt.get(connection) ?? Number.NEGATIVE_INFINITY);
     if (ago >= pauseMs) leftAt.set(connection, performance.now());
-    return ago >= pauseMs || ago < TOGETHER_MS ? 2 : false; // 2: and send it again, it has changed nothing
+    return ago >= pauseMs || ago < TOGETHER_MS ? 2 : false; // 2: and resend it, it has changed nothing
   };
 }
 
-/** Writes and deletes, as BullMQ's scripts do: refused with their words by a full Redis, a replica, one that cannot save. */
+/** Writes and deletes, as BullMQ's scripts do: a full Redis, a replica, and one that cannot save refuse it. */
 const TRY = `redis.call('set', KEYS[1], '1', 'PX', 60000) return redis.call('del', KEYS[1])`;
 
 /**
- * What producers and workers need of a Redis, done once.
+ * Does once what producers and workers need of a Redis.
  * @throws the server's error
  */
 export async function verifyRedis(redis: RedisClient): Promise<void> {
   const key = `${PREFIX}:verify`;
   await redis.eval(TRY, 1, key);
-  // BullMQ's workers ask for INFO when they connect, and wait like this; nobody adds to that key
+  // BullMQ's workers call INFO when they connect, and block like this; nothing is ever added to that key
   await redis.info('server');
   await redis.bzpopmin(key, 0.01);
 }
 
-/** What a Redis says of itself; undefined where it does not (managed ones leave things out). */
+/** What a Redis reports about itself; undefined where it does not (managed ones leave things out). */
 export interface RedisFacts {
   version: string | undefined;
   evictionPolicy: string | undefined;
   appendOnly: boolean | undefined;
   usedBytes: number | undefined;
-  /** Undefined: no bound of its own. */
+  /** Undefined: no limit of its own. */
   maxBytes: number | undefined;
   replica: boolean;
-  /** As it names it: standalone, sentinel, cluster. */
+  /** Its own term: standalone, sentinel, cluster. */
   mode: string | undefined;
-  /** REDIS_URL takes it for what it is: a cluster for a cluster. */
+  /** REDIS_URL is a cluster's address. */
   asCluster: boolean;
-  /** In a cluster that REDIS_URL takes for one server: the node that has the queues, when it is another one. */
+  /** In a cluster that REDIS_URL names as one server: the node that has the queues, when it is another one. */
   queuesLiveAt: string | undefined;
 }
 
-/** One command may take this long, and so may the connection. */
+/** Timeout of the connection, and of each command. */
 const PATIENCE_MS = 4_000;
 
 /**
- * Asks a Redis how it is, by a connection of its own. Everything is read from INFO: managed ones forbid CONFIG.
- * @throws the client's error when it does not answer, or does not let us in
+ * Reads the state of a Redis on a connection of its own. Everything is read from INFO: managed ones forbid CONFIG.
+ * @throws the client's error when it does not respond, or refuses the login
  */
 export async function readRedis(url: string): Promise<RedisFacts> {
   const redis = openRedis(url, {
     lazyConnect: true,
-    enableReadyCheck: false, // it would ask for INFO, too, and print when it may not
+    enableReadyCheck: false, // it would call INFO, too, and print when it may not
     maxRetriesPerRequest: 0,
     retryStrategy: () => null,
     connectTimeout: PATIENCE_MS,
@@ -74,7 +76,7 @@ export async function readRedis(url: string): Promise<RedisFacts> {
   });
   let why: unknown;
   redis.on('error', (error) => {
-    why ??= error; // the command's own failure says no more than that the connection is closed
+    why ??= error; // the command's own failure only says that the connection is closed
   });
   try {
     await redis.connect();
@@ -102,7 +104,7 @@ export async function readRedis(url: string): Promise<RedisFacts> {
   }
 }
 
-/** Of a cluster the node that has the queues: they share a hash tag, so one has all. */
+/** The node of a cluster that has the queues: they share a hash tag, so one has all. */
 async function serverOfQueues(client: RedisClient) {
   if (!('slots' in client)) return client;
   const slot = await client.cluster('KEYSLOT', `${PREFIX}:doctor`);
@@ -113,8 +115,8 @@ async function serverOfQueues(client: RedisClient) {
 }
 
 /**
- * R12: what can never work, however long one waits: a line for the start, and a finding for doctor. A replica is not among
- * them: it may be promoted in the next moment.
+ * R12: misconfigurations that waiting never fixes: reported at the start and by doctor. A replica is not one of them:
+ * it may be promoted at any moment.
  */
 export function misnamed({
   mode,
@@ -123,13 +125,13 @@ export function misnamed({
 }: RedisFacts): { says: string; remedy: string } | undefined {
   if (mode === 'sentinel')
     return {
-      says: 'REDIS_URL names a Sentinel, which holds no queues itself',
+      says: 'REDIS_URL names a Sentinel, which stores no queues itself',
       remedy:
         'REDIS_URL=redis+sentinel://host1:26379,host2:26379/mymaster, with the name that "redis-cli -p 26379 sentinel masters" shows',
     };
   if (mode === 'cluster' && !asCluster && queuesLiveAt)
     return {
-      says: `REDIS_URL names one node of a cluster, and the queues live on another, ${queuesLiveAt}`,
+      says: `REDIS_URL names one node of a cluster, but the queues are on another, ${queuesLiveAt}`,
       remedy: 'REDIS_URL=redis+cluster://host1:6379,host2:6379 (with two or three of its nodes)',
     };
   return undefined;

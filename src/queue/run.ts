@@ -1,5 +1,5 @@
 import type { Job, Worker } from 'bullmq';
-import { isInfrastructureFault, isMomentary } from '../infrastructure.ts';
+import { isInfrastructureFault, isMomentary } from '../lib/infrastructure.ts';
 import { type Brake, createBrake } from './brake.ts';
 import { guardClock } from './clock-guard.ts';
 import { seconds } from './define.ts';
@@ -13,32 +13,32 @@ export interface LockTimes {
 }
 
 /**
- * A killed worker's job is another's after the lock runs out plus at most one look for stalled ones: 30 s at most.
- * A handler renews its lock while it runs, so long jobs need no long lock.
+ * A killed worker's job is redelivered after the lock expires plus one check for stalled ones: 30 s at most. A
+ * handler renews its lock while it runs, so long jobs need no long lock.
  */
 const LOCK_TIMES: LockTimes = { lockMs: seconds(20), stalledLookMs: seconds(10) };
 /**
- * Being killed is nobody's fault: two deploys must not fail a job (default 1). Work that itself kills its worker is
- * bounded by the attempts that its row counts when it is taken.
+ * Being killed is not the job's fault: two deploys must not fail it (default 1). Work that itself kills its worker is
+ * bounded by the attempts that its row counts when it is claimed.
  */
 const MAX_STALLED = 20;
-/** BullMQ counts what ended for ever, and minute by minute for so long. */
+/** BullMQ keeps total counts for ever, and counts per minute for this long. */
 const KEPT_MINUTES = 60;
 
-/** How the worker of one queue stands in this process. */
+/** The state of one queue's worker in this process. */
 export interface WorkerState {
   readonly queue: string;
-  /** Jobs in work at once at most. */
+  /** Most jobs in progress at once. */
   readonly places: number;
-  /** What a job may take; its handler is aborted then. */
+  /** The timeout of a job, after which its handler is aborted. */
   readonly timeoutMs: number;
-  /** Jobs in work. */
+  /** Jobs in progress. */
   busy: number;
-  /** When the last job was taken, epoch milliseconds; its start while it has taken none. */
+  /** When the last job was taken, epoch milliseconds; before the first, when the worker started. */
   takenAt: number;
-  /** False when its loop has ended: it takes nothing any more. */
+  /** False when its loop has ended: it takes no more jobs. */
   running(): boolean;
-  /** True while it takes nothing since its store refuses (R10), or its clock is off. */
+  /** True while it takes nothing because its store refuses (R10), or its clock is off. */
   held(): boolean;
 }
 
@@ -80,7 +80,7 @@ export function runWorkers(
   }
 
   function hurry() {
-    deps.log.warn('handing unfinished jobs back');
+    deps.log.warn('releasing unfinished jobs');
     for (const worker of workers) worker.cancelAllJobs(SHUTDOWN);
   }
 
@@ -101,11 +101,11 @@ function startWorker(
   times: LockTimes,
 ): { worker: Worker; state: WorkerState; brake: Brake; byClock: Pausable } {
   const { definition } = handler;
-  const { name: queue, concurrency: places, timeoutMs } = definition;
+  const { name: queue, concurrency: places, timeoutMs, limiter } = definition;
   const { outages } = queues;
   const state: WorkerState = {
     ...{ queue, places, timeoutMs, busy: 0, takenAt: Date.now() },
-    // BullMQ's loop ends while it is held and no job is in work, and begins anew
+    // BullMQ's loop ends while it is paused and idle, and restarts
     running: () => worker.isRunning() || holds.on,
     held: () => holds.on,
   };
@@ -143,9 +143,11 @@ function startWorker(
       stalledInterval: times.stalledLookMs,
       maxStalledCount: MAX_STALLED,
       metrics: { maxDataPoints: KEPT_MINUTES },
+      ...(limiter ? { limiter: { max: limiter.max, duration: limiter.perMs } } : {}),
       settings: { backoffStrategy: retryDelay(definition) },
     },
   );
+  queues.limit(definition).catch((error) => outages.note(`queue ${queue}`, error)); // else it applies to this worker alone
   const holds = createHolds(worker);
   const brake = createBrake(holds.holder());
   worker.on('error', (error) => {
@@ -161,15 +163,15 @@ function startWorker(
   return { worker, state, brake, byClock: holds.holder() };
 }
 
-/** BullMQ's own complaints about a job whose lock was lost, by number or by words; all others are about its store. */
+/** BullMQ's own errors about a job whose lock was lost, by code or by text; all others are about its store. */
 const isAboutOneJob = (error: Error) =>
   ('code' in error && typeof error.code === 'number' && error.code < 0) ||
   error.message.startsWith('could not renew lock');
 
 /**
- * R10: when the store refuses to record that a job was done, BullMQ tries to make it a failed one, which would spend an
- * attempt, the last one perhaps. It is handed back instead; and where that is refused, too, its lock runs out and it is
- * found stalled. The work is done once all the same: rows know what is due.
+ * R10: when the store refuses to record that a job completed, BullMQ tries to fail the job, which would count an
+ * attempt, perhaps the last one. It is handed back instead; and if that is refused, too, its lock expires and it
+ * counts as stalled. The work is still done once: rows know what is due.
  */
 function spareAttempts(job: Job, token: string): void {
   const moveToFailed = job.moveToFailed.bind(job);

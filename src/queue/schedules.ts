@@ -1,9 +1,9 @@
 import type { JobSchedulerJson, Queue } from 'bullmq';
-import type { Log } from '../log.ts';
+import type { Log } from '../lib/log.ts';
 import type { QueueDefinition } from './define.ts';
 import type { Queues } from './queues.ts';
 
-/** A job that comes back by itself. The id is for ever: changing it orphans the old one until it is reconciled. */
+/** A recurring job. The id must never change: a new one orphans the old one until it is reconciled. */
 export interface Schedule<P> {
   id: string;
   everyMs: number;
@@ -11,8 +11,8 @@ export interface Schedule<P> {
 }
 
 /**
- * Makes the job schedulers of a queue be exactly `wanted`: removes strangers, adds what is missing (also after Redis
- * was emptied, or has lost a part of it), and leaves unchanged ones alone, since an upsert would push their next run away.
+ * Makes the job schedulers of a queue exactly `wanted`: removes unknown ones, adds missing ones (also after Redis was
+ * emptied, or lost part of it), and leaves unchanged ones alone, since an upsert would postpone their next run.
  */
 export async function reconcileSchedules<P>(
   queues: Queues,
@@ -31,12 +31,12 @@ export async function reconcileSchedules<P>(
     const known = present.get(id);
     if (known && Number(known.every) === everyMs) {
       if (await goesOn(queue, known)) continue;
-      await forget(queue, known); // else its next turn would be a period away
+      await forget(queue, known); // else its next run would be a period away
     }
     await queue.upsertJobScheduler(
       id,
       { every: everyMs },
-      // each turn is a trace of its own: else all turns for ever would hang together
+      // each run is a trace of its own: otherwise all runs would be one endless trace
       {
         name: id,
         data: definition.payload.parse(payload),
@@ -49,30 +49,30 @@ export async function reconcileSchedules<P>(
 
 type Present = Pick<JobSchedulerJson, 'key' | 'every' | 'next'>;
 
-/** A scheduler lives by its next job, which BullMQ names so. */
+/** A scheduler lives by its next job, which BullMQ names like this. */
 const nextJobId = ({ key, next }: Present) => `repeat:${key}:${next}`;
 
 /**
- * False when the chain broke: its next job was lost (a key that a full Redis evicted, rows that somebody removed). One that
- * is overdue is there: whoever takes it next makes the one after it.
+ * False when the chain broke: its next job was lost (a key that a full Redis evicted, rows that somebody removed). An
+ * overdue one exists: whoever takes it next makes the following one.
  */
 async function goesOn(queue: Queue, present: Present): Promise<boolean> {
   const state = await queue.getJobState(nextJobId(present));
   if (state !== 'unknown' && state !== 'completed' && state !== 'failed') return true;
-  // taken and ended meanwhile: then there is another one by now
+  // if taken and ended meanwhile, there is another one by now
   return (await queue.getJobScheduler(present.key))?.next !== present.next;
 }
 
 /** Whether nobody has taken its next job for three periods. */
 const isOverdue = ({ next, every }: Present) => (next ?? 0) <= Date.now() - 3 * Number(every) - 10_000;
 
-/** With what is left of the lost job, which nothing else would remove. */
+/** Also removes what is left of the lost job, which nothing else would. */
 async function forget(queue: Queue, present: Present): Promise<void> {
   await queue.removeJobScheduler(present.key);
   await queue.remove(nextJobId(present));
 }
 
-/** The job schedulers of a queue as they are, with whether each still comes back. */
+/** The job schedulers of a queue, and whether each still recurs. */
 export async function readSchedules(
   queues: Queues,
   definition: { name: string },

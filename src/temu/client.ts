@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Failure, fail, ok, type Result } from '../errors.ts';
-import type { Http } from '../http.ts';
-import type { Log } from '../log.ts';
-import type { Metrics } from '../metrics.ts';
-import type { Law, Quota, Slot } from '../quota.ts';
+import { type Failure, fail, ok, type Result } from '../lib/errors.ts';
+import type { Http } from '../lib/http.ts';
+import type { Log } from '../lib/log.ts';
+import type { Metrics } from '../lib/metrics.ts';
+import type { Quota, RateLimitPolicy, Slot } from '../quota/index.ts';
 import { failureOf, readEnvelope } from './envelope.ts';
 import { isUnknownApp } from './error-classes.ts';
 import { signedBody, type TemuParams } from './sign.ts';
 
-/** T17: who may use how much of an app key's quota while others wait, in order of precedence. */
+/** T17: the parts of an app key's rate limit while others wait, in order of precedence. */
 export const TEMU_SHARES = [
   { name: 'awb', part: 0.5 },
   { name: 'orders', part: 0.35 },
@@ -17,7 +17,7 @@ export const TEMU_SHARES = [
 export type TemuShare = (typeof TEMU_SHARES)[number]['name'];
 
 /** T17: what Temu allows each app key. */
-export const temuLaw = (perSecond: number): Law => ({
+export const temuPolicy = (perSecond: number): RateLimitPolicy => ({
   max: perSecond,
   perMs: 1_000,
   toleranceMs: 30,
@@ -41,7 +41,7 @@ export type TemuApi = keyof typeof TYPES;
 
 export type TemuHost = 'EU' | 'US' | 'GLOBAL';
 
-/** A store with its secrets open: lives in memory for the length of a job, and is never logged whole. */
+/** A store with its decrypted secrets: in memory for the length of a job, never logged whole. */
 export interface Store {
   id: string;
   name: string;
@@ -52,33 +52,33 @@ export interface Store {
   accessToken: string;
   warehouseId: string | null;
   apiVersion: 'v1' | 'v2';
-  /** The secrets as they lie in the table: whether the row still has those that Temu refused. */
+  /** The secrets as stored: tells whether the row still has those that Temu refused. */
   sealed: { appSecret: string; accessToken: string };
 }
 
 export interface CallOptions {
   share: TemuShare;
   signal?: AbortSignal;
-  /** When the quota has no room for so long, the call is not made: `throttled`. Undefined: it waits. */
+  /** Without a slot within this time the call is not made: `throttled`. Undefined: it waits. */
   patienceMs?: number | undefined;
-  /** The call changes something at Temu. `beforeSend` runs when the request is about to leave, and may forbid it. */
+  /** The call changes something at Temu. `beforeSend` runs just before the request leaves, and may prevent it. */
   effect?: { beforeSend(): Promise<void> };
 }
 
 export interface TemuClient {
   /**
-   * One call for a store: waits for the quota, signs, sends, reads either envelope. Throttling is waited out; a
-   * clock that differs is corrected once by the answer's Date; another region's host is tried once and the one
-   * that works is remembered (T15). A lost, garbled or undecided answer is `transient`, or for a call with an effect
-   * `unknownOutcome` (A6): then `transient` means that the request surely did not reach Temu.
-   * @throws the signal's reason; what `beforeSend` throws; the database's error when the quota's ledger is away.
+   * One call for a store: waits for the rate limit, signs, sends, reads either envelope. Throttling is waited out; a
+   * clock that differs is corrected once by the response's Date; another region's host is tried once and the one that
+   * works is remembered (T15). A lost, garbled or undecided response is `transient`, or for a call with an effect
+   * `unknownOutcome` (A6): then `transient` means that the request certainly did not reach Temu.
+   * @throws the signal's reason; what `beforeSend` throws; the database's error when the rate limit's ledger is away.
    */
   call(store: Store, api: TemuApi, params: TemuParams, options: CallOptions): Promise<Result<unknown>>;
-  /** Calls of a store that this process sent longer ago than this (3 s) and that Temu has not answered yet. */
+  /** Calls of a store that this process sent longer ago than this (3 s) and that have no response yet. */
   hanging(storeId: string, longerThanMs?: number): number;
 }
 
-/** Where the host that answered a store's call is kept between processes. */
+/** Where the host that served a store's call is kept between processes. */
 export interface HostMemory {
   get(storeId: string, api: TemuApi): Promise<TemuHost | undefined>;
   set(storeId: string, api: TemuApi, host: TemuHost): Promise<void>;
@@ -95,14 +95,14 @@ export interface TemuClientDeps {
   log: Log;
 }
 
-/** After "too fast" the whole account pauses for this long; the quota is per second. */
+/** After "too fast" the whole account pauses for this long; the rate limit is per second. */
 const THROTTLE_HOLD_MS = 1_000;
-/** Then the caller gives its place to others and comes back later. */
+/** Then the caller gives up its slot and comes back later. */
 const THROTTLE_TRIES = 10;
-/** A call without an answer for this long hangs: Temu answers within a second. */
+/** A call without a response for this long counts as hanging: Temu responds within a second. */
 const HANGING_MS = 3_000;
 
-/** An EU store's price call goes to the global host first; everything else goes home (T15). */
+/** An EU store's price call goes to the global host first; everything else to the store's own (T15). */
 export const defaultHost = (region: TemuHost, api: TemuApi): TemuHost =>
   api === 'orderAmount' && region === 'EU' ? 'GLOBAL' : region;
 export const otherHost = (region: TemuHost, host: TemuHost): TemuHost => {
@@ -111,10 +111,10 @@ export const otherHost = (region: TemuHost, host: TemuHost): TemuHost => {
 };
 
 export function createTemuClient(deps: TemuClientDeps): TemuClient {
-  /** Server time minus ours per host, in milliseconds: learnt when a server calls our timestamp wrong. */
+  /** Server time minus ours per host, in milliseconds: learned when a server rejects our timestamp. */
   const clockOffset = new Map<TemuHost, number>();
 
-  /** When each call of a store that has no answer yet was sent. */
+  /** When each call of a store that has no response yet was sent. */
   const open = new Map<string, Set<{ sentAt: number }>>();
   const openOf = (storeId: string) => {
     const calls = open.get(storeId) ?? new Set();
@@ -136,8 +136,7 @@ export function createTemuClient(deps: TemuClientDeps): TemuClient {
     const type = TYPES[api][store.apiVersion];
     for (let tries = 1; ; tries++) {
       const slot = await takeSlot(deps.quota, store.appKey, options);
-      if (!slot)
-        return { failure: { kind: 'throttled', message: 'the quota has no room at once' } as Failure };
+      if (!slot) return { failure: { kind: 'throttled', message: 'rate limit reached' } as Failure };
       await options.effect?.beforeSend();
       const timestamp = Math.floor((deps.clock() + (clockOffset.get(host) ?? 0)) / 1000);
       const common = {
@@ -178,13 +177,16 @@ export function createTemuClient(deps: TemuClientDeps): TemuClient {
       const { status, headers, text } = answer.value;
       if (status === 429 || isThrottle(text)) {
         await deps.quota.hold(store.appKey, THROTTLE_HOLD_MS);
-        deps.log.warn({ store: store.name, api: type, tries }, 'Temu: too fast; the account pauses');
+        deps.log.warn(
+          { store: store.name, api: type, tries },
+          'Temu: rate limit reached; the account is paused',
+        );
         const tooFast = failed({ kind: 'throttled', message: 'Temu: too many requests' });
         if (tries < THROTTLE_TRIES) continue;
         return tooFast;
       }
       if (status !== 200)
-        return failed({ kind: undecided(options), message: `Temu answered HTTP ${status}` });
+        return failed({ kind: undecided(options), message: `Temu returned HTTP ${status}` });
       return { text, date: headers.date, ended };
     }
   }
@@ -205,7 +207,7 @@ export function createTemuClient(deps: TemuClientDeps): TemuClient {
       if (sent.failure) return { ok: false, failure: sent.failure };
       const read = readEnvelope(sent.text);
       const refusal = read.ok && read.value.kind === 'refused' ? read.value.refusal : undefined;
-      // another region's host may know neither the app nor its token: only the store's own host can refuse those
+      // another region's host may know neither the app nor its token: only the store's own host can reject those
       const notMine =
         refusal !== undefined &&
         (refusal.errorClass === 'wrongRegion' ||
@@ -225,12 +227,12 @@ export function createTemuClient(deps: TemuClientDeps): TemuClient {
         clockOffset.set(host, Date.parse(sent.date) - deps.clock());
         deps.log.warn(
           { host, offsetMs: clockOffset.get(host) },
-          'Temu’s clock and ours differ: following Temu’s',
+          'clock differs from Temu’s: using Temu’s time',
         );
         continue;
       }
       if (refusal && notMine) {
-        // a region is one order's matter, while the store's list call works; an app or a token is always the store's
+        // a region is about one order, while the store's list call works; an app or a token is always about the store
         const failure: Failure =
           refusal.errorClass === 'wrongRegion' && api !== 'orderList'
             ? { ...failureOf(refusal), kind: 'rejected' }
@@ -242,9 +244,9 @@ export function createTemuClient(deps: TemuClientDeps): TemuClient {
       }
       if (host !== usual) {
         await deps.hosts.set(store.id, api, host);
-        deps.log.info({ store: store.name, api, host }, 'Temu: this host serves the call; remembered');
+        deps.log.info({ store: store.name, api, host }, 'Temu: remembered the host that serves this API');
       }
-      // "system error, try again" does not say whether it was done: it is read back before any retry (A6)
+      // "system error, try again" leaves open whether it was done: it is read back before any retry (A6)
       if (refusal?.errorClass === 'transient' && options.effect)
         return { ok: false, failure: { ...failureOf(refusal), kind: 'unknownOutcome' } };
       return refusal
@@ -272,18 +274,18 @@ async function takeSlot(
   }
 }
 
-/** A fault between sending and a readable answer: harmless to repeat, unless the call has an effect. */
+/** A fault between sending and a readable response: harmless to repeat, unless the call has an effect. */
 const undecided = (options: CallOptions) =>
   options.effect ? ('unknownOutcome' as const) : ('transient' as const);
 
-/** Cheap look before the answer is parsed: throttling must not cost more than the call. */
+/** A cheap check before the response is parsed: throttling must not cost more than the call. */
 function isThrottle(text: string): boolean {
   if (text.length > 2_000 || !/4000004|110020007/.test(text)) return false;
   const read = readEnvelope(text);
   return read.ok && read.value.kind === 'refused' && read.value.refusal.errorClass === 'throttle';
 }
 
-/** Waits between tries of a call without effect, for callers that hold their place meanwhile. */
+/** Waits between tries of a call without effect, for callers that keep their slot meanwhile. */
 export async function withRetries<T>(
   attempts: number,
   delayMs: (tries: number) => number,
@@ -298,6 +300,6 @@ export async function withRetries<T>(
   }
 }
 
-/** An answer whose shape is not what the documentation says: treated like a garbled one. */
+/** A response that does not have the documented shape: treated like a garbled one. */
 export const wrongShape = (api: TemuApi, detail: string) =>
-  fail('malformed', `Temu's ${api} answer: ${detail}`);
+  fail('malformed', `Temu's ${api} response: ${detail}`);

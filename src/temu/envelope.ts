@@ -1,12 +1,12 @@
-import { type Failure, fail, messageOf, ok, type Result } from '../errors.ts';
-import { cut, storable } from '../storable.ts';
+import { type Failure, fail, messageOf, ok, type Result } from '../lib/errors.ts';
+import { cut, storable } from '../lib/storable.ts';
 import { classOf, type ErrorClass } from './error-classes.ts';
 import { parseExact } from './json.ts';
 
 export interface TemuRefusal {
   errorClass: ErrorClass;
   code: number;
-  /** Temu's own words; of both levels when both refused. */
+  /** Temu's own message; of both levels when both refused. */
   message: string;
 }
 
@@ -15,7 +15,7 @@ export type TemuAnswer = { kind: 'ok'; result: unknown } | { kind: 'refused'; re
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** Messages are part of an index of order_errors, which takes 2,700 bytes. */
+/** Messages are part of an index of order_errors, limited to 2,700 bytes. */
 const MAX_MESSAGE = 800;
 
 const textOf = (level: Record<string, unknown>) =>
@@ -28,8 +28,8 @@ const codeOf = ({ errorCode }: Record<string, unknown>) =>
   typeof errorCode === 'object' ? undefined : errorCode;
 
 /**
- * T18: Temu's words are shown, logged and kept, also where they repeat a buyer's mail address or phone number. Numbers
- * without a plus sign are orders, parcels and SKUs.
+ * T18: Temu's messages are shown, logged and kept, even where they contain a buyer's email address or phone number.
+ * Numbers without a plus sign are orders, parcels and SKUs.
  */
 const withoutContacts = (text: string) =>
   text.replace(/[^\s<>@"']+@[^\s<>@"']+/g, '…').replace(/\+\d[\d ()./-]{5,25}\d/g, '…');
@@ -45,11 +45,11 @@ export function readEnvelope(text: string): Result<TemuAnswer> {
   } catch (error) {
     const shown = text.trimStart().startsWith('<')
       ? 'an HTML page'
-      : `no JSON (${cut(messageOf(error), 80)})`;
-    return fail('malformed', `Temu answered ${shown}`);
+      : `invalid JSON (${cut(messageOf(error), 80)})`;
+    return fail('malformed', `Temu returned ${shown}`);
   }
   if (!isObject(body) || typeof body.success !== 'boolean')
-    return fail('malformed', 'Temu answered JSON without its envelope (no "success")');
+    return fail('malformed', 'Temu returned JSON without its envelope (no "success")');
 
   const inner = isObject(body.result) && typeof body.result.success === 'boolean' ? body.result : undefined;
   const refusing = [body, inner].filter((level) => level !== undefined && level.success === false);
@@ -61,13 +61,13 @@ export function readEnvelope(text: string): Result<TemuAnswer> {
     withoutContacts(
       [...new Set(refusing.map((level) => textOf(level as Record<string, unknown>)))]
         .join('; ')
-        .slice(0, 2 * MAX_MESSAGE), // so that none is cut in half
+        .slice(0, 2 * MAX_MESSAGE), // so that no contact is cut in half
     ).slice(0, MAX_MESSAGE),
   );
   return ok({ kind: 'refused', refusal: { errorClass: classOf(code, message), code, message } });
 }
 
-/** How a refusal is handled, once the client has tried its own remedies (another host, the server's clock). */
+/** How a refusal is handled, after the client has tried its own remedies (another host, the server's clock). */
 const KIND_OF: Record<ErrorClass, Failure['kind']> = {
   throttle: 'throttled',
   transient: 'transient',
@@ -75,7 +75,7 @@ const KIND_OF: Record<ErrorClass, Failure['kind']> = {
   credentials: 'credentials',
   scope: 'scope',
   bug: 'bug',
-  clock: 'credentials', // our clock is off for every call of the store: a person must set it
+  clock: 'credentials', // our clock is off for every call of the store: somebody must set it
   wrongRegion: 'credentials',
   sellerMustAct: 'sellerMustAct',
   alreadyDone: 'alreadyDone',

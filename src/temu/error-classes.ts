@@ -1,6 +1,6 @@
 /**
- * Temu's error codes by what a worker does about them (T16). The same grouping as data in
- * tests/fixtures/temu/error-retry-classes.json; a test holds the two together.
+ * Temu's error codes by what a worker does about them (T16). The same grouping is data in
+ * tests/fixtures/temu/error-retry-classes.json; a test keeps the two in step.
  */
 export type ErrorClass =
   | 'throttle'
@@ -49,14 +49,14 @@ const CLASS_OF = new Map(
 
 /** "app_key not exists" */
 const NO_SUCH_APP = 3000026;
-/** Temu's general system error, but with this text it means an app key that the host does not know. */
+/** Temu's general system error, but with this text it means an app key unknown to the host. */
 const SYSTEM_ERROR = 4000000;
 const UNKNOWN_APP = /application information query is abnormal/i;
 
-/** The host does not know the app key: it is mistyped, or another region's, and then another host knows it (T15). */
+/** The host does not know the app key: it is mistyped, or belongs to another region, whose host knows it (T15). */
 export const isUnknownApp = ({ code, message }: { code: number; message: string }): boolean =>
   code === NO_SUCH_APP || (code === SYSTEM_ERROR && UNKNOWN_APP.test(message));
 
-/** An unknown code is terminal for the piece of work, and its text is shown (T16). */
+/** An unknown code is terminal for this job, and its text is shown (T16). */
 export const classOf = (code: number, message: string): ErrorClass =>
   isUnknownApp({ code, message }) ? 'credentials' : (CLASS_OF.get(code) ?? 'terminal');

@@ -2,8 +2,8 @@ import { isInteger, isSafeNumber, parse, stringify } from 'lossless-json';
 
 /**
  * JSON as Temu means it: whole numbers above 2^53 (goods, SKU and channel ids) become bigint instead of being
- * rounded, and go out again digit for digit.
- * @throws SyntaxError on broken JSON, and on JSON that is nested too deep or has a number of absurd length (R4).
+ * rounded, and are written back digit for digit.
+ * @throws SyntaxError on invalid JSON, and on JSON that is nested too deep or has an absurdly long number (R4).
  */
 export function parseExact(text: string): unknown {
   if (isTooDeep(text)) throw new SyntaxError(`nested more than ${MAX_DEPTH} deep`);
@@ -13,7 +13,7 @@ export function parseExact(text: string): unknown {
   });
 }
 
-/** Temu's answers are less than 10 deep. What is read must also be written: here, and by Postgres as jsonb. */
+/** Temu's responses are less than 10 deep. What is read must also be writable: here, and by Postgres as jsonb. */
 const MAX_DEPTH = 100;
 /** Temu's longest ids have 18 digits; a bigint of a million blocks the process for a second. */
 const MAX_DIGITS = 100;
@@ -26,7 +26,7 @@ function isTooDeep(text: string): boolean {
       // to the end of the text value: a quote after an odd number of backslashes does not end it
       do at = text.indexOf('"', at + 1);
       while (at > 0 && backslashesBefore(text, at) % 2 === 1);
-      if (at < 0) return false; // broken; the parser says where
+      if (at < 0) return false; // invalid; the parser reports where
     } else if (char === OPEN_OBJECT || char === OPEN_ARRAY) {
       if (++depth > MAX_DEPTH) return true;
     } else if (char === CLOSE_OBJECT || char === CLOSE_ARRAY) depth--;

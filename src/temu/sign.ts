@@ -22,7 +22,7 @@ export function sign(params: TemuParams, appSecret: string): string {
 
 const valueText = (value: unknown) => (typeof value === 'string' ? value : stringifyExact(value));
 
-/** The body of a signed request: what is signed and what is sent are the same object. */
+/** The body of a signed request: what is signed is exactly what is sent. */
 export function signedBody(params: TemuParams, appSecret: string): string {
   const sent = Object.fromEntries(
     Object.entries(params).filter(([, value]) => value !== undefined && value !== null),

@@ -1,10 +1,14 @@
-import { and, eq, type SQL, sql } from 'drizzle-orm';
+import { and, eq, getTableColumns, type SQL, sql } from 'drizzle-orm';
 import type { PgColumn } from 'drizzle-orm/pg-core';
 import type { Db, Tx } from '../db/client.ts';
-import { notices, temuStoreHosts, temuStores } from '../db/schema/index.ts';
+import { statement } from '../db/query.ts';
+import { temuStoreHosts, temuStores } from '../db/schema/index.ts';
 import type { Secrets } from '../db/secrets.ts';
-import { type Failure, UserError } from '../errors.ts';
+import { type Failure, UserError } from '../lib/errors.ts';
+import { notify, withdraw } from '../notices/index.ts';
 import type { HostMemory, Store, TemuApi, TemuHost } from './client.ts';
+
+const ph = sql.placeholder;
 
 type StoreRow = typeof temuStores.$inferSelect;
 
@@ -23,16 +27,22 @@ export const openStore = (row: StoreRow, secrets: Secrets): Store => ({
   sealed: { appSecret: row.appSecret, accessToken: row.accessToken },
 });
 
-/** That the store is on which a row belongs to. */
+/** True when the row's store is active. */
 export const hasActiveStore = (storeId: PgColumn): SQL =>
   sql`exists (select from ${temuStores} where ${temuStores.id} = ${storeId} and ${temuStores.active})`;
 
+/** True when more than one store is active. */
+export const severalStores = sql<boolean>`(select count(*) > 1 from ${temuStores} where ${temuStores.active})`;
+
+const ACTIVE = statement(
+  getTableColumns(temuStores),
+  (read) =>
+    sql`select ${read} from ${temuStores} where ${temuStores.id} = ${ph('id')} and ${temuStores.active}`,
+);
+
 /** The store with its secrets, or undefined while it is paused or gone. */
 export async function activeStore(db: Db, secrets: Secrets, id: string): Promise<Store | undefined> {
-  const [row] = await db
-    .select()
-    .from(temuStores)
-    .where(and(eq(temuStores.id, id), eq(temuStores.active, true)));
+  const [row] = await ACTIVE.run(db, { id });
   return row && openStore(row, secrets);
 }
 
@@ -51,7 +61,7 @@ export interface NewStore extends Credentials {
 }
 
 const sealed = (secrets: Secrets, id: string, credentials: Credentials) => ({
-  // a key pasted with a blank or a line end is the commonest wrong key
+  // a trailing blank or newline is the most common mistake in a pasted key
   appKey: credentials.appKey.trim(),
   appSecret: secrets.encrypt(credentials.appSecret.trim(), secretContext(id, 'app_secret')),
   accessToken: secrets.encrypt(credentials.accessToken.trim(), secretContext(id, 'access_token')),
@@ -76,26 +86,27 @@ export async function addStore(db: Db, secrets: Secrets, store: NewStore): Promi
     .returning({ id: temuStores.id });
   if (added.length === 0)
     throw new UserError(
-      `There is a store named "${name}" already. To give it new credentials: store rotate "${name}" …`,
+      `A store named "${name}" already exists. To update its credentials: store rotate "${name}" …`,
     );
   return id;
 }
 
-/** @throws UserError naming the stores there are. */
+/** @throws UserError that lists the stores. */
 export async function storeByName(db: Db, name: string): Promise<StoreRow> {
   const rows = await db.select().from(temuStores).orderBy(temuStores.name);
   const found = rows.find((row) => row.name === name);
   if (found) return found;
   const names = rows.map((row) => `"${row.name}"`).join(', ');
   throw new UserError(
-    `There is no store named "${name}". ${names ? `There are: ${names}` : 'There is none yet: store add'}`,
+    `There is no store named "${name}". ${names ? `Available: ${names}` : 'Add one: store add'}`,
   );
 }
 
 /**
- * New credentials: seals them and lets the store go on (T1). What it missed meanwhile is due at once. Without any, those
- * it has are sealed anew with the current key, and a store that is paused stays so.
- * @throws UserError when one that is not given does not open: with all three given a lost key is no hindrance
+ * New credentials: encrypts them and resumes the store (T1). What it missed is due at once. Without any, the existing
+ * ones are re-encrypted with the current key, and a paused store stays paused.
+ * @throws UserError when a credential that is not given does not decrypt: with all three given a lost key does not
+ * matter
  */
 export async function rotateStore(
   db: Db,
@@ -118,12 +129,12 @@ export async function rotateStore(
 /** What can be changed of a store besides its credentials. */
 export type StoreChange = Partial<Pick<NewStore, 'region' | 'country' | 'warehouseId' | 'apiVersion'>>;
 
-/** Changes what was given, and lets the store go on: what was wrong before is tried again at once. */
+/** Applies the given changes and resumes the store: what failed before is retried at once. */
 export async function changeStore(db: Db, name: string, change: StoreChange): Promise<void> {
   const row = await storeByName(db, name);
   await db.transaction(async (tx) => {
     await tx.update(temuStores).set(change).where(eq(temuStores.id, row.id));
-    // which of Temu's hosts serves it was learnt for the old region (T15)
+    // the host that serves it was learned for the old region (T15)
     if (change.region) await tx.delete(temuStoreHosts).where(eq(temuStoreHosts.storeId, row.id));
   });
   await resumeStore(db, name);
@@ -136,12 +147,7 @@ export async function resumeStore(db: Db, name: string): Promise<void> {
       .update(temuStores)
       .set({ active: true, pausedReason: null, pausedBy: null, nextSyncAt: sql`now()` })
       .where(eq(temuStores.id, row.id));
-    await tx
-      .update(notices)
-      .set({ state: 'withdrawn' })
-      .where(
-        and(eq(notices.state, 'pending'), eq(notices.kind, 'store-paused'), eq(notices.subject, row.id)),
-      );
+    await withdraw(tx, 'store-paused', [row.id]);
   });
 }
 
@@ -153,7 +159,7 @@ export async function pauseStore(db: Db, name: string, reason: string): Promise<
     .where(eq(temuStores.id, row.id));
 }
 
-/** What to do about a refusal of the whole account, for the person who reads it. */
+/** What to do about a refusal of the whole account, as shown to operators. */
 export function remedyFor(failure: Failure, name: string): string {
   const rotate = `orderfleet store rotate "${name}"`;
   switch (failure.code) {
@@ -163,21 +169,21 @@ export function remedyFor(failure: Failure, name: string): string {
     case 3000031:
     case 3000033:
     case 5000000:
-      return `the access token does not belong to this app: copy it anew from Temu's seller centre, then: ${rotate} --access-token …`;
+      return `the access token does not belong to this app: copy it again from Temu's seller centre, then: ${rotate} --access-token …`;
     case 5000003:
-      return `this machine's address is not on the app's white list: add it in Temu's partner portal, then: orderfleet store resume "${name}"`;
+      return `this machine's IP address is not on the app's allowlist: add it in Temu's partner portal, then: orderfleet store resume "${name}"`;
     case 3000001:
     case 3000040:
-      return `the signature was refused, which means a wrong app secret: ${rotate} --app-secret …`;
+      return `the signature was rejected, which means a wrong app secret: ${rotate} --app-secret …`;
     case 3000028:
-      return `Temu has suspended the app: write to Temu's partner support, then: orderfleet store resume "${name}"`;
+      return `Temu has suspended the app: contact Temu's partner support, then: orderfleet store resume "${name}"`;
     case 3000011:
     case 3000012:
       return `this machine's clock is wrong by more than five minutes: set it (NTP), then: orderfleet store resume "${name}"`;
     case 120011072:
     case 140020001:
     case 140020015:
-      return `the store is not of this region: see in its seller centre which it is, then: orderfleet store change "${name}" --region EU, US or GLOBAL`;
+      return `the store belongs to another region: check its seller centre, then: orderfleet store change "${name}" --region EU, US or GLOBAL`;
     case 4000000:
     case 3000025:
     case 3000026:
@@ -189,8 +195,8 @@ export function remedyFor(failure: Failure, name: string): string {
 }
 
 /**
- * T1: this store stops, the others go on, one alert says what to do; new credentials resume it. A store that has been
- * given others since is not stopped for its old ones.
+ * T1: this store stops, the others continue, one alert says what to do; new credentials resume it. A store that has
+ * received new ones since is not stopped for its old ones.
  */
 export async function pauseRefusedStore(
   db: Db | Tx,
@@ -212,17 +218,14 @@ export async function pauseRefusedStore(
         ),
       )
       .returning({ id: temuStores.id });
-    if (!paused) return; // another worker was first, and has told; or the credentials are new
-    await tx.insert(notices).values({
-      kind: 'store-paused',
-      key: `store-paused-${store.id}-${crypto.randomUUID()}`,
-      subject: store.id,
-      payload: { store: store.name, reason },
+    if (!paused) return; // another worker was first, and has notified; or the credentials are new
+    await notify(tx, 'store-paused', {
+      ...{ storeId: store.id, store: store.name, reason, once: crypto.randomUUID() },
     });
   });
 }
 
-/** T15's memory in Postgres, read once per process and call and kept: a host does not change often. */
+/** T15's host memory in Postgres, read once per process and call: hosts rarely change. */
 export function createHostMemory(db: Db): HostMemory {
   const known = new Map<string, TemuHost | undefined>();
   const keyOf = (storeId: string, api: TemuApi) => `${storeId} ${api}`;

@@ -1,13 +1,13 @@
 import type { Db } from '../db/client.ts';
 import type { Secrets } from '../db/secrets.ts';
-import type { Http } from '../http.ts';
-import type { Log } from '../log.ts';
-import type { Metrics } from '../metrics.ts';
+import type { Http } from '../lib/http.ts';
+import type { Log } from '../lib/log.ts';
+import type { Metrics } from '../lib/metrics.ts';
 import type { Queues } from '../queue/queues.ts';
-import type { Quota } from '../quota.ts';
-import type { Tracker } from './catalogue.ts';
+import type { Quota } from '../quota/index.ts';
+import type { Tracker } from './registry.ts';
 
-/** What the producers of this room need: enough to start runs and make jobs of due batches. */
+/** What producers need: enough to start runs and enqueue due batches. */
 export interface TrackingBase {
   db: Db;
   queues: Queues;
@@ -15,11 +15,11 @@ export interface TrackingBase {
   clock: () => number;
   log: Log;
   trackers: readonly Tracker[];
-  /** C2: parcels booked longer ago than so many days are not asked for any more. */
+  /** C2: parcels booked longer ago than so many days are no longer polled. */
   bufferDays: number;
 }
 
-/** What its handlers need besides. */
+/** What handlers need. */
 export interface TrackingDeps extends TrackingBase {
   http: Http;
   metrics: Metrics;
@@ -29,7 +29,7 @@ export interface TrackingDeps extends TrackingBase {
 }
 
 /**
- * How long a batch stays a dead worker's before another may take it: with the sweep's 15 seconds well within the two
- * minutes of R1. A worker that lives renews it.
+ * A batch's lease, renewed by a live worker: after a dead one's it is free within the two minutes of R1, also with the
+ * sweep's 15 seconds.
  */
 export const LEASE_MS = 60_000;

@@ -1,69 +1,79 @@
+import { count, desc, eq, getTableColumns, gt, gte, isNull, max, min, sql } from 'drizzle-orm';
 import type { Db } from '../db/client.ts';
-import { type Tracker, whyOff } from './catalogue.ts';
-import { STATUSES } from './status.ts';
+import { isAnyOf, type RowOf, rows } from '../db/query.ts';
+import {
+  shipmentEvents,
+  shipments,
+  trackers as table,
+  trackingBatches,
+  trackingRuns,
+  unmappedStatuses,
+} from '../db/schema/index.ts';
+import type { TrackingBase } from './deps.ts';
+import { isFeedLate } from './engine/feed-state.ts';
+import { bookedSince } from './engine/runs.ts';
+import { batchIsOpen, runGoesOn } from './engine/states.ts';
+import { STATUSES } from './engine/status.ts';
+import { type Tracker, whyOff } from './registry.ts';
+import { type UntrackedParcels, untrackedParcels } from './untracked.ts';
 
 const DAY_MS = 86_400_000;
 
-/** A run with its numbers; counts are of parcels and add up to `planned` when it has ended. */
-export interface RunOverview {
-  id: string;
-  tracker: string;
-  state: 'running' | 'finished';
-  planned: number;
-  updated: number;
-  unchanged: number;
-  notFound: number;
-  mismatched: number;
-  unmapped: number;
-  failed: number;
-  requests: number;
-  /** `max/seconds` as it held; null: none. */
-  requestLimit: string | null;
-  /** C10: how often and how long it was told to wait. */
-  waits: number;
-  waitedMs: number;
-  /** Why parcels failed, with their counts. */
-  errors: Record<string, number>;
-  /** Words that no table has, with their counts. */
-  words: Record<string, number>;
-  startedAt: Date;
-  finishedAt: Date | null;
-  /** Batches that have not ended. */
-  open: number;
-}
+const RUN = {
+  ...getTableColumns(trackingRuns),
+  open: sql<number>`case when ${runGoesOn} then (select count(*)::int from ${trackingBatches}
+    where ${trackingBatches.runId} = ${trackingRuns.id} and ${batchIsOpen}) else 0 end`,
+};
+/**
+ * A run with its counts, of parcels: they add up to `planned` when it has ended. `open` counts batches that have not ended.
+ */
+export type RunOverview = RowOf<typeof RUN>;
 
-/** How a tracker stands, for `status`, `track` and the overview page. */
+/** A tracker's state, for `status`, `track` and the overview page. */
 export interface TrackerOverview {
   name: string;
   title: string;
-  /** As the scheduler set it up; until it has, as this process would. */
+  /** As set up by the scheduler; before that, as this process would. */
   on: boolean;
   /** Why it is off. */
   off: string | null;
-  /** Parcels that it asks for now. */
+  /** Parcels that it tracks now. */
   parcels: number;
   neverAsked: number;
-  /** When the one was asked for whose turn was longest ago; null: none was asked for yet. */
+  /** When the parcel polled longest ago was polled; null: none was yet. */
   oldestAskedAt: Date | null;
   /** The same parcels by status. */
   statuses: Record<string, number>;
-  /** Those that were asked for, by how long ago: up to each of FRESHNESS_MINUTES, then longer ago. */
+  /** Polled parcels by how long ago: up to each of FRESHNESS_MINUTES, then longer ago. */
   freshness: number[];
   lastRun: RunOverview | null;
   nextRunAt: Date | null;
-  /** C10; null when it does not wait now. */
+  /** C10; null: not cooling down. */
   waitingUntil: Date | null;
   waitingReason: string | null;
   /** C11. */
   stoppedAt: Date | null;
   stoppedReason: string | null;
-  /** Why its last turn was left out. */
+  /** E7: its feed cannot be read; null: it can, or it has none. */
+  feed: FeedFailure | null;
+  /** Why its last run was skipped. */
   skippedAt: Date | null;
   skippedReason: string | null;
 }
 
+export interface FeedFailure {
+  failingSince: Date;
+  why: string;
+  /** Its mark is so old that all parcels are polled by number meanwhile. */
+  byNumber: boolean;
+}
+
+/** E7: what to do about a feed that fails. */
+export const FEED_REMEDY =
+  'every run tries it again and reads on from where it stopped; if the courier is up, ask it whether your account may read its list of changes';
+
 export interface ParcelsOverview {
-  /** Parcels that are followed now, by status. */
+  /** Parcels tracked now, by status. */
   followed: Record<string, number>;
   /** Changes of the last day, by the status they led to. */
   changes: Record<string, number>;
@@ -74,41 +84,54 @@ export interface ParcelsOverview {
 export interface TrackingOverview {
   trackers: TrackerOverview[];
   parcels: ParcelsOverview;
-  /** Words without a meaning (C6). */
+  /** Unmapped statuses (C6). */
   openWords: number;
+  /** E10: parcels on their way that no tracker polls. */
+  untracked: UntrackedParcels[];
 }
 
-/** Ages of words that are told apart: a round or so, several, too old. In minutes. */
+/** Age groups, in minutes: about one run, several, too old. */
 export const FRESHNESS_MINUTES = [10, 30, 120] as const;
 
-/** What is counted from the parcels. */
-type Counted = 'parcels' | 'neverAsked' | 'oldestAskedAt' | 'statuses' | 'freshness';
-type TrackerRow = Omit<TrackerOverview, 'title' | 'off' | Counted>;
+/** What is read of its parcels and runs. */
+type Read = 'parcels' | 'neverAsked' | 'oldestAskedAt' | 'statuses' | 'freshness' | 'lastRun';
+const STANDING = {
+  name: table.name,
+  on: table.enabled,
+  nextRunAt: table.nextRunAt,
+  stoppedAt: table.stoppedAt,
+  stoppedReason: table.stoppedReason,
+  waitingUntil: table.waitingUntil,
+  waitingReason: table.waitingReason,
+  skippedAt: table.skippedAt,
+  skippedReason: table.skippedReason,
+};
+const FEED = {
+  readTo: table.feedReadTo,
+  failingSince: table.feedFailingSince,
+  why: table.feedError,
+};
+type TrackerRow = RowOf<typeof STANDING> & { feed: RowOf<typeof FEED> };
 
 /**
- * How all trackers stand. Costs grow with the parcels that are followed and with a day's changes, not with what is
- * stored (P3): nothing here reads parcels that have ended.
+ * The state of all trackers. The cost grows with tracked parcels and a day's changes, not with all that is stored (P3):
+ * nothing here reads parcels that have ended.
  */
 export async function trackingOverview(
-  db: Db,
-  trackers: readonly Tracker[],
+  { db, trackers, bufferDays }: Pick<TrackingBase, 'db' | 'trackers' | 'bufferDays'>,
   now: number,
 ): Promise<TrackingOverview> {
-  const sql = db.$client;
-  const [rows, runs, parcels, [changes], [words]] = await Promise.all([
-    sql<TrackerRow[]>`
-      select name, enabled as on, next_run_at as "nextRunAt", stopped_at as "stoppedAt", stopped_reason as "stoppedReason",
-        case when waiting_until > ${new Date(now)} then waiting_until end as "waitingUntil",
-        case when waiting_until > ${new Date(now)} then waiting_reason end as "waitingReason",
-        skipped_at as "skippedAt", skipped_reason as "skippedReason"
-      from trackers`,
+  const [standings, runs, parcels, changes, openWords, untracked] = await Promise.all([
+    db.select({ ...STANDING, feed: FEED }).from(table),
     lastRuns(db),
     followedParcels(db, now),
-    sql<{ counts: Record<string, number> | null; last: Date | null }[]>`
-      select jsonb_object_agg(status, n) as counts, max(last) as last from (
-        select status, count(*)::int as n, max(recorded_at) as last from shipment_events
-        where recorded_at > ${new Date(now - DAY_MS)} group by status) by_status`,
-    sql<{ open: number }[]>`select count(*)::int as open from unmapped_statuses where mapped_to is null`,
+    db
+      .select({ status: shipmentEvents.status, changes: count(), last: max(shipmentEvents.recordedAt) })
+      .from(shipmentEvents)
+      .where(gt(shipmentEvents.recordedAt, new Date(now - DAY_MS)))
+      .groupBy(shipmentEvents.status),
+    db.$count(unmappedStatuses, isNull(unmappedStatuses.mappedTo)),
+    untrackedParcels(db, bookedSince({ bufferDays }, new Date(now))),
   ]);
   return {
     trackers: trackers.map((tracker) => {
@@ -116,84 +139,106 @@ export async function trackingOverview(
       return {
         ...standing(
           tracker,
-          rows.find(({ name }) => name === tracker.name),
+          standings.find(({ name }) => name === tracker.name),
+          now,
         ),
-        parcels: own.reduce((sum, one) => sum + one.parcels, 0),
-        neverAsked: own.reduce((sum, one) => sum + one.neverAsked, 0),
-        oldestAskedAt: own.reduce<Date | null>(
-          (oldest, one) => (one.oldest && (!oldest || one.oldest < oldest) ? one.oldest : oldest),
-          null,
+        parcels: sum(own),
+        neverAsked: sum(own.filter(({ age }) => age === null)),
+        oldestAskedAt: oneOf(
+          Math.min,
+          own.map(({ oldest }) => oldest),
         ),
-        statuses: inOrder(Object.fromEntries(own.map((one) => [one.status, one.parcels]))),
-        freshness: [...FRESHNESS_MINUTES, 0].map((_, step) =>
-          own.reduce((sum, one) => sum + (one.ages[step] ?? 0), 0),
-        ),
+        statuses: byStatus(own),
+        freshness: [...FRESHNESS_MINUTES, 0].map((_, step) => sum(own.filter(({ age }) => age === step))),
         lastRun: runs.find((run) => run.tracker === tracker.name) ?? null,
       };
     }),
     parcels: {
-      followed: inOrder(
-        parcels.reduce<Record<string, number>>(
-          (sum, { status, parcels }) => Object.assign(sum, { [status]: (sum[status] ?? 0) + parcels }),
-          {},
-        ),
+      followed: byStatus(parcels),
+      changes: inOrder(Object.fromEntries(changes.map(({ status, changes }) => [status, changes]))),
+      lastChangeAt: oneOf(
+        Math.max,
+        changes.map(({ last }) => last),
       ),
-      changes: inOrder(changes?.counts ?? {}),
-      lastChangeAt: changes?.last ?? null,
     },
-    openWords: words?.open ?? 0,
+    openWords,
+    untracked,
   };
 }
 
-interface FollowedParcels {
-  tracker: string;
-  status: string;
-  parcels: number;
-  neverAsked: number;
-  oldest: Date | null;
-  /** As TrackerOverview.freshness. */
-  ages: number[];
+/** Tracked parcels by tracker, status and age. */
+function followedParcels(db: Db, now: number) {
+  const { trackedBy, status, lastTrackedAt } = shipments;
+  const steps = FRESHNESS_MINUTES.map(
+    (minutes, step) =>
+      sql`when ${gte(lastTrackedAt, new Date(now - minutes * 60_000))} then ${sql.raw(String(step))}`,
+  );
+  return rows(
+    db,
+    {
+      tracker: trackedBy,
+      status,
+      /** A step of TrackerOverview.freshness; null: never polled. */
+      age: sql<number | null>`case ${sql.join(steps, sql` `)} when ${lastTrackedAt} is not null
+        then ${sql.raw(String(steps.length))} end`,
+      parcels: sql<number>`count(*)::int`,
+      oldest: min(lastTrackedAt),
+    },
+    (read) => sql`select ${read} from ${shipments} where ${trackedBy} is not null group by 1, 2, 3`,
+  );
+}
+type Followed = Awaited<ReturnType<typeof followedParcels>>[number];
+
+const sum = (some: readonly Followed[]): number => some.reduce((all, { parcels }) => all + parcels, 0);
+
+const byStatus = (some: readonly Followed[]): Record<string, number> =>
+  inOrder(
+    some.reduce<Record<string, number>>(
+      (all, { status, parcels }) => Object.assign(all, { [status]: (all[status] ?? 0) + parcels }),
+      {},
+    ),
+  );
+
+/** The earliest (`Math.min`) or the latest of times. */
+function oneOf(pick: typeof Math.min, times: readonly (Date | null)[]): Date | null {
+  const known = times.flatMap((time) => (time ? [time.getTime()] : []));
+  return known.length > 0 ? new Date(pick(...known)) : null;
 }
 
-/** Parcels that are followed, by tracker and status. */
-const followedParcels = ({ $client: sql }: Db, now: number) => {
-  const [first, second, third] = FRESHNESS_MINUTES.map((minutes) => new Date(now - minutes * 60_000)) as [
-    Date,
-    Date,
-    Date,
-  ];
-  return sql<FollowedParcels[]>`
-    select tracked_by as tracker, status, count(*)::int as parcels, min(last_tracked_at) as oldest,
-      count(*) filter (where last_tracked_at is null)::int as "neverAsked",
-      array[count(*) filter (where last_tracked_at >= ${first}),
-        count(*) filter (where last_tracked_at < ${first} and last_tracked_at >= ${second}),
-        count(*) filter (where last_tracked_at < ${second} and last_tracked_at >= ${third}),
-        count(*) filter (where last_tracked_at < ${third})]::int[] as ages
-    from shipments where tracked_by is not null group by tracked_by, status`;
-};
+const NOT_SET_UP = 'not set up yet: the scheduler sets it up when it starts';
 
-const NOT_SET_UP = 'not set up yet: the scheduler does it when it starts';
-
-function standing(tracker: Tracker, row: TrackerRow | undefined): Omit<TrackerOverview, Counted> {
+function standing(tracker: Tracker, row: TrackerRow | undefined, now: number): Omit<TrackerOverview, Read> {
   const { name, courier, connection } = tracker;
   const off = whyOff(tracker);
-  const nothing = { stoppedAt: null, stoppedReason: null, skippedAt: null, skippedReason: null };
+  const nothing = { stoppedAt: null, stoppedReason: null, skippedAt: null, skippedReason: null, feed: null };
   if (!row)
     return {
       ...{ name, title: courier.title, on: false, off: connection ? NOT_SET_UP : (off ?? NOT_SET_UP) },
-      ...{ lastRun: null, nextRunAt: null, waitingUntil: null, waitingReason: null },
+      ...{ nextRunAt: null, waitingUntil: null, waitingReason: null },
       ...nothing,
     };
   const why = connection ? 'the scheduler was started without its credentials: restart it' : (off ?? '');
-  // what befell one that is off is no news
+  // the past of one that is off is not shown
   return {
     ...row,
+    ...waitOf(row, now),
     title: courier.title,
+    feed: feedFailure(tracker, row.feed, now),
     ...(row.on ? { off: null } : { ...nothing, off: why, nextRunAt: null }),
   };
 }
 
-/** By the life of a parcel. */
+function feedFailure(
+  tracker: Tracker,
+  { readTo, failingSince, why }: TrackerRow['feed'],
+  now: number,
+): FeedFailure | null {
+  const { connection } = tracker;
+  if (!failingSince || (connection && !connection.feed)) return null;
+  return { failingSince, why: why ?? '', byNumber: readTo === null || isFeedLate(tracker, readTo, now) };
+}
+
+/** In the order of a parcel's life. */
 const inOrder = (counts: Record<string, number>): Record<string, number> =>
   Object.fromEntries(
     Object.entries(counts).sort(
@@ -201,23 +246,40 @@ const inOrder = (counts: Record<string, number>): Record<string, number> =>
     ),
   );
 
-const columns = (sql: Db['$client']) => sql`
-  r.id, r.tracker, r.state, r.planned, r.updated, r.unchanged, r.not_found as "notFound", r.mismatched, r.unmapped,
-  r.failed, r.requests, r.request_limit as "requestLimit", r.waits, r.waited_ms::float8 as "waitedMs", r.errors, r.words,
-  r.started_at as "startedAt", r.finished_at as "finishedAt",
-  case when r.state = 'running' then (select count(*)::int from tracking_batches b
-    where b.run_id = r.id and b.state in ('pending', 'working')) else 0 end as open`;
+/** C10: the cooldown; nulls when it is over. */
+const waitOf = ({ waitingUntil, waitingReason }: Wait, now: number): Wait =>
+  waitingUntil && waitingUntil.getTime() > now
+    ? { waitingUntil, waitingReason }
+    : { waitingUntil: null, waitingReason: null };
+type Wait = Pick<TrackerOverview, 'waitingUntil' | 'waitingReason'>;
 
 /** The last run of each tracker. */
-const lastRuns = ({ $client: sql }: Db) => sql<RunOverview[]>`
-  select ${columns(sql)} from trackers t cross join lateral (
-    select * from tracking_runs r where r.tracker = t.name order by r.started_at desc limit 1) r`;
+function lastRuns(db: Db): Promise<RunOverview[]> {
+  const last = db
+    .select({ id: trackingRuns.id })
+    .from(trackingRuns)
+    .where(eq(trackingRuns.tracker, table.name))
+    .orderBy(desc(trackingRuns.startedAt))
+    .limit(1)
+    .as('last');
+  return db
+    .select(RUN)
+    .from(table)
+    .crossJoinLateral(last)
+    .innerJoin(trackingRuns, eq(trackingRuns.id, last.id));
+}
 
-/** Runs by their ids, with how their trackers stand. */
-export const runOverviews = async ({ $client: sql }: Db, ids: readonly string[], now: number) =>
-  await sql<(RunOverview & Pick<TrackerOverview, 'waitingUntil' | 'waitingReason' | 'stoppedReason'>)[]>`
-    select ${columns(sql)}, case when t.stopped_at > r.started_at then t.stopped_reason end as "stoppedReason",
-      case when t.waiting_until > ${new Date(now)} then t.waiting_until end as "waitingUntil",
-      case when t.waiting_until > ${new Date(now)} then t.waiting_reason end as "waitingReason"
-    from tracking_runs r join trackers t on t.name = r.tracker
-    where r.id = any(${ids as string[]}::uuid[]) order by r.tracker`;
+/** Runs by id, with their trackers' state. */
+export async function runOverviews(db: Db, ids: readonly string[], now: number) {
+  const { waitingUntil, waitingReason, stoppedAt, stoppedReason } = table;
+  const stopped = sql<
+    string | null
+  >`case when ${stoppedAt} > ${trackingRuns.startedAt} then ${stoppedReason} end`;
+  const runs = await db
+    .select({ ...RUN, waitingUntil, waitingReason, stoppedReason: stopped })
+    .from(trackingRuns)
+    .innerJoin(table, eq(table.name, trackingRuns.tracker))
+    .where(isAnyOf(trackingRuns.id, ids))
+    .orderBy(trackingRuns.tracker);
+  return runs.map((run) => ({ ...run, ...waitOf(run, now) }));
+}

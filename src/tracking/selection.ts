@@ -1,35 +1,32 @@
-import type { Courier } from './courier.ts';
+import { sql } from 'drizzle-orm';
+import { orders, shipments, trackers } from '../db/schema/index.ts';
+import type { Courier } from './toolkit/courier.ts';
 
-/** C2: the sources that count as primary, letter by letter. */
-const PRIMARY: readonly string[] = ['shopify', 'woocommerce', 'Outbound', 'other', 'Retailer'];
+// C2 is implemented in the database (drizzle/0016), since other programs write parcels too.
 
-/** What decides whose parcel it is. */
-export interface Booked {
-  bookingCourier: string;
-  awb: string | null;
-  lr: string | null;
-  /** Of its order. */
-  source: string;
+/** The name of the tracker that a parcel belongs to, whether or not it is still polled and that tracker is on. */
+export const courierOf = sql<
+  string | null
+>`courier_of(${shipments.bookingCourier}, ${shipments.awbNumber}, ${shipments.lrNumber}, ${orders.source})`;
+
+/** Which conditions of a tracker's selection a parcel meets. */
+export const matches = {
+  courier: sql<boolean>`matches_courier(${shipments.bookingCourier}, ${trackers.courier})`,
+  source: sql<boolean>`matches_source(${orders.source}, ${trackers.sources})`,
+  number: sql<boolean>`matches_number(${shipments.awbNumber}, ${shipments.lrNumber}, ${trackers.number})`,
+};
+
+/** The same as the database's matches_courier, for a name that is in no row yet. */
+export function matchesCourier(bookingCourier: string, courier: string): boolean {
+  const [name, part] = [bookingCourier.toLowerCase(), courier.toLowerCase()];
+  return part.includes(' ') ? ` ${name.replace(/[^a-z0-9]+/g, ' ')} `.includes(part) : name.includes(part);
 }
 
-/**
- * C2: the courier to which a parcel belongs, whether or not it is asked for any more and whether or not that tracker is
- * on; undefined: none. Of what is asked for, `tracker_of` in the database decides by the same rule; a test holds the two
- * together.
- */
-export function courierOf<C extends Pick<Courier, 'name' | 'selection'>>(
-  { bookingCourier, awb, lr, source }: Booked,
-  couriers: readonly C[],
-): C | undefined {
-  const [hasAwb, hasLr] = [awb, lr].map((number) => (number ?? '').replace(/^ +| +$/g, '') !== '');
-  const byNumber = { lr: hasLr, awb: hasAwb && !hasLr, 'any-awb': hasAwb };
-  const sources = ['all', PRIMARY.includes(source) ? 'primary' : 'other'];
-  return couriers
-    .filter(
-      ({ selection }) =>
-        bookingCourier.toLowerCase().includes(selection.courier.toLowerCase()) &&
-        sources.includes(selection.sources) &&
-        byNumber[selection.number],
-    )
-    .sort((a, b) => a.selection.precedence - b.selection.precedence || (a.name < b.name ? -1 : 1))[0];
-}
+/** The number by which a courier is asked for a parcel; '' where it has none. */
+export const numberFor = (
+  { selection }: Pick<Courier, 'selection'>,
+  { awb, lr }: { awb: string | null; lr: string | null },
+): string => trimmed(selection.number === 'lr' ? lr : awb);
+
+/** As Postgres' btrim does. */
+const trimmed = (number: string | null) => (number ?? '').replace(/^ +| +$/g, '');

@@ -2,28 +2,27 @@ import type { Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { serve } from '@hono/node-server';
 import { Hono } from 'hono';
-import { messageOf } from '../errors.ts';
-import type { Fleet, Server } from '../fleet.ts';
-import { accountsOf, createSessions, loggedInOnly, sameOriginOnly } from './access.ts';
-import { assets } from './assets.ts';
-import { board } from './board.ts';
-import type { WebEnv } from './env.ts';
-import { headers } from './headers.ts';
-import { healthRoutes } from './health.ts';
-import { inbound } from './inbound.ts';
-import { limitBody } from './limit.ts';
-import { login } from './login.tsx';
-import { pages } from './pages.tsx';
-import { problem } from './problem.tsx';
-import { webhooks } from './webhooks.ts';
+import type { Fleet, Server } from '../fleet/index.ts';
+import { messageOf } from '../lib/errors.ts';
+import { assets } from './assets/index.ts';
+import type { WebEnv } from './context.ts';
+import { accountsOf, createSessions, loggedInOnly, sameOriginOnly } from './middleware/access.ts';
+import { limitBody } from './middleware/body-limit.ts';
+import { headers } from './middleware/headers.ts';
+import { problem } from './pages/error-page.tsx';
+import { board } from './routes/bull-board.ts';
+import { webhooks } from './routes/courier-webhooks.ts';
+import { pages } from './routes/dashboard.tsx';
+import { inbound } from './routes/events.ts';
+import { healthRoutes } from './routes/health.ts';
+import { login } from './routes/login.tsx';
 
-/** Forms are a few hundred bytes, a courier's webhook some hundred kilobytes; what takes less has its own limit. */
+/** A courier's webhook has some hundred kilobytes; routes that take less have limits of their own. */
 const MAX_BODY_BYTES = 1024 * 1024;
 
 /**
- * Everything the fleet answers over HTTP (O3). What has secrets of its own comes first; whatever is left is the
- * dashboard, for people who are logged in.
- * @throws UserError when the users are not set as they must be (see accountsOf)
+ * All HTTP routes (O3). Routes with secrets of their own come first; the rest is the dashboard, behind the login.
+ * @throws UserError for wrongly configured users (see accountsOf)
  */
 export function createApp(fleet: Fleet): Hono {
   const { config, log, clock } = fleet;
@@ -44,22 +43,22 @@ export function createApp(fleet: Fleet): Hono {
   dashboard.route('/', pages(fleet));
   app.route('/', dashboard);
 
-  app.notFound((c) => problem(c, 404, `There is nothing at ${c.req.method} ${c.req.path}.`));
+  app.notFound((c) => problem(c, 404, `Nothing found at ${c.req.method} ${c.req.path}.`));
   app.onError((error, c) => {
     log.error({ path: c.req.path, err: messageOf(error) }, 'request failed');
-    return problem(c, 500, 'Something went wrong here; the log of the web process says what.');
+    return problem(c, 500, 'An unexpected error occurred. See the log of the web process.');
   });
   return app;
 }
 
-/** A request is small and comes at once: who sends it slowly holds a connection for nothing. In milliseconds. */
+/** Requests are small; slow senders are disconnected. In milliseconds. */
 const TIMES = { headersTimeout: 10_000, requestTimeout: 30_000, connectionsCheckingInterval: 5_000 };
-/** Longer than the minute for which load balancers keep idle connections, so that they never use one we close. */
+/** Longer than the minute for which load balancers keep idle connections, so that they never reuse one we closed. */
 const KEEP_ALIVE_MS = 65_000;
 
 /**
- * Takes nothing new and lets requests in work finish. Node closes the connections that are idle now; those that become
- * so later would stay for KEEP_ALIVE_MS, and one whose request never ends for ever.
+ * Accepts nothing new and lets requests finish. Node closes connections that are idle now; those that become idle later
+ * would stay for KEEP_ALIVE_MS, and a request that never ends for ever.
  */
 async function stopListening(server: HttpServer, graceMs: number): Promise<void> {
   const idle = setInterval(() => server.closeIdleConnections(), 100);
@@ -69,7 +68,7 @@ async function stopListening(server: HttpServer, graceMs: number): Promise<void>
   clearTimeout(late);
 }
 
-/** The HTTP side of the fleet; listens when started, and lets requests in work finish when stopped. */
+/** The web process's HTTP server; on stop it lets requests finish. */
 export const serveWeb = (fleet: Fleet): Server => ({
   async start() {
     const { config, log } = fleet;

@@ -111,7 +111,7 @@ test('R12: what providers add is honoured where it means something and ignored w
 });
 
 test.each([
-  ['mysql://u:secret@h/d', 'an address starting with postgres:// or postgresql://'],
+  ['mysql://u:secret@h/d', 'a URL starting with postgres:// or postgresql://'],
   ['postgres://u:secret@ho st/d', 'as in postgres://user:password@host:5432/database'],
   [
     'postgres://u:secret@h/d?sslmode=on',

@@ -64,7 +64,7 @@ test.each<[string, object]>([
 });
 
 test.each([
-  ['http://u:secret@h', 'an address starting with redis:// or rediss://'],
+  ['http://u:secret@h', 'a URL starting with redis:// or rediss://'],
   ['redis://u:secret@ho st', 'as in redis://user:password@host:6379/0'],
   ['redis://u:secret@h/one', 'its database to be a number'],
   ['redis://u:secret@h/1/2', 'as in redis://user:password@host:6379/0'],

@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { mailSettings } from '../../src/alerts/mail.ts';
-import { parseConfig } from '../../src/config.ts';
+import { parseConfig } from '../../src/config/index.ts';
+import { type AlertStand, startAlertStand } from './harness.ts';
 import { type Mailbox, startMailbox } from './mailbox.ts';
-import { type AlertStand, startAlertStand } from './stand.ts';
 
 const HOUR = 3_600_000;
 
@@ -30,7 +30,7 @@ describe('C13: mails', () => {
 
   /** A run that has just finished, with the notice that the end of a run writes. */
   async function finished(tracker: string, more: { updated?: number; word?: string } = {}): Promise<string> {
-    const sql = stand.deps.db.$client;
+    const sql = stand.stack.sql;
     const now = new Date(stand.deps.clock());
     const [run] = await sql<{ id: string }[]>`
       insert into tracking_runs (tracker, state, planned, updated, unmapped, requests, request_limit, words, started_at, finished_at)
@@ -50,7 +50,7 @@ describe('C13: mails', () => {
     expect(mail?.subject).toBe('Delhivery B2C: 7 of 50 parcels updated, 1 unmapped');
     expect(mail?.from).toMatchObject({ name: 'Orderfleet', address: 'orderfleet@127.0.0.1' });
     expect(mailbox.recipients).toEqual(['ops@shop.example', 'boss@shop.example']);
-    expect(mail?.text).toContain('Updated           7  (14 %)');
+    expect(mail?.text).toContain('Updated            7  (14 %)');
     expect(mail?.text).toContain('1 × UD-<ODD>');
     expect(mail?.html).toContain('UD-&lt;ODD&gt;');
     expect(mail?.messageId).toMatch(/^<report-.*@orderfleet>$/);
@@ -102,7 +102,7 @@ describe('C13: mails', () => {
     await stand.turn();
     expect(await stand.row(id)).toMatchObject({
       state: 'withdrawn',
-      error: 'reports are switched off: REPORTS=off',
+      error: 'reports are disabled: REPORTS=off',
     });
     expect(mailbox.mails).toEqual([]);
   });
@@ -113,7 +113,7 @@ describe('C13: mails', () => {
     await stand.turn();
     const row = await stand.row(id);
     expect(row).toMatchObject({ state: 'pending', attempts: 1, error: expect.stringContaining('try later') });
-    expect(row.error).toContain('127.0.0.1 does not take the mail');
+    expect(row.error).toContain('127.0.0.1 rejected the mail');
     expect(row.error).not.toContain('shop.example');
     // others wait with it, and spend nothing
     const other = await finished('shiprocket');
@@ -157,7 +157,7 @@ describe('C13: mails', () => {
     for (let nth = 0; nth < 60; nth++) await stand.notice('awb-at-risk', { text: `order ${nth} must ship` });
     await stand.turn();
     expect(mailbox.mails).toHaveLength(2);
-    expect(mailbox.mails[1]?.subject).toBe('60 matters need a person');
+    expect(mailbox.mails[1]?.subject).toBe('60 issues need attention');
     expect(mailbox.mails[1]?.text).toContain('… and 10 more: orderfleet status');
     expect(mailbox.mails[1]?.text?.match(/order \d+ must ship/g)).toHaveLength(50);
   });
@@ -196,7 +196,7 @@ describe('C13: which server', () => {
     expect(settings(to)).toBe(
       'no mail server configured: set SMTP_URL, or EMAIL_SENDER and EMAIL_PASSWORD for Gmail',
     );
-    expect(settings(own)).toBe('nobody gets mails: set EMAIL_RECIPIENTS');
+    expect(settings(own)).toBe('no mail recipients configured: set EMAIL_RECIPIENTS');
   });
 
   test('the login of SMTP_URL is used, decoded', async () => {

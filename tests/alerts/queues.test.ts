@@ -7,8 +7,8 @@ import { type RunningWorkers, runWorkers } from '../../src/queue/run.ts';
 import { reapProcesses, startProcess } from '../support/process.ts';
 import { oneBackend } from '../support/redis.ts';
 import { until } from '../support/until.ts';
+import { type AlertStand, startAlertStand } from './harness.ts';
 import { asSlack, type Receiver, SLACK_TOKEN, startReceiver } from './receiver.ts';
-import { type AlertStand, startAlertStand } from './stand.ts';
 
 /** How often a worker is killed; more for the acceptance run. */
 const KILLS = Number(process.env.KILLS ?? 1);

@@ -29,32 +29,32 @@ const run = (more: Partial<Run> = {}): Run => ({
 describe('C13: the report of a run', () => {
   test('the subject says it in a line', () => {
     expect(reportOf([run()]).subject).toBe(
-      'Delhivery B2C: 312 of 36,000 parcels updated, 2 mismatched, 74 unmapped, 12 failed, told to wait twice',
+      'Delhivery B2C: 312 of 36,000 parcels updated, 2 mismatched, 74 unmapped, 12 failed, rate-limited twice',
     );
     const good = run({ mismatched: 0, unmapped: 0, failed: 0, waits: 0 });
     expect(reportOf([good]).subject).toBe('Delhivery B2C: 312 of 36,000 parcels updated');
-    expect(reportOf([run({ planned: 0 })]).subject).toBe('Delhivery B2C: no parcel was due');
+    expect(reportOf([run({ planned: 0 })]).subject).toBe('Delhivery B2C: no parcels were due');
   });
 
   test('plain text has every figure that C13 names', () => {
     expect(plainReport(reportOf([run()]))).toBe(`Delhivery B2C, 22 Nov 14:00 – 14:10 UTC
 
-Parcels asked     36,000
-Updated           312  (0.9 %)
-Unchanged         35,000  (97 %)
-Not found         600  (1.7 %)
-Mismatched        2  (< 0.1 %)
-Unmapped          74  (0.2 %)
-Failed            12  (< 0.1 %)
-Requests          721 of the 707 that 7 per 3 s let through (102 %)
-Rate-limit waits  twice, 5 min in all
-Duration          10 min
+Parcels checked    36,000
+Updated            312  (0.9 %)
+Unchanged          35,000  (97 %)
+Not found          600  (1.7 %)
+Mismatched         2  (< 0.1 %)
+Unmapped           74  (0.2 %)
+Failed             12  (< 0.1 %)
+Requests           721 of 707 allowed by 7 per 3 s (102 %)
+Rate-limit pauses  twice, 5 min in total
+Duration           10 min
 
-Words that no table has
+Unmapped courier statuses
   70 × UD-WEATHER_HOLD
   4 × RT-ODD
 
-Why parcels failed
+Errors
   12 × HTTP 503, five times
 `);
   });
@@ -75,8 +75,8 @@ Why parcels failed
       'HTTP 503, five times',
     ])
       expect(words).toContain(one);
-    expect(words).toMatch(/Requests 721 of the 707 that 7.per 3.s let through/);
-    expect(words).toContain('Rate-limit waits twice, 5 min in all');
+    expect(words).toMatch(/Requests 721 of 707 allowed by 7.per 3.s/);
+    expect(words).toContain('Rate-limit pauses twice, 5 min in total');
   });
 
   test('hostile words stay words', () => {
@@ -95,8 +95,8 @@ Why parcels failed
     const text = plainReport(
       reportOf([run({ requestLimit: null, waits: 0, waitedMs: 0, finishedAt: at(0) })]),
     );
-    expect(text).toContain('Requests          721 (no limit)');
-    expect(text).toContain('Rate-limit waits  none');
+    expect(text).toContain('Requests           721 (no limit)');
+    expect(text).toContain('Rate-limit pauses  none');
     expect(text).toContain('Delhivery B2C, 22 Nov 14:00 UTC');
   });
 
@@ -139,7 +139,7 @@ describe('C13: digests', () => {
     ]);
     expect(many.total).toMatchObject({ runs: 40, updated: 12_480, waits: 80 });
     expect(many.words).toContainEqual({ tracker: 'Velocity', text: 'UD-WEATHER_HOLD', count: 1_400 });
-    expect(htmlReport(many)).toContain('All runs together');
+    expect(htmlReport(many)).toContain('All runs');
     expect(plainReport(many)).toContain('Velocity (20 runs)');
   });
 

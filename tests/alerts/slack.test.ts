@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { until } from '../support/until.ts';
+import { type AlertStand, startAlertStand } from './harness.ts';
 import { asSlack, type Receiver, SLACK_TOKEN, startReceiver } from './receiver.ts';
-import { type AlertStand, startAlertStand } from './stand.ts';
 
 const CHANNELS = {
   BOOKING_CANCELED_CHANNEL_ID: 'CCANCEL',
@@ -51,7 +51,7 @@ describe('C12: Slack', () => {
       CLOST:
         '*🔎 Parcel lost*\norder #AWB2 (shopify) · AWB AWB2 · Delhivery B2C · “lt-lost” · 22 Nov 14:05 UTC',
       CB2B: '*📦 B2B parcel delivered on its booking day*\norder #LR3 (shopify) · AWB LR3 · Delhivery B2B · 22 Nov 14:05 UTC',
-      CPEOPLE: '*⚠️ Needs a person*\nmy-shop: Temu refused the store; rotate its token',
+      CPEOPLE: '*⚠️ 1 issue needs attention*\nmy-shop: Temu refused the store; rotate its token',
     });
     expect(slack.posts).toHaveLength(4);
     for (const id of ids)
@@ -119,12 +119,12 @@ describe('C12: Slack', () => {
       expect(slack.posts).toEqual([]);
     }
     expect(errors).toEqual([
-      'Slack answers HTTP 500',
+      'Slack returned HTTP 500',
       expect.stringMatching(/POST 127\.0\.0\.1:\d+\/api\/chat\.postMessage: /),
       expect.stringContaining('Slack'),
       expect.stringContaining('Slack'),
       expect.stringContaining('no complete answer within 0.5 s'),
-      'Slack refuses the message (internal_error)',
+      'Slack rejected the message (internal_error)',
       expect.stringContaining('invite the bot'),
     ]);
     expect(delays[0]).toBeGreaterThan(14_000);
@@ -141,7 +141,7 @@ describe('C12: Slack', () => {
     slack.refuse({ status: 429, headers: { 'retry-after': '90' } });
     await stand.turn();
     const row = await stand.row(id);
-    expect(row).toMatchObject({ state: 'pending', attempts: 0, error: 'Slack asks for a pause (HTTP 429)' });
+    expect(row).toMatchObject({ state: 'pending', attempts: 0, error: 'Slack rate limit (HTTP 429)' });
     expect(row.dueAt.getTime() - stand.deps.clock()).toBeGreaterThan(85_000);
     // what comes due meanwhile waits with it; another channel does not
     await stand.parcel('lost', 'LATER');
@@ -177,7 +177,7 @@ describe('C12: Slack', () => {
     const hours = (stand.deps.clock() - startedAt) / 3_600_000;
     expect(hours).toBeGreaterThan(22);
     expect(hours).toBeLessThan(32);
-    expect(await stand.row(id)).toMatchObject({ state: 'failed', error: 'Slack answers HTTP 503' });
+    expect(await stand.row(id)).toMatchObject({ state: 'failed', error: 'Slack returned HTTP 503' });
     slack.refuse();
   });
 });

@@ -1,12 +1,31 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { Webhook } from 'standardwebhooks';
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { deliveryOverview } from '../../src/alerts/overview.ts';
 import { createSecrets } from '../../src/db/secrets.ts';
+import { ROOT } from '../support/process.ts';
 import { until } from '../support/until.ts';
+import { type AlertStand, startAlertStand } from './harness.ts';
 import { type Received, type Receiver, type Reply, startReceiver } from './receiver.ts';
-import { type AlertStand, startAlertStand } from './stand.ts';
 
 const HOUR = 3_600_000;
+
+/** The page's own JavaScript, as a receiver would copy it. */
+function documented() {
+  const page = readFileSync(path.join(ROOT, 'docs/webhooks.md'), 'utf8');
+  const code = [...page.matchAll(/```js\n(.*?)```/gs)].map(([, block]) => block).join('\n');
+  const asScript = code.replace(/^import (\{.*\}) from ('.*');$/gm, 'const $1 = require($2);');
+  return new Function('require', `${asScript}; return { isGenuine, verified, standardSecret };`)(
+    createRequire(import.meta.url),
+  ) as {
+    isGenuine(header: unknown, body: string, secret: string): boolean;
+    verified(headers: object, body: string, secret: string): unknown;
+    standardSecret(secret: string): string;
+  };
+}
 const PHONE = '+919876543210';
 const NAME = 'Asha Rao';
 
@@ -18,7 +37,7 @@ describe('C12: webhooks', () => {
   beforeAll(async () => {
     receiver = await startReceiver();
     stand = await startAlertStand({}, { timings: { callMs: 400 } });
-    const [order] = await stand.deps.db.$client<{ id: string }[]>`
+    const [order] = await stand.stack.sql<{ id: string }[]>`
       insert into orders (source, marketplace_order_id, status, order_total_amount, order_currency, shipping_phone, shipping_buyer_name)
       values ('shopify', '#1001', 'Shipped', 1499.5, 'INR', ${PHONE}, ${NAME}) returning id`;
     orderId = order?.id ?? '';
@@ -96,9 +115,48 @@ describe('C12: webhooks', () => {
     expect(verified({ ...got, body: `${got.body} ` }, secret)).toBe(false);
     expect(verified(got, 'whsec_another')).toBe(false);
     expect(await stand.row(notice)).toMatchObject({ state: 'sent', error: null });
-    const stored = JSON.stringify(await stand.deps.db.$client`select * from notices`) + stand.stack.logged();
+    const stored = JSON.stringify(await stand.stack.sql`select * from notices`) + stand.stack.logged();
     for (const personal of [PHONE, NAME]) expect(stored).not.toContain(personal);
     expect(stored).not.toContain(secret);
+  });
+
+  test('what docs/webhooks.md tells receivers to run takes what was sent, and nothing else', async () => {
+    const { id, secret } = await stand.endpoint(`${receiver.url}/crm`, ['order.rto']);
+    const notice = await event(id);
+    receiver.answers = (_, nth) => (nth === 1 ? { status: 500 } : {});
+    await stand.turn();
+    stand.advance(20_000);
+    await stand.turn();
+    const [first, { headers, body }] = receiver.received as [Received, Received];
+    expect(headers['webhook-id']).toBe(notice);
+    expect(first.headers['webhook-id']).toBe(notice);
+    expect(headers['webhook-timestamp']).not.toBe(first.headers['webhook-timestamp']);
+    expect(headers['webhook-timestamp']).toBe(/^t=(\d+),/.exec(String(headers['orderfleet-signature']))?.[1]);
+    const key = Buffer.from(secret);
+    const signed = `${notice}.${headers['webhook-timestamp']}.${body}`;
+    expect(headers['webhook-signature']).toBe(
+      `v1,${createHmac('sha256', key).update(signed).digest('base64')}`,
+    );
+
+    const { isGenuine, verified: standard, standardSecret } = documented();
+    expect(standard(headers, body, secret)).toEqual(JSON.parse(body));
+    expect(new Webhook(standardSecret(secret)).verify(body, headers as Record<string, string>)).toEqual(
+      JSON.parse(body),
+    );
+    expect(isGenuine(headers['orderfleet-signature'], body, secret)).toBe(true);
+    const altered: [object, string, string][] = [
+      [headers, `${body} `, secret],
+      [headers, body, 'whsec_another'],
+      [{ ...headers, 'webhook-id': crypto.randomUUID() }, body, secret],
+      [{ ...headers, 'webhook-timestamp': first.headers['webhook-timestamp'] }, body, secret],
+    ];
+    for (const one of altered) expect(() => standard(...one)).toThrow('No matching signature found');
+    for (const [, text, by] of altered.slice(0, 2))
+      expect(isGenuine(headers['orderfleet-signature'], text, by)).toBe(false);
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 330_000 });
+    onTestFinished(() => void vi.useRealTimers());
+    expect(() => standard(headers, body, secret)).toThrow('too old');
+    expect(isGenuine(headers['orderfleet-signature'], body, secret)).toBe(false);
   });
 
   test('shipment.updated carries no personal data, and nothing that was not meant to go out', async () => {
@@ -116,17 +174,17 @@ describe('C12: webhooks', () => {
     expect(receiver.received[0]?.body).not.toMatch(/98765|Asha/);
   });
 
-  test('R5: an endpoint whose secret does not open fails visibly, and goes on when the key is back', async () => {
+  test('R5: an endpoint whose secret cannot be decrypted fails visibly, and goes on when the key is back', async () => {
     const { id } = await stand.endpoint(`${receiver.url}/crm`, ['order.rto']);
-    const sql = stand.deps.db.$client;
+    const sql = stand.stack.sql;
     const [sealed] = await sql<{ secret: string }[]>`select secret from webhook_endpoints where id = ${id}`;
     const other = createSecrets([randomBytes(32)]);
     await sql`update webhook_endpoints set secret = ${other.encrypt('x', `webhook_endpoints.secret of ${id}`)} where id = ${id}`;
     const notice = await event(id);
-    expect(await stand.turn()).toMatchObject([{ outcome: 'its secret does not open' }]);
+    expect(await stand.turn()).toMatchObject([{ outcome: 'its secret cannot be decrypted' }]);
     expect(await stand.row(notice)).toMatchObject({
       state: 'pending',
-      error: expect.stringContaining('sealed'),
+      error: expect.stringContaining('encrypted'),
     });
     await sql`update webhook_endpoints set secret = ${sealed?.secret ?? ''} where id = ${id}`;
     await stand.next();
@@ -138,13 +196,13 @@ describe('C12: webhooks', () => {
     await stand.turn();
     expect(await stand.row(lost)).toMatchObject({
       state: 'failed',
-      error: expect.stringContaining('sealed'),
+      error: expect.stringContaining('encrypted'),
     });
   });
 
   test('T18: an order whose data has been erased goes out without a phone', async () => {
     const { id } = await stand.endpoint(`${receiver.url}/crm`, ['order.rto']);
-    const sql = stand.deps.db.$client;
+    const sql = stand.stack.sql;
     await sql`update orders set shipping_phone = null where id = ${orderId}`;
     await event(id);
     await event(id, 'order.rto', { orderId: 'not an id' });
@@ -178,7 +236,7 @@ describe('C12: webhooks', () => {
       'HTTP 500',
       expect.stringContaining('POST 127.0.0.1'),
       expect.stringContaining('no complete answer within 0.4 s'),
-      'HTTP 302: it redirects, which is not followed',
+      'HTTP 302: redirects are not followed',
       'HTTP 404',
       'HTTP 429',
     ]);

@@ -53,7 +53,7 @@ beforeAll(async () => {
   });
   for (const order of orders) Object.assign(order, { labels: [], warnings: [] });
   sandbox.world.addOrders(shop, orders);
-  await storeReadyOrders(stack.fleet, storeId, orders);
+  await storeReadyOrders(stack, storeId, orders);
   await startProcess('workers/awb.ts', { env: stack.env }).waitForLine(/"msg":"started"/);
 });
 afterAll(async () => {
@@ -66,7 +66,7 @@ test('A7: awb push records an AWB, waits for Temu, and exits 0', async () => {
   const order = next();
   const pushed = await run('awb', 'push', order, 'CLI1', '--carrier', 'Sameday');
   expect(pushed).toMatchObject({ code: 0 });
-  expect(pushed.stdout).toMatch(new RegExp(`${order}.*CLI1.*sent[^]*Temu has it`));
+  expect(pushed.stdout).toMatch(new RegExp(`${order}.*CLI1.*sent[^]*Sent to Temu\\.`));
   expect(sandbox.effects.told('CLI1')).toEqual({ arrived: 1, accepted: 1 });
   // the same once more is nothing new
   const { code, data } = await json<Report>('awb', 'push', order, 'CLI1');
@@ -77,6 +77,19 @@ test('A7: awb push records an AWB, waits for Temu, and exits 0', async () => {
     pushes: [{ order, awbNumber: 'CLI1', state: 'sent' }],
   });
   expect(sandbox.effects.told('CLI1')).toEqual({ arrived: 1, accepted: 1 });
+});
+
+test('E9: awb push of a number that cannot be one of its carrier’s pushes it and warns; explain warns as well', async () => {
+  const order = next();
+  const { code, data } = await json<Report & { warning?: string }>(
+    ...['awb', 'push', order, '1ZCLI9AA0000000001', '--carrier', 'UPS'],
+  );
+  expect(code).toBe(0);
+  expect(data).toMatchObject({ succeeded: 1, warning: expect.stringMatching(/ cannot be one of UPS’s /) });
+  expect(await run('explain', order)).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/^AWB 1ZCLI9AA0000000001 cannot be one of UPS’s numbers: /),
+  });
 });
 
 test('A7: awb push of what Temu refuses says why and exits 1; awb retry sends it once the reason is gone', async () => {
@@ -102,11 +115,11 @@ test('A7: awb push of what Temu refuses says why and exits 1; awb retry sends it
   });
   const done = await run('awb', 'retry', order);
   expect(done.code).toBe(2);
-  expect(done.output).toContain('on Temu already');
+  expect(done.output).toContain('already on Temu');
 });
 
 test('A7: awb retry --failed takes 50 at a time and counts', async () => {
-  const sql = stack.fleet.db.$client;
+  const sql = stack.sql;
   const sns = Array.from({ length: 52 }, next);
   const broken = sns[0] as string;
   refuses(broken, 'still no');
@@ -128,7 +141,7 @@ test('A7: awb retry --failed takes 50 at a time and counts', async () => {
 });
 
 test('A8: awb list --at-risk names the orders that must ship soon', async () => {
-  const sql = stack.fleet.db.$client;
+  const sql = stack.sql;
   const [soon, later] = [next(), next()];
   await sql`update orders set ship_by_date = ${new Date(Date.now() + HOUR)} where marketplace_order_id = ${soon}`;
   await sql`update orders set ship_by_date = ${new Date(Date.now() + 3 * HOUR)} where marketplace_order_id = ${later}`;
@@ -182,23 +195,23 @@ test('A4: carriers list, pin and unpin; a pin sends what was parked for it', asy
   expect((await run('carriers', 'unpin', 'FAN', '--store', SHOP.name)).code).toBe(2);
 });
 
-test('O6: explain tells the story of an AWB in every state', async () => {
+test('O6: explain shows the timeline of an AWB in every state', async () => {
   const [sent, parked] = [next(), next()];
   refuses(parked, 'Order cancel pending.');
   await Promise.all([
     run('awb', 'push', sent, 'CLI5', '--carrier', 'sameday'),
     run('awb', 'push', parked, 'CLI6', '--carrier', 'sameday'),
   ]);
-  interface Story {
+  interface Timeline {
     orders: { marketplaceOrderId: string }[];
     parcels: { awbNumber: string; order: string; push: string; because: string }[];
   }
-  const [story, why, none] = await Promise.all([
-    json<Story>('explain', 'CLI5'),
+  const [timeline, why, none] = await Promise.all([
+    json<Timeline>('explain', 'CLI5'),
     run('explain', 'CLI6'),
     run('explain', 'CLI999'),
   ]);
-  expect(story).toMatchObject({
+  expect(timeline).toMatchObject({
     code: 0,
     data: {
       orders: [{ marketplaceOrderId: sent }],
@@ -207,7 +220,7 @@ test('O6: explain tells the story of an AWB in every state', async () => {
           awbNumber: 'CLI5',
           order: sent,
           push: 'sent',
-          because: expect.stringMatching(/^Temu has it since 20/),
+          because: expect.stringMatching(/^Confirmed with Temu on 20/),
         },
       ],
     },
@@ -220,10 +233,9 @@ test('O6: explain tells the story of an AWB in every state', async () => {
     ...{ source: 'temu', marketplaceOrderId: 'PO-NOBODY', awbNumber: 'CLI7' },
   });
   await until(
-    async () =>
-      (await stack.fleet.db.$client`select from awb_events where key like '%CLI7' and error <> ''`).length,
+    async () => (await stack.sql`select from awb_events where key like '%CLI7' and error <> ''`).length,
   );
-  const { data: waiting } = await json<Story>('explain', 'CLI7');
+  const { data: waiting } = await json<Timeline>('explain', 'CLI7');
   expect(waiting.parcels).toMatchObject([{ awbNumber: 'CLI7', because: expect.stringContaining('waiting') }]);
   expect(none).toMatchObject({ code: 1, output: expect.stringContaining('CLI999') });
 });
@@ -231,12 +243,12 @@ test('O6: explain tells the story of an AWB in every state', async () => {
 test('O6: mistakes are answered with exit code 2 and what to do', async () => {
   const mistakes: [string[], string][] = [
     [['awb', 'retry'], '--failed'],
-    [['awb', 'retry', 'PO-0'], 'No order PO-0'],
-    [['awb', 'push', 'PO-0', 'CLI8'], 'No order PO-0'],
+    [['awb', 'retry', 'PO-0'], 'Order PO-0 not found'],
+    [['awb', 'push', 'PO-0', 'CLI8'], 'Order PO-0 not found'],
     [['awb', 'push', orders[80]?.parentOrderSn ?? '', ' '], 'awbNumber'],
     [
       ['awb', 'push', orders[80]?.parentOrderSn ?? '', '1.23457E+12'],
-      'This AWB is refused: ✖ awbNumber "1.23457E+12" was rounded by a spreadsheet: format the column as text',
+      'Invalid AWB: ✖ awbNumber "1.23457E+12" was rounded by a spreadsheet: format the column as text',
     ],
     [['carriers', 'list'], '--store'],
   ];

@@ -11,6 +11,8 @@ process.on('message', async ({ args, env }) => {
   for (const name of Object.keys(process.env)) delete process.env[name];
   Object.assign(process.env, env);
   process.exitCode = undefined;
+  // of the commands before
+  for (const stream of [process.stdout, process.stderr]) stream.removeAllListeners('error');
   // the query makes it another module to Node, so that it runs again; what it imports stays loaded
   await import(`${main}?command=${++commands}`);
   process.send({ code: process.exitCode ?? 0 });

@@ -25,7 +25,7 @@ test('O1: npm start: orders arrive from the stand-in, all of it ends together, a
     SHIPROCKET_URL: 'http://127.0.0.1:1/',
   };
   const start = async () => {
-    const demo = endedWithItsFamily(startProcess('sandbox/demo.ts', { env, cwd: home }));
+    const demo = endedWithItsFamily(startProcess('scripts/start.mjs', { env, cwd: home }));
     await demo.waitForLine(/^Orderfleet is up\.$/, STARTED);
     return demo;
   };
@@ -41,7 +41,7 @@ test('O1: npm start: orders arrive from the stand-in, all of it ends together, a
     );
 
   const first = await start();
-  expect(first.output()).toMatch(/Stand-ins run at http:\/\/127\.0\.0\.1:\d+ for: Temu, DELHIVERY/);
+  expect(first.output()).toMatch(/Sandbox at http:\/\/127\.0\.0\.1:\d+ for: Temu, DELHIVERY/);
   const before = await until(
     async () => {
       const orders = await stored();
@@ -60,11 +60,11 @@ test('O1: npm start: orders arrive from the stand-in, all of it ends together, a
     DELHIVERY_FALLBACK_EVERY: '60',
     VELOCITY_EVERY: '60',
   });
-  expect(first.output()).not.toMatch(/Stand-ins run .*SHIPROCKET/);
+  expect(first.output()).not.toMatch(/Sandbox at .*SHIPROCKET/);
   const demoStores = await stores();
   expect(demoStores).toEqual([{ name: 'demo-de' }, { name: 'demo-jp' }, { name: 'demo-ro' }]);
   const all = await family(first.pid);
-  expect(all.filter(({ command }) => command.includes('sandbox/main.ts'))).toHaveLength(1);
+  expect(all.filter(({ command }) => command.includes('sandbox/main.js'))).toHaveLength(1);
   expectWhole(all);
   expect(await first.kill('SIGINT')).toEqual({ code: 0, signal: null });
   expect(await stillRunning(all)).toEqual([]);

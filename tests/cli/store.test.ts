@@ -42,11 +42,11 @@ test('a store is added, listed, paused, resumed and given new credentials', asyn
   const again = await run(...add);
   expect(again.code).toBe(2);
   expect(again.output).toBe(
-    'There is a store named "my shop" already. To give it new credentials: store rotate "my shop" …\n',
+    'A store named "my shop" already exists. To update its credentials: store rotate "my shop" …\n',
   );
 
   const paused = await run('store', 'pause', 'my shop', '--reason', 'holidays');
-  expect(paused).toMatchObject({ code: 0, output: expect.stringContaining('"my shop" is paused') });
+  expect(paused).toMatchObject({ code: 0, output: expect.stringContaining('Store "my shop" paused.') });
   const [listed, shown] = await Promise.all([run('store', 'list', '--json'), run('store', 'list')]);
   expect(JSON.parse(listed.stdout)).toMatchObject([
     {
@@ -71,14 +71,14 @@ test('a store is added, listed, paused, resumed and given new credentials', asyn
   await sql`update temu_stores set active = false`;
   expect(await run('store', 'resume', 'my shop')).toMatchObject({
     code: 0,
-    output: 'Store "my shop" goes on.\n',
+    output: 'Store "my shop" resumed.\n',
   });
   expect(await read()).toMatchObject({ active: true });
 
   const unknown = await run('store', 'pause', 'her shop');
   expect(unknown).toMatchObject({
     code: 2,
-    output: 'There is no store named "her shop". There are: "my shop"\n',
+    output: 'There is no store named "her shop". Available: "my shop"\n',
   });
 
   // what was given with the store is changed; a host that was learnt for the old region is forgotten
@@ -86,7 +86,7 @@ test('a store is added, listed, paused, resumed and given new credentials', asyn
   const changed = await run(
     ...['store', 'change', 'my shop', '--region', 'US', '--country', 'us', '--api', 'v1'],
   );
-  expect(changed).toMatchObject({ code: 0, output: 'Store "my shop" is changed and goes on.\n' });
+  expect(changed).toMatchObject({ code: 0, output: 'Store "my shop" changed and resumed.\n' });
   expect(await read()).toMatchObject({
     region: 'US',
     country: 'US',
@@ -96,7 +96,7 @@ test('a store is added, listed, paused, resumed and given new credentials', asyn
   expect(await sql`select * from temu_store_hosts`).toEqual([]);
   expect(await run('store', 'change', 'my shop')).toMatchObject({
     code: 2,
-    output: 'Say what to change: --region, --country, --warehouse or --api.\n',
+    output: 'Nothing to change: set --region, --country, --warehouse or --api.\n',
   });
 
   // new credentials ask again for what the old ones were not allowed
@@ -109,14 +109,14 @@ test('a store is added, listed, paused, resumed and given new credentials', asyn
   await run('store', 'pause', 'my shop', '--reason', 'holidays');
   const before = await read();
   const resealed = await run('store', 'rotate', 'my shop');
-  expect(resealed.output).toBe('The credentials of store "my shop" are sealed with the current key.\n');
+  expect(resealed.output).toBe('Credentials of store "my shop" encrypted with the current key.\n');
   expect(await read()).toMatchObject({ active: false });
   expect((await read())?.access_token).not.toBe(before?.access_token);
 
   const newKey = { ...env, CREDENTIALS_KEY: randomBytes(32).toString('base64') };
   const otherKey = await orderfleet(['store', 'rotate', 'my shop'], newKey);
   expect(otherKey.code).toBe(2);
-  expect(otherKey.output).toMatch(/was sealed with key \w+, which is neither CREDENTIALS_KEY nor/);
+  expect(otherKey.output).toMatch(/was encrypted with key \w+, which is neither CREDENTIALS_KEY nor/);
   // with all of them given a lost key is no hindrance
   const given = ['--app-key', 'key-4', '--app-secret', 'secret-4', '--access-token', 'token-4'];
   expect(await orderfleet(['store', 'rotate', 'my shop', ...given], newKey)).toMatchObject({ code: 0 });

@@ -49,7 +49,7 @@ const change = (order: SandboxOrder, set: object) =>
     set: { ...set, updatedAt: Math.floor(Date.now() / 1000) - 60 },
   });
 
-test('sync waits for every order, and explain tells the story of each kind', async () => {
+test('sync waits for every order, and explain shows the timeline of each kind', async () => {
   const [plain, held, incomplete, failed] = (await orders()) as [
     SandboxOrder,
     SandboxOrder,
@@ -71,10 +71,10 @@ test('sync waits for every order, and explain tells the story of each kind', asy
   const synced = await run('sync', '--wait');
   expect(synced).toMatchObject({ code: 0 });
   expect(synced.output).toMatch(
-    /^corner-shop: window read, 12 of 12 orders, 0 still to be enriched, \d incomplete\nAll orders are settled\.\n$/,
+    /^corner-shop: synced, 12 of 12 orders, 0 to enrich, \d incomplete\nAll orders are up to date\.\n$/,
   );
 
-  await stack.fleet.db.$client`
+  await stack.sql`
     update temu_order_inbox set state = 'failed', error = 'its list item cannot be read'
     where parent_order_sn = ${failed.parentOrderSn}`;
   const explain = (order: SandboxOrder, ...more: string[]) => run('explain', order.parentOrderSn, ...more);
@@ -88,23 +88,24 @@ test('sync waits for every order, and explain tells the story of each kind', asy
   expect(stored.code).toBe(0);
   expect(stored.stdout).toMatch(
     new RegExp(
-      `^${plain.parentOrderSn} {2}store "corner-shop" {2}Shipped\nTemu gives it the state SHIPPED\\.\n`,
+      `^${plain.parentOrderSn} {2}store "corner-shop" {2}Shipped\nTemu status: shipped \\(SHIPPED\\)\\.\n`,
     ),
   );
   expect(waiting.stdout).toMatch(
-    / {2}Pending\nUnits of it were cancelled before shipment: it waits until 20.*Z and then becomes Ready/,
+    / {2}Pending\nOn hold: units were cancelled before shipment\. On 20.* UTC it becomes Ready/,
   );
-  expect(lacking.stdout).toMatch(
-    / {2}Incomplete\n.*the house has no number.* It is tried again at 20.*Z\.\n/,
-  );
+  expect(lacking.stdout).toMatch(/ {2}Incomplete\n.*the house has no number.* Next retry: 20.* UTC\.\n/);
   expect(JSON.parse(asideJson.stdout)).toMatchObject({
-    orders: [{ because: expect.stringMatching(/^It was set aside: its list item cannot be read\./) }],
+    orders: [{ because: expect.stringMatching(/^Not saved: its list item cannot be read\./) }],
   });
-  expect(unknown).toMatchObject({ code: 1, stdout: expect.stringMatching(/ PO-000-1 is known\./) });
+  expect(unknown).toMatchObject({
+    code: 1,
+    stdout: expect.stringMatching(/^No order or parcel found for PO-000-1\./),
+  });
 
   const [status, statusJson] = await Promise.all([run('status'), run('status', '--json')]);
   expect(status.code).toBe(0);
-  expect(status.stdout).toMatch(/corner-shop +EU +on +\d+ s ago +12 of 12 +12 +0 +\d +1\n/);
+  expect(status.stdout).toMatch(/corner-shop +EU +active +\d+ s ago +12 of 12 +12 +0 +\d +1\n/);
   expect(status.stdout).toContain('the house has no number');
   expect(JSON.parse(statusJson.stdout)).toMatchObject({
     stores: [
@@ -120,7 +121,7 @@ test('sync waits for every order, and explain tells the story of each kind', asy
 });
 
 test('R3: sync --failed tries orders again that were set aside, once what stood in their way is mended', async () => {
-  const { $client: sql } = stack.fleet.db;
+  const { sql } = stack;
   const aside = () => sql`select parent_order_sn as sn, error from temu_order_inbox where state = 'failed'`;
   const [before] = await aside();
   expect(before?.error).toBe('its list item cannot be read');
@@ -130,24 +131,24 @@ test('R3: sync --failed tries orders again that were set aside, once what stood 
   const still = await run('sync', '--failed', '--wait', '--json');
   expect(still.code).toBe(1);
   expect(JSON.parse(still.stdout)).toMatchObject([{ store: 'corner-shop', failed: 1 }]);
-  expect((await aside())[0]?.error).toMatch(/^Temu's list item cannot be read: orderList: /);
+  expect((await aside())[0]?.error).toMatch(/^Temu's list item is unreadable: orderList: /);
 
   await sql`update temu_order_inbox f set payload = jsonb_set(f.payload, '{orderList}', o.payload->'orderList')
     from temu_order_inbox o where f.state = 'failed' and o.parent_order_sn = (
       select parent_order_sn from temu_order_inbox where state <> 'failed' limit 1)`;
   const mended = await run('sync', '--failed', '--wait');
-  expect(mended).toMatchObject({ code: 0, output: expect.stringContaining('All orders are settled.') });
+  expect(mended).toMatchObject({ code: 0, output: expect.stringContaining('All orders are up to date.') });
   expect(await aside()).toEqual([]);
 });
 
 test('sync reads a window now that failed before, and its old error is no failure of this one', async () => {
-  const { $client: sql } = stack.fleet.db;
+  const { sql } = stack;
   await sql`
     insert into temu_sync_windows (store_id, window_start, window_end, due_at, error, attempts)
     select id, now() - interval '1 hour', now() - interval '10 seconds', now() + interval '15 minutes', 'HTTP 502', 5
     from temu_stores where name = 'corner-shop'`;
   const synced = await run('sync', '--store', 'corner-shop', '--wait');
-  expect(synced).toMatchObject({ code: 0, output: expect.stringContaining('All orders are settled.') });
+  expect(synced).toMatchObject({ code: 0, output: expect.stringContaining('All orders are up to date.') });
 });
 
 test('sync ends with 1 and says why: refused credentials, a paused store', async () => {
@@ -159,7 +160,7 @@ test('sync ends with 1 and says why: refused credentials, a paused store', async
   const paused = await run('sync', '--store', 'stranger', '--wait');
   expect(paused.code).toBe(1);
   expect(paused.output).toMatch(
-    /^Store "stranger" is paused and not read: Temu refused .*access token.*orderfleet store rotate "stranger"/,
+    /^Store "stranger" is paused and not synced: Temu refused .*access token.*orderfleet store rotate "stranger"/,
   );
   const unknown = await run('sync', '--store', 'strangr');
   expect(unknown).toMatchObject({
@@ -174,7 +175,7 @@ test('sync says when no worker takes its jobs', async () => {
     await orderfleet(addFlags(shop), lonely.env);
 
     const waiting = startOrderfleet(['sync', '--wait'], lonely.env);
-    await waiting.waitForLine(/^No worker takes jobs of temu-pages: start one with orderfleet up/, STARTED);
+    await waiting.waitForLine(/^No worker is running for temu-pages: start one with orderfleet up/, STARTED);
     await until(() => waiting.output().includes('temu-orders'));
     await waiting.kill('SIGINT');
   } finally {
@@ -198,7 +199,7 @@ describe('R10: sync while a store answers and refuses ends with 2 and a line tha
   }
 
   test('Postgres is read-only, its queues’ tables are not there', async () => {
-    const sql = fleet.fleet.db.$client;
+    const { sql } = fleet;
     const name = new URL(fleet.env.DATABASE_URL ?? '').pathname.slice(1);
     await sql.unsafe(`alter database ${name} set default_transaction_read_only = on`);
     await refused(fleet.env, /read-only transaction/);

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { utc } from '../../src/lib/format-time.ts';
+import { couriers } from '../../src/tracking/registry.ts';
 import { reapProcesses, startProcess } from '../support/process.ts';
 import { startTrackingStand, type TrackingStand } from '../support/tracking.ts';
 import { until } from '../support/until.ts';
@@ -18,7 +20,7 @@ async function json<T>(...args: string[]): Promise<{ code: number | null; data: 
     throw new Error(`${args.join(' ')} printed no JSON:\n${output}`);
   }
 }
-const sql = () => stand.stack.fleet.db.$client;
+const sql = () => stand.stack.sql;
 
 beforeAll(async () => {
   stand = await startTrackingStand('postgres', {}, { TRACKERS: 'delhivery-b2c,velocity,delhivery-fallback' });
@@ -46,7 +48,7 @@ test('O6: track waits for every parcel and ends 0; explain tells each change; st
   const tracked = await run('track', 'velocity', '--wait');
   expect(tracked.code).toBe(0);
   expect(tracked.stdout).toMatch(
-    /^velocity: 100 of 100 parcels, \d+ updated, \d+ unchanged, 0 not found, 0 failed, 3 requests, in \d+ s\nAll is settled\.\n$/,
+    /^velocity: 100 of 100 parcels, \d+ updated, \d+ unchanged, 0 not found, 0 failed, 3 requests, in \d+ s\nFinished\.\n$/,
   );
 
   const delivered = many.find(({ number }) => parcels.truth(number).status === 'delivered');
@@ -58,11 +60,11 @@ test('O6: track waits for every parcel and ends 0; explain tells each change; st
   ]);
   expect(byAwb.stdout).toMatch(
     new RegExp(
-      `^Tracking of AWB ${number} {2}order ${delivered?.reference} from Outbound {2}delivered\nNobody asks for it any more: it has come to its end\\.\n`,
+      `^Tracking of AWB ${number} {2}order ${delivered?.reference} from Outbound {2}delivered\nTracking finished: delivered\\.\n`,
     ),
   );
   expect(byAwb.stdout).toMatch(
-    / happened +status +the courier’s word +heard\n 20\S+Z +delivered +\S+ +20\S+Z\n$/,
+    / time +status +raw status +received\n 20\S+ \S+ UTC +delivered +\S+ +20\S+ \S+ UTC\n$/,
   );
   const ageless = (text: string) => text.replaceAll(/\d+ (s|min) ago/g, 'ago');
   expect(ageless(byOrder.stdout)).toBe(ageless(byAwb.stdout));
@@ -84,7 +86,7 @@ test('O6: track waits for every parcel and ends 0; explain tells each change; st
     /\n velocity +on +\d+ +0 +\d+ s ago +\d+ s ago, \d+ s +100 of 100: \d+ updated +in \d+ min\n/,
   );
   expect(status.stdout).toMatch(/\nshiprocket is off: not in TRACKERS\n/);
-  expect(status.stdout).toMatch(/\nChanges of the last day {2}.*delivered \d+\n/);
+  expect(status.stdout).toMatch(/\nStatus changes, last 24 h {2}.*delivered \d+\n/);
   expect(status.stdout).toMatch(/\n tracking-velocity +0 +0 +0 +0\n/);
   expect(statusJson.data.tracking).toMatchObject({
     trackers: expect.arrayContaining([
@@ -107,17 +109,16 @@ test('O6: track of what does not exist, and of what is off, says what to do', as
   ]);
   expect(unknown).toMatchObject({
     code: 2,
-    output:
-      'There is no tracker "delhivery". There are: delhivery-b2b, delhivery-b2c, delhivery-fallback, shiprocket, velocity.\n',
+    output: `There is no tracker "delhivery". Available: ${couriers.map(({ name }) => name).join(', ')}.\n`,
   });
   expect(off).toMatchObject({
     code: 1,
     stdout:
-      'shiprocket does not run: not in TRACKERS.\n  Add it to TRACKERS, and restart the scheduler and the workers.\n',
+      'shiprocket was not started: not in TRACKERS.\n  Add it to TRACKERS, and restart the scheduler and the workers.\n',
   });
   expect(notSetUp).toMatchObject({
     code: 2,
-    output: expect.stringMatching(/^No tracker is switched on: delhivery-b2b \(/),
+    output: expect.stringMatching(/^No tracker is enabled: .*delhivery-b2b \(/),
   });
 });
 
@@ -131,13 +132,12 @@ test('C10: while the courier makes us wait no run begins, and status and explain
     await run('status'),
     await run('explain', number),
   ];
-  const when = until.toISOString();
   expect(tracked.code).toBe(1);
   expect(tracked.stdout).toContain(
-    `delhivery-fallback does not run: told to wait until ${when} (HTTP 429).\n`,
+    `delhivery-fallback was not started: rate-limit cooldown until ${utc(until)} (HTTP 429).\n`,
   );
-  expect(status.stdout).toContain(`delhivery-fallback waits until ${when} (in 10 min): HTTP 429\n`);
-  expect(explained.stdout).toContain(`The courier told us to wait until ${when} (HTTP 429).\n`);
+  expect(status.stdout).toContain(`delhivery-fallback is paused until ${utc(until)} (in 10 min): HTTP 429\n`);
+  expect(explained.stdout).toContain(`Rate-limit cooldown until ${utc(until)} (HTTP 429).\n`);
   await sql()`update trackers set waiting_until = null where name = 'delhivery-fallback'`;
 });
 
@@ -155,16 +155,16 @@ test('C3: a run that goes on is followed; parcels that fail make it end with 1',
   expect(short).toMatchObject({
     code: 0,
     stdout: expect.stringMatching(
-      /^delhivery-b2c: a run is going on since \d+ s ago; --wait follows it\.\n$/,
+      /^delhivery-b2c: already running, started \d+ s ago; use --wait to follow it\.\n$/,
     ),
   });
   const following = startOrderfleet(['track', 'delhivery-b2c', '--wait'], env);
-  await following.waitForLine(/^delhivery-b2c: a run is going on already .*: this is that one\./, STARTED);
+  await following.waitForLine(/^delhivery-b2c: already running .*; following that run\./, STARTED);
   await sql()`update tracking_batches set due_at = now() where run_id = ${going?.id ?? ''}`;
   await stand.tick();
   expect(await following.exited).toMatchObject({ code: 1 });
   expect(following.stdout()).toMatch(
-    / 1 failed, .*\n parcels +failed because\n 1 +its number is none, or has signs that no number has\nNot all is well: orderfleet status\n$/,
+    / 1 failed, .*\n parcels +failure\n 1 +invalid tracking number\nFinished with problems: orderfleet status\n$/,
   );
   await sql()`update shipments set being_tracked = false where awb_number = 'a,b'`;
 });
@@ -198,19 +198,19 @@ test('C6: a word is listed, settled, and replayed over the parcels that show it'
   for (const { number } of three) parcels.setWord(number, { status: 'Out for drone' }, 'velocity');
   expect(await run('track', 'velocity', '--wait')).toMatchObject({
     code: 0,
-    stdout: expect.stringMatching(/3 with an unknown word.*\n(.*\n)* 3 +OUT_FOR_DRONE\nAll is settled\.\n$/),
+    stdout: expect.stringMatching(/3 with an unmapped status.*\n(.*\n)* 3 +OUT_FOR_DRONE\nFinished\.\n$/),
   });
   const [list, explained, status] = await Promise.all([
     run('words'),
     run('explain', three[0]?.number ?? ''),
     run('status'),
   ]);
-  expect(list.stdout).toMatch(/\n velocity +OUT_FOR_DRONE +3 +3 +\d+ s ago +\d+ s ago +open +\S+ · /);
+  expect(list.stdout).toMatch(/\n velocity +OUT_FOR_DRONE +3 +3 +\d+ s ago +\d+ s ago +unmapped +\S+ · /);
   expect(explained.stdout).toContain(
-    'keeps its status until somebody settles what it means: orderfleet words map velocity "OUT_FOR_DRONE" STATUS.',
+    'keeps its previous status until you map it: orderfleet words map velocity "OUT_FOR_DRONE" STATUS',
   );
-  expect(status.stdout).toContain('1 unknown word of couriers: orderfleet words\n');
-  expect(status.stdout).toContain('Velocity says "OUT_FOR_DRONE"');
+  expect(status.stdout).toContain('1 unmapped courier status: orderfleet words\n');
+  expect(status.stdout).toContain('Velocity returned the unmapped status "OUT_FOR_DRONE"');
 
   const wrong = await Promise.all([
     run('words', 'map', 'velocity', 'OUT_FOR_DRONE', 'flying'),
@@ -219,17 +219,16 @@ test('C6: a word is listed, settled, and replayed over the parcels that show it'
     run('words', 'unmap', 'velocity', 'OUT_FOR_DRONE'),
   ]);
   expect(wrong.map(({ code, output }) => [code, output])).toEqual([
-    [2, expect.stringMatching(/^"flying" is no status\. There are pending, .*, and unchanged\.\n/)],
-    [2, 'velocity has not shown the word "OUT". Open are "OUT_FOR_DRONE".\n'],
+    [2, expect.stringMatching(/^"flying" is not a status\. Expected one of: pending, .*, unchanged\.\n/)],
+    [2, 'velocity has not returned the status "OUT". Unmapped: "OUT_FOR_DRONE".\n'],
     [2, expect.stringMatching(/^There is no tracker "velo"\./)],
-    [2, '"OUT_FOR_DRONE" of velocity is open: nothing is settled about it.\n'],
+    [2, '"OUT_FOR_DRONE" of velocity is not mapped.\n'],
   ]);
 
   const mapped = await run('words', 'map', 'Velocity', 'out for drone', 'out-for-delivery');
   expect(mapped).toMatchObject({
     code: 0,
-    stdout:
-      '"OUT_FOR_DRONE" of velocity means out_for_delivery from now on.\nApplied to 3 parcels that showed it.\n',
+    stdout: '"OUT_FOR_DRONE" of velocity is now mapped to out_for_delivery.\nApplied to 3 parcels.\n',
   });
   for (const { number } of three)
     expect(await stand.shipment(number)).toMatchObject({ status: 'out_for_delivery', unmapped_word: null });
@@ -250,7 +249,7 @@ test('O6: track says so when no worker takes the jobs of a tracker', async () =>
   );
   const tracked = await run('track', 'delhivery-fallback');
   expect(tracked).toMatchObject({ code: 0 });
-  expect(tracked.output).toContain('No worker takes jobs of tracking-delhivery-fallback: start one with ');
-  expect(tracked.stdout).toMatch(/^delhivery-fallback: a run of \d+ parcels? is started/m);
+  expect(tracked.output).toContain('No worker is running for tracking-delhivery-fallback: start one with ');
+  expect(tracked.stdout).toMatch(/^delhivery-fallback: started a run of \d+ parcels?\. /m);
   expect(awb.number).not.toBe('');
 });

@@ -56,7 +56,7 @@ test('up is a whole fleet that others find, alone in its directory; the next one
   expect(added.code).toBe(0);
   expect(second).toMatchObject({
     code: 2,
-    output: `A fleet runs in this directory already (process ${up.pid}). Stop it first, or set ORDERFLEET_HOME.\n`,
+    output: `A fleet is already running in this directory (process ${up.pid}). Stop it first, or set ORDERFLEET_HOME.\n`,
   });
   for (const file of ['fleet.env', 'credentials.key'])
     expect((await stat(path.join(home, file))).mode & 0o777).toBe(0o600);
@@ -89,11 +89,11 @@ test('up is a whole fleet that others find, alone in its directory; the next one
   const nextFamily = await family(next.pid);
   expectWhole([...nextFamily, ...(await stillRunning(postmasters(left)))]);
   expect(await next.kill('SIGINT')).toEqual({ code: 0, signal: null });
-  expect(next.output()).toMatch(/Stopping: jobs in work are finished first …\nStopped\.\n$/);
+  expect(next.output()).toMatch(/Stopping: finishing active jobs …\nStopped\.\n$/);
   expect(await stillRunning([...left, ...nextFamily])).toEqual([]);
   expect(await orderfleet(['store', 'list'], { ORDERFLEET_HOME: home })).toMatchObject({
     code: 2,
-    output: expect.stringContaining('No fleet runs in this directory'),
+    output: expect.stringContaining('No fleet is running in this directory'),
   });
 }, 120_000);
 
@@ -116,9 +116,7 @@ test('a user without an account, or without a place of its own, gets one line th
   expect(await Promise.all([up(path.join(home, 'closed')), up(own)])).toEqual([
     {
       code: 2,
-      stderr: expect.stringMatching(
-        /^.*closed cannot be written to \(EACCES: .*\): set ORDERFLEET_HOME to .*\n$/,
-      ),
+      stderr: expect.stringMatching(/^Cannot write to .*closed \(EACCES: .*\): set ORDERFLEET_HOME to .*\n$/),
     },
     {
       code: 2,

@@ -1,5 +1,8 @@
+import { type SQL, sql } from 'drizzle-orm';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { closeDb, createDb, type Db } from '../../src/db/client.ts';
+import { arrayOf, isAnyOf, json, statement } from '../../src/db/query.ts';
+import { notices, quotaAccounts, webhookEndpoints } from '../../src/db/schema/index.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 const CONNECTIONS = 3;
@@ -44,28 +47,47 @@ test('statements and transactions together stay within the pool’s maximum of c
   expect(row?.count).toBe(CONNECTIONS);
 });
 
-test('arrays of all our types round-trip, with nulls, empty ones and special characters', async () => {
-  const sql = db.$client;
-  const at = new Date('2026-11-29T12:00:00Z');
+test('arrays, times and JSON of columns round-trip, with null, empty ones and special characters', async () => {
+  const at = new Date('2026-11-29T12:00:00.123Z');
+  const texts = ['a', 'NULL', '', '"quoted", {braced}', 'ș€']; // Drizzle (0.45.4) reads an array's backslashes away
+  const [id, none] = [crypto.randomUUID(), crypto.randomUUID()];
+  const payload = { texts, at: at.toISOString(), nested: [[1], []], nothing: null };
+  await db.insert(webhookEndpoints).values([
+    { id, url: 'https://a.example', secret: 's', events: texts, createdAt: at },
+    { id: none, url: 'https://b.example', secret: 's', events: [], createdAt: at },
+  ]);
+  await db.insert(notices).values({ kind: 'a', key: 'a', payload, dueAt: at });
+  await db.insert(quotaAccounts).values({ account: 'a', cells: [0.5, -3, 1e-7] });
+  const { events, createdAt } = webhookEndpoints;
+  const endpoints = db.select({ events, createdAt }).from(webhookEndpoints);
+  expect(
+    await endpoints.where(isAnyOf(webhookEndpoints.id, [id, none])).orderBy(webhookEndpoints.url),
+  ).toEqual([
+    { events: texts, createdAt: at },
+    { events: [], createdAt: at },
+  ]);
+  expect(await db.select({ payload: notices.payload, dueAt: notices.dueAt }).from(notices)).toEqual([
+    { payload, dueAt: at },
+  ]);
+  expect(await db.select({ cells: quotaAccounts.cells }).from(quotaAccounts)).toEqual([
+    { cells: [0.5, -3, 1e-7] },
+  ]);
+});
+
+test('a statement’s arrays arrive as they are, given at once or by a placeholder', async () => {
   const texts = ['a', null, 'NULL', '', 'back\\slash', '"quoted", {braced}', 'ș€'];
-  const id = crypto.randomUUID();
-  const [row] = await sql`
-    select ${texts as string[]}::text[] as texts, ${[]}::text[] as none, ${[1, null, -3]}::int[] as numbers,
-      ${[[1, 2], [3, 4]]}::int[] as nested, ${sql.array([at], 1185)} as times, ${[id]}::uuid[] as ids, ${sql.array([true], 1000)} as yes,
-      ${['1.20', '3']}::numeric[] as exact, ${[0.5]}::float8[] as floats, array['{"a": [1]}'::jsonb] as json, ${sql.array(['x'])} as inferred`;
-  expect(row).toEqual({
-    ...{
-      texts,
-      none: [],
-      numbers: [1, null, -3],
-      nested: [
-        [1, 2],
-        [3, 4],
-      ],
-      times: [at],
-      ids: [id],
-      yes: [true],
+  const times = [new Date('2026-11-29T12:00:00.123Z'), null];
+  const { url, createdAt } = webhookEndpoints;
+  const same = (one: SQL, other: SQL) =>
+    sql<boolean>`${one} is not distinct from ${other} and cardinality(${one}) > 0`;
+  const given = statement(
+    {
+      texts: json<unknown>(sql`to_jsonb(${arrayOf(url, texts)})`),
+      held: json<unknown>(sql`to_jsonb(${sql.placeholder('texts')}::text[])`),
+      times: same(arrayOf(createdAt, times), sql`${sql.placeholder('times')}::timestamptz[]`),
+      none: sql<number>`cardinality(${arrayOf(url, [])})`,
     },
-    ...{ exact: ['1.20', '3'], floats: [0.5], json: [{ a: [1] }], inferred: ['x'] },
-  });
+    (list) => sql`select ${list}`,
+  );
+  expect(await given.run(db, { texts, times })).toEqual([{ texts, held: texts, times: true, none: 0 }]);
 });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { migrate } from '../../src/db/migrate.ts';
-import { packageRoot } from '../../src/package-root.ts';
+import { packageRoot } from '../../src/lib/package-root.ts';
 import { createEmptyDatabase, type TestDatabase } from '../support/database.ts';
 
 /** R6: 0013 makes kinds of what were sentences, in the rows that are there and in those of workers of the release before. */

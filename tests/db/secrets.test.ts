@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createSecrets } from '../../src/db/secrets.ts';
-import { UserError } from '../../src/errors.ts';
+import { UserError } from '../../src/lib/errors.ts';
 
 const [first, second, third] = [randomBytes(32), randomBytes(32), randomBytes(32)];
 const secrets = createSecrets([first]);
@@ -47,7 +47,7 @@ describe('T1, R5: secrets at rest', () => {
     const id = sealed.split('.')[1] as string;
     expect(() => createSecrets([second]).decrypt(sealed, CONTEXT)).toThrow(
       new UserError(
-        `${CONTEXT} was sealed with key ${id}, which is neither CREDENTIALS_KEY nor in CREDENTIALS_KEYS_OLD`,
+        `${CONTEXT} was encrypted with key ${id}, which is neither CREDENTIALS_KEY nor in CREDENTIALS_KEYS_OLD`,
       ),
     );
     expect(sealed).not.toContain(first.toString('base64url').slice(0, 8));

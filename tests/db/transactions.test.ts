@@ -5,12 +5,13 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { z } from 'zod';
 import { closeDb, createDb, type Db } from '../../src/db/client.ts';
 import { createSessions } from '../../src/db/sessions.ts';
-import { createHttp } from '../../src/http.ts';
-import { watchTransactions } from '../../src/in-transaction.ts';
-import { createLog } from '../../src/log.ts';
+import { createHttp } from '../../src/lib/http.ts';
+import { watchTransactions } from '../../src/lib/in-transaction.ts';
+import { createLog } from '../../src/lib/log.ts';
 import { defineQueue } from '../../src/queue/define.ts';
 import { createQueues } from '../../src/queue/queues.ts';
-import { createQuota, openLedger } from '../../src/quota.ts';
+import { createQuota } from '../../src/quota/index.ts';
+import { openLedger } from '../../src/quota/ledger.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createGate } from '../support/gate.ts';
 import { startProcess } from '../support/process.ts';

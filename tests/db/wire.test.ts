@@ -68,7 +68,7 @@ test('R12: sslmode=require refuses a server without TLS; prefer goes on without'
   const { host, username, password, pathname } = right();
   const url = `postgres://${username}:${password}@${host}${pathname}`;
   expect(await endOf(`${url}?sslmode=require`)).toBe(
-    `Postgres at ${host}: it has no TLS, which sslmode asks for`,
+    `Postgres at ${host}: it has no TLS, but sslmode requires it`,
   );
   const wire = new Wire(parseDatabaseUrl(url)).connect();
   await once(wire, 'connect');
@@ -77,8 +77,12 @@ test('R12: sslmode=require refuses a server without TLS; prefer goes on without'
 });
 
 test.each([
-  ['more than the one byte that was asked for (CVE-2021-23222)', 'Sx', 'it does not speak as Postgres does'],
-  ['something else', 'HTTP/1.1 400 Bad Request', 'it does not speak as Postgres does'],
+  [
+    'more than the one byte that was asked for (CVE-2021-23222)',
+    'Sx',
+    'it does not speak the Postgres protocol',
+  ],
+  ['something else', 'HTTP/1.1 400 Bad Request', 'it does not speak the Postgres protocol'],
 ])('R12: an answer that is %s ends the connection', async (_what, answer, why) => {
   const port = await listen((socket) => void socket.once('data', () => socket.write(answer)));
   expect(await endOf(`postgres://u@127.0.0.1:${port}/d?sslmode=require`)).toBe(

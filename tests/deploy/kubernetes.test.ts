@@ -8,8 +8,8 @@ import * as policy from 'kubernetes-models/policy/v1';
 import * as core from 'kubernetes-models/v1';
 import { describe, expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
-import { parseConfig } from '../../src/config.ts';
-import { settings } from '../../src/settings.ts';
+import { parseConfig } from '../../src/config/index.ts';
+import { settings } from '../../src/config/settings.ts';
 import { trackingSettings } from '../../src/tracking/index.ts';
 import { ROOT } from '../support/process.ts';
 
@@ -184,7 +184,7 @@ describe('deploy/kubernetes (O5)', () => {
     expect(Number(config.SHUTDOWN_GRACE)).toBe(byDefault);
     for (const workload of all('Deployment')) {
       const preStop = containerOf(workload).lifecycle?.preStop.exec.command[1] ?? 0;
-      // 15 s: after them the process ends itself (src/fleet.ts)
+      // 15 s: after them the process ends itself (src/fleet/index.ts)
       expect(workload.spec.template.spec.terminationGracePeriodSeconds).toBeGreaterThan(
         Number(preStop) + Number(config.SHUTDOWN_GRACE) + 15,
       );

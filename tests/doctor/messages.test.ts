@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Smtp, startSmtp } from '../../sandbox/smtp.ts';
-import { parseConfig } from '../../src/config.ts';
+import { parseConfig } from '../../src/config/index.ts';
 import { messages } from '../../src/doctor/messages.ts';
-import type { Fleet } from '../../src/fleet.ts';
+import type { Fleet } from '../../src/fleet/index.ts';
 
 let open: Smtp;
 let closed: Smtp;
@@ -27,13 +27,13 @@ async function mail(env: Record<string, string>): Promise<string | undefined> {
 }
 
 test('O6: a mail server that takes our login, or wants none and gets none, lets us in', async () => {
-  expect(await mail({ SMTP_URL: closed.url })).toBe('ok · Mail: 127.0.0.1 lets us in');
-  expect(await mail({ SMTP_URL: open.url })).toBe('ok · Mail: 127.0.0.1 lets us in');
+  expect(await mail({ SMTP_URL: closed.url })).toBe('ok · Mail: 127.0.0.1 accepts connections');
+  expect(await mail({ SMTP_URL: open.url })).toBe('ok · Mail: 127.0.0.1 accepts connections');
 });
 
 test('O6: one that offers no login, while we have one, does not', async () => {
   const says =
-    /^warning · Mail: 127\.0\.0\.1 answers, but offers no login \(AUTH\), so user and password are not used · use the port/;
+    /^warning · Mail: 127\.0\.0\.1 answers but does not offer a login \(AUTH\), so user and password are not used · use the port that offers one/;
   expect(await mail({ SMTP_URL: open.url.replace('//', '//user:secret@') })).toMatch(says);
   expect(await mail({ SMTP_URL: open.url, EMAIL_SENDER: 'a@x.example', EMAIL_PASSWORD: 'secret' })).toMatch(
     says,
@@ -42,6 +42,6 @@ test('O6: one that offers no login, while we have one, does not', async () => {
 
 test('O6: one that refuses it does not either', async () => {
   expect(await mail({ SMTP_URL: closed.url.replace('demo-smtp', 'wrong') })).toMatch(
-    /^fault · Mail: 127\.0\.0\.1 does not let us in: .* · correct SMTP_URL/,
+    /^fault · Mail: 127\.0\.0\.1 rejects the login: .* · correct SMTP_URL/,
   );
 });

@@ -16,13 +16,13 @@ const PATIENCE_MS = (ORDERS * 2.5 * 1000) / QPS + 90_000;
 const RAMP_UP_MS = 2_000;
 /**
  * STRICT=1 on a quiet machine: then the figures are the fleet's. Where everything shares two busy cores, requests wait
- * on their way and the rest of the quota for a processor; tests/quota.test.ts holds the law by itself.
+ * on their way and the rest of the quota for a processor; tests/quota/quota.test.ts holds the law by itself.
  */
 const STRICT = process.env.STRICT === '1';
 /**
  * What the sandbox allows. It takes the time when it gets to handle a request: where it waits for a processor itself,
  * requests that came evenly look bunched. Unless the run is strict it allows twice what the fleet may use, which still
- * tells a fleet that keeps its quota from one that does not; the law itself is held by tests/quota.test.ts.
+ * tells a fleet that keeps its quota from one that does not; the law itself is held by tests/quota/quota.test.ts.
  */
 const ALLOWED = STRICT ? QPS : QPS * 2;
 
@@ -61,7 +61,7 @@ async function furnish(backend: Backend): Promise<Run> {
     await addShopAsStore(stack, { ...shop, products }, api);
   }
   // no turn of theirs before the test opens their windows
-  await stack.fleet.db.$client`update temu_stores set next_sync_at = now() + interval '1 hour'`;
+  await stack.sql`update temu_stores set next_sync_at = now() + interval '1 hour'`;
   const processes = [stack.worker('temu'), stack.worker('temu'), stack.worker('scheduler')];
   await Promise.all(processes.map((process) => process.waitForLine(/"msg":"started"/)));
   return { sandbox, stack, startedAt: 0 };
@@ -69,7 +69,7 @@ async function furnish(backend: Backend): Promise<Run> {
 
 async function start(run: Run): Promise<void> {
   const { stack } = run;
-  const stores = await stack.fleet.db.$client<{ id: string }[]>`select id from temu_stores`;
+  const stores = await stack.sql<{ id: string }[]>`select id from temu_stores`;
   run.startedAt = Date.now();
   await openWindows(
     stack.fleet,
@@ -85,7 +85,7 @@ interface Backlog {
 }
 
 async function backlog({ stack }: Run): Promise<Backlog> {
-  const [row] = await stack.fleet.db.$client<Backlog[]>`
+  const [row] = await stack.sql<Backlog[]>`
     select count(*)::int as stored, count(*) filter (where state = 'pending')::int as pending,
       count(*) filter (where state = 'pending' and attempts = 0)::int as untried
     from temu_order_inbox`;
@@ -152,7 +152,7 @@ describe('two stores under one app key, every kind of order', () => {
         let wrong: unknown[] = ['not compared'];
         const compare = async () => {
           const { orders } = await sandbox.control<{ orders: Expected[] }>(`expected?shop=${shop.name}`);
-          wrong = await wrongOrders(stack.fleet.db, shop.name, orders);
+          wrong = await wrongOrders(stack.sql, shop.name, orders);
           if (orders.length !== ORDERS / 2) wrong.push(`${orders.length} orders`);
           return wrong.length === 0;
         };
@@ -160,7 +160,7 @@ describe('two stores under one app key, every kind of order', () => {
         await until(compare, { timeoutMs: 70_000 }).catch(() => {});
         expect(wrong).toEqual([]);
       }
-      const windows = await stack.fleet.db.$client`
+      const windows = await stack.sql`
         select state, expected, stored from temu_sync_windows
         where window_end - window_start > interval '2 hours' -- not the next turns`;
       expect(windows).toEqual(

@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { COURIERS } from '../../sandbox/couriers/model.ts';
+import { COURIERS } from '../../sandbox/couriers/catalogue.ts';
 import { PERSONAL } from '../../sandbox/couriers/places.ts';
 import { bookParcels } from '../../sandbox/other-channels.ts';
 import { type Sandbox, startSandbox } from '../../sandbox/server.ts';
@@ -8,18 +8,18 @@ import { generateOrders } from '../../sandbox/temu/generator.ts';
 import { alertHandlers, alertTasks } from '../../src/alerts/index.ts';
 import { addEndpoint } from '../../src/alerts/webhooks/endpoints.ts';
 import { runDoctor } from '../../src/doctor/index.ts';
-import { erasureTasks } from '../../src/erasure.ts';
-import { readOverview } from '../../src/overview.ts';
+import { queuesOf } from '../../src/fleet/works.ts';
+import { erasureTasks } from '../../src/ops/erasure.ts';
+import { readTimelines } from '../../src/ops/explain.ts';
+import { readOverview } from '../../src/ops/overview.ts';
+import { samplerTasks } from '../../src/ops/sampler.ts';
 import { maintenance, maintenanceHandler, schedulesOf } from '../../src/queue/maintenance.ts';
 import { type RunningWorkers, runWorkers } from '../../src/queue/run.ts';
 import { reconcileSchedules } from '../../src/queue/schedules.ts';
-import { samplerTasks } from '../../src/sampler.ts';
-import { readStories } from '../../src/stories.ts';
 import { awbHandlers, awbTasks } from '../../src/temu/awb/index.ts';
 import { openWindows, orderHandlers, orderTasks } from '../../src/temu/orders/index.ts';
 import { reconcileTrackers, startRun, trackingHandlers, trackingTasks } from '../../src/tracking/index.ts';
 import { createApp } from '../../src/web/server.ts';
-import { queuesOf } from '../../src/works.ts';
 import { addShopAsStore, startTestFleet, type TestFleet } from '../support/fleet.ts';
 import { oneBackend } from '../support/redis.ts';
 import { until } from '../support/until.ts';
@@ -53,7 +53,7 @@ let sandbox: Sandbox;
 let stack: TestFleet;
 let app: ReturnType<typeof createApp>;
 let running: RunningWorkers;
-const sql = () => stack.fleet.db.$client;
+const sql = () => stack.sql;
 /** Where what was found, by where it was looked for. */
 const seen = new Map<string, string>();
 /** Orders of Temu, by their numbers. */
@@ -369,7 +369,7 @@ test('T18: planted buyers are nowhere but in their orders and on their page for 
   // what the command line prints
   seen.set('status', JSON.stringify(await readOverview(stack.fleet)));
   seen.set('doctor', JSON.stringify(await runDoctor(stack.fleet)));
-  for (const sn of numbers) seen.set(`explain ${sn}`, JSON.stringify(await readStories(stack.fleet, sn)));
+  for (const sn of numbers) seen.set(`explain ${sn}`, JSON.stringify(await readTimelines(stack.fleet, sn)));
   seen.set('log', stack.logged());
 
   // it was looked where something is

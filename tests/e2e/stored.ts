@@ -1,5 +1,5 @@
-import type { Expected as Truth } from '../../sandbox/temu/truth.ts';
-import type { Db } from '../../src/db/client.ts';
+import type { Sql } from 'postgres';
+import type { Expected as Truth } from '../../sandbox/temu/expected.ts';
 
 /** The generator's truth as it comes over HTTP: times as ISO text. */
 export type Expected = {
@@ -11,8 +11,8 @@ export interface StoredOrder extends Omit<Truth, 'order_errors' | 'unknown_count
 }
 
 /** Every order of a store as it stands in Postgres, in the shape of the truth, by its number. */
-export async function readOrders(db: Db, storeName: string): Promise<Map<string, StoredOrder>> {
-  const rows = await db.$client<{ sn: string; stored: StoredOrder }[]>`
+export async function readOrders(sql: Sql, storeName: string): Promise<Map<string, StoredOrder>> {
+  const rows = await sql<{ sn: string; stored: StoredOrder }[]>`
     select o.marketplace_order_id as sn, jsonb_build_object(
       'orders', (select jsonb_object_agg(key, value) from jsonb_each(to_jsonb(o) || jsonb_build_object(
           'order_total_amount', o.order_total_amount::text, 'order_subtotal_amount', o.order_subtotal_amount::text,
@@ -94,11 +94,11 @@ export function differences(truth: Expected, stored: StoredOrder | undefined): s
 
 /** The orders of a store that differ from the truth, are missing, or should not be there; each with what differs. */
 export async function wrongOrders(
-  db: Db,
+  sql: Sql,
   storeName: string,
   truth: readonly Expected[],
 ): Promise<string[][]> {
-  const stored = await readOrders(db, storeName);
+  const stored = await readOrders(sql, storeName);
   const wrong = truth
     .map((order) => {
       const sn = order.orders.marketplace_order_id;

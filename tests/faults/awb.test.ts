@@ -3,9 +3,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createRandom } from '../../sandbox/random.ts';
 import { type Sandbox, startSandbox } from '../../sandbox/server.ts';
 import { generateOrders } from '../../sandbox/temu/generator.ts';
-import { createClient } from '../../src/client.ts';
+import { createClient } from '../../src/client/index.ts';
 import { enqueueDue } from '../../src/leases/enqueue.ts';
-import { pushes } from '../../src/temu/awb/offer.ts';
+import { pushes } from '../../src/temu/awb/enqueue.ts';
 import { emptyQueues } from '../support/empty-queues.ts';
 import { addShopAsStore, startTestFleet, type TestFleet } from '../support/fleet.ts';
 import { SHOP, storeReadyOrders } from '../support/orders.ts';
@@ -38,7 +38,7 @@ describe.each(oneBackend())('A6, R1, R2: every number is told once, queues on %s
       scenarios: [{ name: 'plain', weight: 1, status: 2, updated: 'old' }],
     });
     sandbox.world.addOrders(shop, orders);
-    await storeReadyOrders(stack.fleet, await addShopAsStore(stack, shop), orders);
+    await storeReadyOrders(stack, await addShopAsStore(stack, shop), orders);
   });
   afterAll(async () => {
     await stack?.close();
@@ -47,8 +47,7 @@ describe.each(oneBackend())('A6, R1, R2: every number is told once, queues on %s
   });
 
   test('every tenth answer lost, workers killed at random, the queue store emptied, each event sent twice', async () => {
-    const { fleet, env } = stack;
-    const sql = fleet.db.$client;
+    const { fleet, env, sql } = stack;
     const random = createRandom(11);
     sandbox.faults.add({
       match: { type: 'bg.logistics.shipment.v2.confirm' },

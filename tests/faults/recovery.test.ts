@@ -9,6 +9,7 @@ import { addShopAsStore, startSandboxProcess, startTestFleet, type TestFleet } f
 import type { RunningProcess } from '../support/process.ts';
 import { type Backend, oneBackend, ownRedisServer } from '../support/redis.ts';
 import type { RedisServer } from '../support/redis-server.ts';
+import { TEST_SQL } from '../support/sql.ts';
 import { until } from '../support/until.ts';
 
 /** The acceptance runs it with more: ORDERS=120 QPS=40 KILLS=4. */
@@ -67,7 +68,7 @@ async function build(sandbox: SandboxProcess, backend: Backend, what: string): P
       });
   const products = await sandbox.control<{ temu_sku_id: string; sku: string }[]>(`products?shop=${name}`);
   const storeId = await addShopAsStore(stack, { ...shop, products });
-  const sql = stack.fleet.db.$client;
+  const sql = stack.sql;
   await sql`update temu_stores set next_sync_at = now() + interval '1 hour'`;
   let hurtAt = Date.now();
   return {
@@ -101,7 +102,7 @@ async function build(sandbox: SandboxProcess, backend: Backend, what: string): P
     },
     async wrong() {
       const { orders } = await sandbox.control<{ orders: Expected[] }>(`expected?shop=${name}`);
-      return await wrongOrders(stack.fleet.db, name, orders);
+      return await wrongOrders(stack.sql, name, orders);
     },
     async close() {
       await stack.close();
@@ -113,7 +114,7 @@ async function build(sandbox: SandboxProcess, backend: Backend, what: string): P
 /** SIGTERM under load; then SIGKILL at random moments: while orders are fetched, and soon after each new start. */
 async function killed(house: House) {
   const random = createRandom(20_261_122);
-  const sql = house.stack.fleet.db.$client;
+  const sql = house.stack.sql;
   const [first] = await Promise.all([house.start('temu'), house.start('scheduler')]);
   await house.sync();
   await until(async () => (await house.stored()) > 5, { timeoutMs: 60_000 });
@@ -162,7 +163,7 @@ async function emptied(house: House) {
  * error: such a one is started again, as `orderfleet up` and every platform do.
  */
 async function cutOff(house: House) {
-  const sql = house.stack.fleet.db.$client;
+  const sql = house.stack.sql;
   const names = ['temu', 'temu', 'scheduler'] as const;
   const both = await Promise.all(names.map((name) => house.start(name)));
   for (const [index, worker] of both.entries())
@@ -175,7 +176,7 @@ async function cutOff(house: House) {
   const storedByThen = await house.stored();
   const cut = await sql`
     select pg_terminate_backend(pid) from pg_stat_activity
-    where datname = current_database() and pid <> pg_backend_pid()`;
+    where datname = current_database() and application_name <> ${TEST_SQL}`;
   const seconds = await house.recovered();
   const shares = both.slice(0, 2).map(
     (worker) =>

@@ -3,19 +3,20 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { CourierName, Parcel } from '../../sandbox/couriers/model.ts';
 import { createRandom } from '../../sandbox/random.ts';
 import { enqueueDue } from '../../src/leases/enqueue.ts';
-import { batchesOf } from '../../src/tracking/claim.ts';
+import { batchesOf } from '../../src/tracking/engine/claim.ts';
 import { emptyQueues } from '../support/empty-queues.ts';
 import { reapProcesses, startProcess } from '../support/process.ts';
 import { oneBackend } from '../support/redis.ts';
+import { TEST_SQL } from '../support/sql.ts';
 import { startTrackingStand, type TrackingStand } from '../support/tracking.ts';
 import { until } from '../support/until.ts';
 
 /** Consignments, one a request, and ten times as many parcels, fifty a request. The acceptance runs it with 2000. */
-const PARCELS = Number(process.env.PARCELS ?? 80);
+const PARCELS = Number(process.env.PARCELS ?? 50);
 const APIS = ['delhivery-b2b', 'delhivery-b2c'] as const satisfies CourierName[];
 const KILL_EVERY_MS = 2_000;
 /** A batch that ends its worker twenty times is given up, by rule: on a busy machine all may meet the same one. */
-const KILLS = Math.max(10, PARCELS / 25);
+const KILLS = Math.max(6, PARCELS / 25);
 
 describe.each(oneBackend())('C3, R1, R2: a run ends once, queues on %s', (backend) => {
   let stand: TrackingStand;
@@ -40,7 +41,7 @@ describe.each(oneBackend())('C3, R1, R2: a run ends once, queues on %s', (backen
   });
 
   test('workers killed at random, the queue store emptied, connections to Postgres cut', async () => {
-    const sql = stand.deps.db.$client;
+    const sql = stand.stack.sql;
     const random = createRandom(7);
     let going = true;
     const over = new AbortController();
@@ -79,7 +80,7 @@ describe.each(oneBackend())('C3, R1, R2: a run ends once, queues on %s', (backen
       await until(() => ended(0.6), { timeoutMs });
       await sql`
         select pg_terminate_backend(pid) from pg_stat_activity
-        where datname = current_database() and pid <> pg_backend_pid() and application_name <> 'orderfleet test'`;
+        where datname = current_database() and pid <> pg_backend_pid() and application_name not in ('orderfleet test', ${TEST_SQL})`;
     }
 
     for (const api of APIS) await stand.start(api);

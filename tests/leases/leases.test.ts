@@ -69,7 +69,7 @@ let refusing: boolean;
 beforeAll(async () => {
   database = await createTestDatabase();
   db = createDb(database.url, { max: 4 });
-  await db.$client`
+  await database.sql`
     create table lease_test (id int primary key, lot int not null, state text not null default 'waiting',
       attempts int not null default 0, error text, claim uuid, due_at timestamptz not null, offered_at timestamptz)`;
 });
@@ -160,7 +160,7 @@ describe('a claim', () => {
       .where(eq(parcels.id, 2));
     const some = (limit: number) => claim(deps(), ANY, {}, { leaseMs: LEASE_MS, limit });
     const [locked, done] = [createGate(), createGate()];
-    const locking = db.$client.begin(
+    const locking = database.sql.begin(
       outside(async (tx) => {
         await tx`select from lease_test where id = 2 for update`;
         locked.open();

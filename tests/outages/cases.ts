@@ -15,7 +15,7 @@ const RECOVERY_MS = 60_000;
 /** Lines that one process may write meanwhile. */
 const MOST_LINES = 100;
 /** Of a core, of one process, while its store refuses: spinning took 0.4 to 0.65. Starting anew is a part of a short outage. */
-const MOST_CPU = HOLD_S >= 30 ? 0.05 : 0.25;
+const MOST_CPU = HOLD_S >= 30 ? 0.05 : 0.33;
 
 export interface Outage {
   name: string;
@@ -30,16 +30,19 @@ export interface Outage {
 const silenced = (proxy: TcpProxy | undefined, on: boolean) =>
   on ? proxy?.silence({ later: true }) : proxy?.heal();
 
-export const POSTGRES: readonly Outage[] = [
+export const POSTGRES_REFUSES: readonly Outage[] = [
   { name: 'read-only (25006)', set: ({ postgres }, on) => postgres.readOnly(on) },
   { name: 'permission denied (42501)', set: ({ postgres }, on) => postgres.permission(!on) },
   { name: 'login refused (28000)', set: ({ postgres }, on) => postgres.login(!on) },
+];
+
+export const POSTGRES_AWAY: readonly Outage[] = [
   { name: 'statement time-outs (57014)', set: ({ postgres }, on) => postgres.statementTimeout(on) },
   { name: 'no connections left (53300)', set: ({ postgres }, on) => postgres.connections(!on) },
   { name: 'connections gone silent', set: ({ postgres }, on) => silenced(postgres.proxy, on), attempts: 2 },
 ];
 
-export const REDIS: readonly Outage[] = [
+export const REDIS_REFUSES: readonly Outage[] = [
   {
     name: 'out of memory (OOM)',
     set: ({ redis }, on) => redis?.admin.config('SET', 'maxmemory', on ? '1' : '0'),
@@ -59,6 +62,9 @@ export const REDIS: readonly Outage[] = [
     set: ({ redis }, on) =>
       redis?.admin.acl('SETUSER', 'default', ...(on ? ['-@write', '-eval', '-evalsha'] : ['+@all'])),
   },
+];
+
+export const REDIS_AWAY: readonly Outage[] = [
   {
     name: 'failover behind one address',
     set: ({ redis }, on) => (on ? redis?.failOver() : undefined),

@@ -7,13 +7,13 @@ import postgres, { type Sql } from 'postgres';
 import type { Parcel } from '../../sandbox/couriers/model.ts';
 import { bookParcels } from '../../sandbox/other-channels.ts';
 import { type Sandbox, startSandbox } from '../../sandbox/server.ts';
+import { expected } from '../../sandbox/temu/expected.ts';
 import { generateOrders } from '../../sandbox/temu/generator.ts';
 import type { SandboxOrder, Shop } from '../../sandbox/temu/model.ts';
-import { expected } from '../../sandbox/temu/truth.ts';
-import { parseConfig } from '../../src/config.ts';
+import { parseConfig } from '../../src/config/index.ts';
 import { closeDb, createDb } from '../../src/db/client.ts';
 import { createSecrets } from '../../src/db/secrets.ts';
-import { createLog } from '../../src/log.ts';
+import { createLog } from '../../src/lib/log.ts';
 import { createQueues, type Queues } from '../../src/queue/queues.ts';
 import { addStore } from '../../src/temu/stores.ts';
 import { type Expected, wrongOrders } from '../e2e/stored.ts';
@@ -158,7 +158,7 @@ export async function build(backend: Backend): Promise<House> {
     async wrong(orders) {
       const truth = orders.map((one) => expected(one, { now: Date.now(), products: [] }));
       const plain = JSON.parse(JSON.stringify(truth)) as Expected[]; // as it comes over HTTP
-      const wrong = await wrongOrders({ $client: sql } as never, shop.name, plain);
+      const wrong = await wrongOrders(sql, shop.name, plain);
       return wrong.filter(([, what]) => what !== 'is not Temu’s'); // those that were not asked about
     },
     async close() {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { createProbes } from '../../src/health.ts';
+import { createProbes } from '../../src/fleet/health.ts';
 import { guardClock } from '../../src/queue/clock-guard.ts';
 import { handle } from '../../src/queue/handle.ts';
 import { createHolds } from '../../src/queue/holds.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { createLog } from '../../src/log.ts';
+import { createLog } from '../../src/lib/log.ts';
 import { handle } from '../../src/queue/handle.ts';
 import { createQueues, type Queues } from '../../src/queue/queues.ts';
 import { runWorkers } from '../../src/queue/run.ts';

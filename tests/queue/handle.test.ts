@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { sql as raw } from 'drizzle-orm';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { closeDb, createDb } from '../../src/db/client.ts';
-import { type Failure, FailureError, type FailureKind } from '../../src/errors.ts';
+import { type Failure, FailureError, type FailureKind } from '../../src/lib/errors.ts';
 import { handle, SHUTDOWN, Wait } from '../../src/queue/handle.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { createGate } from '../support/gate.ts';
@@ -172,7 +172,7 @@ describe.each(backends())('a handler, on %s', (backend) => {
     const { attemptsMade } = await test.settled(queue, 'job', ['delayed']);
     expect(attemptsMade).toBe(0);
     // R10: counted, not told job by job
-    const told = () => test.lines.find(({ msg }) => msg === 'a store refuses or is away');
+    const told = () => test.lines.find(({ msg }) => msg === 'Postgres or Redis is failing or unreachable');
     expect(await until(told)).toMatchObject({ faults: { [`queue ${queue.name}`]: 1 }, err: 'connect' });
     expect(running.states[0]?.held()).toBe(true);
   });

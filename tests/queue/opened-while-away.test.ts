@@ -26,7 +26,7 @@ it('R2: a worker and a producer that were opened while Postgres was away work on
   await expect(late.add(queue, [job('a')])).rejects.toThrow(
     /ECONNRESET|Connection terminated|closes the connection at once/,
   );
-  await until(() => test.lines.some(({ msg }) => msg === 'a store refuses or is away'));
+  await until(() => test.lines.some(({ msg }) => msg === 'Postgres or Redis is failing or unreachable'));
   proxy.pointTo(Number(new URL(test.databaseUrl).port));
   await late.add(queue, [job('a')]);
   await until(() => ran === 1);

@@ -1,9 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
+import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { closeDb, createDb, type Db } from '../../src/db/client.ts';
-import type { Log } from '../../src/log.ts';
+import type { Log } from '../../src/lib/log.ts';
 import { createBrake } from '../../src/queue/brake.ts';
 import { handle } from '../../src/queue/handle.ts';
 import { createHolds } from '../../src/queue/holds.ts';
@@ -13,6 +13,7 @@ import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createGate } from '../support/gate.ts';
 import { type Backend, backends, ownRedisServer } from '../support/redis.ts';
 import type { RedisServer } from '../support/redis-server.ts';
+import { openSql } from '../support/sql.ts';
 import { until } from '../support/until.ts';
 import { job, keepLines, testQueue } from './support.ts';
 
@@ -35,16 +36,14 @@ async function open(backend: Backend): Promise<Store | undefined> {
   const server: RedisServer | undefined = backend === 'redis' ? await ownRedisServer() : undefined;
   if (backend === 'redis' && !server) return undefined;
   const redis = server && new Redis(server.url);
-  const admin: Db = createDb(database.url, { max: 1 });
+  const admin = postgres(database.url, { max: 1 });
   const { log, lines } = keepLines();
   const queues = createQueues({ redisUrl: server?.url, databaseUrl: database.url, log });
-  const [{ name }] = (await admin.$client`select current_database() as name`) as unknown as [
-    { name: string },
-  ];
+  const [{ name }] = (await admin`select current_database() as name`) as unknown as [{ name: string }];
   const readOnly = async (value: 'on' | 'off') => {
-    await admin.$client`set default_transaction_read_only = off`;
-    await admin.$client.unsafe(`alter database ${name} set default_transaction_read_only = ${value}`);
-    await admin.$client`
+    await admin`set default_transaction_read_only = off`;
+    await admin.unsafe(`alter database ${name} set default_transaction_read_only = ${value}`);
+    await admin`
       select pg_terminate_backend(pid) from pg_stat_activity where datname = ${name} and pid <> pg_backend_pid()`;
   };
   return {
@@ -58,7 +57,7 @@ async function open(backend: Backend): Promise<Store | undefined> {
       await queues.close();
       redis?.disconnect();
       await server?.stop();
-      await closeDb(admin);
+      await admin.end();
       await database.drop();
     },
   };
@@ -113,7 +112,7 @@ describe.each(backends())('R10: a store that answers but refuses writes, queues 
     expect(await view(queue.name, 'one')).toMatchObject({ attemptsMade: 1 });
     expect(await view(queue.name, 'two')).toMatchObject({ attemptsMade: 1 });
     expect((await store.queues.counts(queue)).failed).toBe(0);
-    expect(lines.filter(({ msg }) => msg === 'a store refuses or is away')).toHaveLength(1);
+    expect(lines.filter(({ msg }) => msg === 'Postgres or Redis is failing or unreachable')).toHaveLength(1);
     expect(lines.length).toBeLessThan(10);
     expect(running.states[0]?.running()).toBe(true);
   });
@@ -146,6 +145,31 @@ describe.each(backends())('R10: a store that answers but refuses writes, queues 
     expect((await view(queue.name, 'bad')).state).toBe('failed');
     expect(await store.queues.retryFailed(queue, later)).toBe(0);
   });
+
+  it('A2: hundreds of failed events are all taken up again, those that were removed meanwhile aside', async () => {
+    const queue = testQueue({ fromOutside: true, attempts: 1, concurrency: 20 });
+    const running = runWorkers(
+      [handle(queue, () => Promise.reject(new Error('something that no rule foresees')))],
+      store,
+    );
+    const raw = store.queues.raw(queue.name);
+    const ids = Array.from({ length: 170 }, (_, nth) => `event-${nth}`);
+    await raw.addBulk(ids.map((id) => ({ name: queue.name, data: { v: 1, id }, opts: { jobId: id } })));
+    const failed = async () => (await store.queues.counts(queue)).failed;
+    await until(async () => (await failed()) === 170, { what: 'all to fail' });
+    await running.stop(0);
+
+    const getJob = raw.getJob.bind(raw);
+    onTestFinished(() => void Object.assign(raw, { getJob }));
+    let removed = 0;
+    const removing: typeof getJob = async (id) => {
+      if (Number(id.split('-')[1]) % 10 === 0 && (await raw.remove(id)) === 1) removed++;
+      return await getJob(id);
+    };
+    Object.assign(raw, { getJob: removing });
+    expect(await store.queues.retryFailed(queue, Date.now() + 60_000)).toBe(153);
+    expect(removed).toBe(17);
+  });
 });
 
 describe.each(backends())(
@@ -176,15 +200,15 @@ describe.each(backends())(
 /** Queues by a way on which no job can be completed, until it is accepted. */
 async function refusingEnds(store: Store, backend: Backend) {
   if (backend === 'postgres') {
-    const admin = createDb(store.url, { max: 1 });
-    onTestFinished(() => closeDb(admin));
-    await admin.$client.unsafe(`create function bullmq.refuse() returns trigger language plpgsql as $$ begin
+    const admin = openSql(store.url);
+    onTestFinished(() => admin.end());
+    await admin.unsafe(`create function bullmq.refuse() returns trigger language plpgsql as $$ begin
       raise exception 'out of memory' using errcode = '53200'; end $$;
       create trigger refuse before update on bullmq.job for each row
         when (new.state = 'completed') execute function bullmq.refuse()`);
     return {
       queues: store.queues,
-      accept: async () => void (await admin.$client`drop trigger refuse on bullmq.job`),
+      accept: async () => void (await admin`drop trigger refuse on bullmq.job`),
     };
   }
   const admin = new Redis(store.url);
@@ -249,10 +273,9 @@ describe('R10: a store that lacks what BullMQ’s workers need, however it answe
     const store = await open('postgres');
     if (!store) throw new Error('there is always a Postgres');
     onTestFinished(() => store.close());
-    const admin = createDb(store.url, { max: 1 });
-    onTestFinished(() => closeDb(admin));
-    const name = (from: string, to: string) => () =>
-      admin.$client.unsafe(`alter schema ${from} rename to ${to}`);
+    const admin = openSql(store.url);
+    onTestFinished(() => admin.end());
+    const name = (from: string, to: string) => () => admin.unsafe(`alter schema ${from} rename to ${to}`);
     await without(store, store.queues, name('bullmq', 'elsewhere'), name('elsewhere', 'bullmq'));
   });
 });

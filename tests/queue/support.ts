@@ -4,7 +4,7 @@ import { Redis } from 'ioredis';
 import pg from 'pg';
 import { onTestFinished } from 'vitest';
 import { z } from 'zod';
-import { createLog, type Log } from '../../src/log.ts';
+import { createLog, type Log } from '../../src/lib/log.ts';
 import { defineQueue, type QueueDefinition } from '../../src/queue/define.ts';
 import { type Handler, handle } from '../../src/queue/handle.ts';
 import { createQueues, type Queues } from '../../src/queue/queues.ts';

@@ -80,7 +80,7 @@ describe('the control surface of the couriers', () => {
   });
 
   it.each([
-    ['/couriers/ups', {}, 'courier'],
+    ['/couriers/usps', {}, 'courier'],
     ['/couriers/velocity', { unknownInBatch: 'error' }, 'velocity has no setting unknownInBatch'],
     ['/couriers/delhivery-b2c', { revokeTokens: true }, 'has no login'],
     ['/couriers/velocity/faults', { do: { kind: 'explode' } }, 'kind'],

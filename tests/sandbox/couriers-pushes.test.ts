@@ -45,7 +45,7 @@ describe('what a courier pushes', () => {
     const young = parcels.add({ api: 'shiprocket', life: 'neverFound' });
     expect(parcels.push(young.number)).toBeUndefined();
     const velocity = parcels.add({ api: 'velocity' });
-    expect(() => parcels.push(velocity.number)).toThrow('velocity pushes nothing');
+    expect(() => parcels.push(velocity.number)).toThrow('velocity has no webhook');
   });
 });
 

@@ -78,10 +78,10 @@ describe('npm run sandbox', () => {
     expect(help.stdout()).toContain('--state FILE');
     const wrong = startProcess('sandbox/main.ts', { args: ['--qps', 'many'] });
     expect(await wrong.exited).toMatchObject({ code: 2 });
-    expect(wrong.output()).toContain('--qps holds "many" and wants a number of at least 1');
-    const limit = startProcess('sandbox/main.ts', { args: ['--limit', 'ups=1/1'] });
+    expect(wrong.output()).toContain('--qps is "many"; expected a number of at least 1');
+    const limit = startProcess('sandbox/main.ts', { args: ['--limit', 'usps=1/1'] });
     expect(await limit.exited).toMatchObject({ code: 2 });
-    expect(limit.output()).toContain('--limit holds "ups=1/1" and wants API=MAX/SECONDS');
+    expect(limit.output()).toContain('--limit is "usps=1/1"; expected API=MAX/SECONDS');
   });
 });
 

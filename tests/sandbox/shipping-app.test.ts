@@ -4,7 +4,7 @@ import path from 'node:path';
 import postgres from 'postgres';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { type ParcelEvent, type ShippingAppOptions, startShippingApp } from '../../sandbox/shipping-app.ts';
-import { awbCreatedEvent } from '../../src/client.ts';
+import { awbCreatedEvent } from '../../src/client/index.ts';
 import { createTestDatabase } from '../support/database.ts';
 
 async function database() {

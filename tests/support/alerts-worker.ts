@@ -1,6 +1,6 @@
 import { alertHandlers } from '../../src/alerts/index.ts';
-import { loadConfig } from '../../src/config.ts';
-import { openFleet } from '../../src/fleet.ts';
+import { loadConfig } from '../../src/config/index.ts';
+import { openFleet } from '../../src/fleet/index.ts';
 import { runWorkers } from '../../src/queue/run.ts';
 
 // workers/alerts.ts with seconds for its minutes: what a killed worker leaves is taken up while a test can wait for it.

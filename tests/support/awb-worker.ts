@@ -1,5 +1,5 @@
-import { loadConfig } from '../../src/config.ts';
-import { openFleet } from '../../src/fleet.ts';
+import { loadConfig } from '../../src/config/index.ts';
+import { openFleet } from '../../src/fleet/index.ts';
 import { runWorkers } from '../../src/queue/run.ts';
 import { awbHandlers } from '../../src/temu/awb/index.ts';
 

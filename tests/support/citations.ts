@@ -1,4 +1,4 @@
-/** Where rules are cited, and where something is cited that is not in the repository. Pure; tests/rules.test.ts runs it. */
+/** Where rules are cited, and where something is cited that is not in the repository. Pure; tests/checkout/rules.test.ts runs it. */
 import { isNode, lineOf, list, type Node, nodesOf, text } from './ast.ts';
 
 export interface Citation {

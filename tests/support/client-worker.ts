@@ -2,7 +2,7 @@
  * A shipping app that goes on enqueueing by `orderfleet/client`, opening a client anew for each few. Prints what came of it at
  * the end of the time that is given in milliseconds.
  */
-import { type ClientOptions, createClient, type OrderfleetClient } from '../../src/client.ts';
+import { type ClientOptions, createClient, type OrderfleetClient } from '../../src/client/index.ts';
 
 const [where = '{}', forMs = '1000'] = process.argv.slice(2);
 /** At once, by one client; then by the next one. */

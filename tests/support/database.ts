@@ -3,9 +3,12 @@ import postgres, { type Sql } from 'postgres';
 import { inject } from 'vitest';
 import { migrate } from '../../src/db/migrate.ts';
 import { migrateQueues } from '../../src/queue/backend.ts';
+import { openSql } from './sql.ts';
 
 export interface TestDatabase {
   url: string;
+  /** For the test's own statements. */
+  sql: Sql;
   /** Removes the database, and ends what is still connected to it. */
   drop(): Promise<void>;
 }
@@ -33,10 +36,15 @@ export async function createEmptyDatabase(): Promise<TestDatabase> {
 }
 
 function dropping(name: string): TestDatabase {
+  const url = urlOf(name);
+  const sql = openSql(url);
   return {
-    url: urlOf(name),
-    drop: () =>
-      asAdmin(async (sql) => void (await sql.unsafe(`drop database if exists ${name} with (force)`))),
+    url,
+    sql,
+    async drop() {
+      await sql.end({ timeout: 0 });
+      await asAdmin((admin) => admin.unsafe(`drop database if exists ${name} with (force)`));
+    },
   };
 }
 
@@ -59,11 +67,11 @@ async function buildTemplateOnce(sql: Sql): Promise<void> {
   }
 }
 
-async function asAdmin<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
+async function asAdmin(work: (sql: Sql) => PromiseLike<unknown>): Promise<void> {
   // one connection: the advisory lock belongs to it
   const sql = postgres(inject('serverUrl'), { max: 1, onnotice: () => undefined });
   try {
-    return await work(sql);
+    await work(sql);
   } finally {
     await sql.end();
   }

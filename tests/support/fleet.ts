@@ -1,14 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { Writable } from 'node:stream';
+import type { Sql } from 'postgres';
 import { type Sandbox, type SandboxOptions, startSandbox } from '../../sandbox/server.ts';
 import { generateOrders } from '../../sandbox/temu/generator.ts';
 import type { SandboxOrder, Shop, ShopSpec } from '../../sandbox/temu/model.ts';
 import type { Scenario } from '../../sandbox/temu/scenarios.ts';
-import { parseConfig } from '../../src/config.ts';
-import { type Fleet, openFleet } from '../../src/fleet.ts';
-import { createLog } from '../../src/log.ts';
+import { parseConfig } from '../../src/config/index.ts';
+import { type Fleet, openFleet } from '../../src/fleet/index.ts';
+import { createLog } from '../../src/lib/log.ts';
 import { type RunningWorkers, runWorkers } from '../../src/queue/run.ts';
-import type { OrdersDeps } from '../../src/temu/orders/deps.ts';
+import type { OrdersDeps } from '../../src/temu/deps.ts';
 import { openWindows, orderHandlers, orderTasks, temuPages } from '../../src/temu/orders/index.ts';
 import { addStore, type NewStore } from '../../src/temu/stores.ts';
 import { createTestDatabase } from './database.ts';
@@ -21,6 +22,7 @@ export interface TestFleet {
   env: Record<string, string>;
   /** Connections of this test's own process. */
   fleet: Fleet;
+  sql: Sql;
   /** Every line that `fleet` has logged, at every level. */
   logged(): string;
   worker(name: 'temu' | 'scheduler'): RunningProcess;
@@ -64,6 +66,7 @@ export async function startTestFleet(
   return {
     env,
     fleet,
+    sql: database.sql,
     logged: () => logged,
     worker(name) {
       const worker = startProcess(`workers/${name}.ts`, { env });
@@ -81,13 +84,13 @@ export async function startTestFleet(
 
 /** A shop of the sandbox as a store of the fleet, with its products. */
 export async function addShopAsStore(
-  { fleet }: TestFleet,
+  { fleet, sql }: TestFleet,
   shop: Omit<NewStore, 'apiVersion'> & { products?: readonly { temu_sku_id: string; sku: string }[] },
   apiVersion: 'v1' | 'v2' = 'v1',
 ): Promise<string> {
   const id = await addStore(fleet.db, fleet.secrets, { ...shop, apiVersion });
   const products = shop.products ?? [];
-  await fleet.db.$client`
+  await sql`
     insert into temu_products (store_id, temu_sku_id, sku)
     select ${id}, * from unnest(${products.map((one) => one.temu_sku_id)}::text[], ${products.map((one) => one.sku)}::text[])`;
   return id;
@@ -138,7 +141,7 @@ export async function startStand(
   const deps = { ...stack.fleet, clock: () => Date.now() + offsetMs };
   let workers: RunningWorkers | undefined;
   let listsAlone = false;
-  const sql = stack.fleet.db.$client;
+  const sql = stack.sql;
 
   const settle = async () => {
     await until(

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { createLog } from '../../src/log.ts';
+import { createLog } from '../../src/lib/log.ts';
 import { defineQueue } from '../../src/queue/define.ts';
 import { handle, Wait } from '../../src/queue/handle.ts';
 import { createQueues } from '../../src/queue/queues.ts';

@@ -1,5 +1,5 @@
 /** Starts the embedded Postgres of the directory given and keeps it until SIGTERM: to be killed by tests. */
-import { startEmbeddedPostgres } from '../../src/db/embedded.ts';
+import { startEmbeddedPostgres } from '../../src/embedded-postgres/index.ts';
 
 const server = await startEmbeddedPostgres({ dir: String(process.argv[2]), settings: { fsync: 'off' } });
 const staying = setInterval(() => undefined, 1_000);

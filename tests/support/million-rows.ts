@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Result } from '../../src/errors.ts';
-import { createHttp } from '../../src/http.ts';
-import { amountAnswer, listItem, listPage, readAnswer } from '../../src/temu/orders/answers.ts';
-import { couriers } from '../../src/tracking/catalogue.ts';
+import type { Result } from '../../src/lib/errors.ts';
+import { createHttp } from '../../src/lib/http.ts';
+import { amountResponse, listItem, listPage, parseResponse } from '../../src/temu/orders/responses.ts';
+import { couriers } from '../../src/tracking/registry.ts';
 
 /** Reads a million wrong rows in each way there is, and prints the failures and how much memory they took (R4). */
 const ROWS = 1_000_000;
@@ -37,15 +37,15 @@ server.close();
 const parentOrderMap = { parentOrderSn: 'PO-1', updateTime: 1 };
 note(
   'order list',
-  readAnswer('orderList', listPage, { ok: true, value: { totalItemNum: 1, pageItems: rows } }),
+  parseResponse('orderList', listPage, { ok: true, value: { totalItemNum: 1, pageItems: rows } }),
 );
 note(
   'lines of an order',
-  readAnswer('orderList', listItem, { ok: true, value: { parentOrderMap, orderList: rows } }),
+  parseResponse('orderList', listItem, { ok: true, value: { parentOrderMap, orderList: rows } }),
 );
 note(
   'prices',
-  readAnswer('orderAmount', amountAnswer, { ok: true, value: { parentOrderMap: {}, orderList: rows } }),
+  parseResponse('orderAmount', amountResponse, { ok: true, value: { parentOrderMap: {}, orderList: rows } }),
 );
 const LISTS: Record<string, string> = {
   'delhivery-b2c': `{"ShipmentData":${list}}`,

@@ -1,6 +1,7 @@
+import type { Sql } from 'postgres';
 import { renderListItem } from '../../sandbox/temu/generator.ts';
 import type { SandboxOrder, ShopSpec } from '../../sandbox/temu/model.ts';
-import type { Fleet } from '../../src/fleet.ts';
+import type { Fleet } from '../../src/fleet/index.ts';
 import { parseExact } from '../../src/temu/json.ts';
 import { storeInInbox, toInboxRow } from '../../src/temu/orders/inbox.ts';
 
@@ -19,13 +20,13 @@ export const SHOP: ShopSpec = {
  * @returns Temu's order numbers
  */
 export async function storeReadyOrders(
-  fleet: Fleet,
+  { fleet, sql }: { fleet: Fleet; sql: Sql },
   storeId: string,
   orders: readonly SandboxOrder[],
 ): Promise<string[]> {
   const rows = orders.map((order) => toInboxRow(parseExact(renderListItem(order, 'v1'))));
   await storeInInbox(fleet, storeId, rows);
-  const stored = await fleet.db.$client<{ sn: string }[]>`
+  const stored = await sql<{ sn: string }[]>`
     with stored as (update temu_order_inbox set state = 'stored' returning *),
     made as (
       insert into orders (source, store_id, marketplace_order_id, status, marketplace_status, order_modified_at, ship_by_date)

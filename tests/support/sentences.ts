@@ -12,7 +12,7 @@ const READINGS: readonly RegExp[] = [
   new RegExp(String.raw`\.(?:test|exec)\((?:\w+\??\.)*${PROSE}\b`),
   // starts_with(coalesce(p.error, ''), …), key like 'store-paused-' || id
   new RegExp(
-    String.raw`\b(?:starts_with|strpos|split_part|substring|regexp_\w+)\((?:coalesce\()?${COLUMN}\b`,
+    String.raw`\b(?:starts_with|strpos|split_part|substring|regexp_\w+)\((?:coalesce\()?(?:\$\{)?${COLUMN}\b`,
   ),
   new RegExp(String.raw`\b${COLUMN}\}? (?:not )?(?:i?like|~\*?|similar to) `),
   // off === 'no credentials', case 'no credentials'

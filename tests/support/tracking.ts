@@ -1,11 +1,12 @@
+import { COURIERS } from '../../sandbox/couriers/catalogue.ts';
 import type { CourierOptions } from '../../sandbox/couriers/couriers.ts';
-import { COURIERS, type CourierName, type Parcel } from '../../sandbox/couriers/model.ts';
+import type { CourierName, Parcel } from '../../sandbox/couriers/model.ts';
 import type { ParcelSpec } from '../../sandbox/couriers/parcels.ts';
 import { bookParcels } from '../../sandbox/other-channels.ts';
 import { type Sandbox, startSandbox } from '../../sandbox/server.ts';
 import { enqueueDue } from '../../src/leases/enqueue.ts';
 import { type RunningWorkers, runWorkers } from '../../src/queue/run.ts';
-import { batchesOf } from '../../src/tracking/claim.ts';
+import { batchesOf } from '../../src/tracking/engine/claim.ts';
 import {
   reconcileTrackers,
   startRun,
@@ -14,6 +15,7 @@ import {
   trackingHandlers,
   trackingTasks,
 } from '../../src/tracking/index.ts';
+import { couriers as allCouriers } from '../../src/tracking/registry.ts';
 import { emptyQueues } from './empty-queues.ts';
 import { startTestFleet, type TestFleet } from './fleet.ts';
 import type { Backend } from './redis.ts';
@@ -71,7 +73,11 @@ export interface TrackingStand {
   run(tracker: CourierName): Promise<RunRow>;
   lastRun(tracker: CourierName): Promise<RunRow>;
   shipment(number: string): Promise<ShipmentRow>;
+  /** All of them, by number. */
+  shipments(): Promise<Map<string, ShipmentRow>>;
   work(): RunningWorkers;
+  /** Removes all orders, parcels, runs and notices. */
+  empty(): Promise<void>;
   /** Does once what the scheduler does all the time. */
   tick(): Promise<void>;
   advance(ms: number): void;
@@ -83,17 +89,19 @@ export interface TrackingStand {
 
 export async function startTrackingStand(
   backend: Backend,
-  couriers: CourierOptions = {},
+  options: CourierOptions = {},
   settings: Record<string, string> = {},
 ): Promise<TrackingStand> {
+  const couriers = Object.fromEntries(
+    COURIERS.map((name) => [name, { limit: null, loginLimit: null, ...options[name] }]),
+  );
   const sandbox = await startSandbox({ couriers });
   const stack = await startTestFleet(backend, sandbox.routers, {
     ...FAST,
     ...sandbox.couriers.env(),
     ...settings,
   });
-  const { fleet } = stack;
-  const sql = fleet.db.$client;
+  const { fleet, sql } = stack;
   let offsetMs = 0;
   const deps = { ...fleet, clock: () => Date.now() + offsetMs };
   const workers: RunningWorkers[] = [];
@@ -156,10 +164,20 @@ export async function startTrackingStand(
       if (!row) throw new Error(`no shipment ${number}`);
       return row;
     },
+    async shipments() {
+      const rows = await sql<ShipmentRow[]>`
+        select s.*, coalesce(s.lr_number, s.awb_number) as number, o.order_status
+        from shipments s join orders o on o.id = s.order_id`;
+      return new Map(rows.map((row) => [row.number, row]));
+    },
     work() {
       const running = runWorkers(trackingHandlers(deps), deps);
       workers.push(running);
       return running;
+    },
+    async empty() {
+      // a sweep or a batch may still be at work, and Postgres end the truncate as the victim of a deadlock
+      await until(() => sql`truncate orders, shipments, tracking_runs, notices cascade`);
     },
     async tick() {
       for (const task of trackingTasks(deps)) await task.run(new AbortController().signal);
@@ -188,10 +206,6 @@ export async function startTrackingStand(
 }
 
 /** Tests do not wait as long as the couriers want: the limits have tests of their own. */
-const FAST = {
-  DELHIVERY_B2C_LIMIT: 'off',
-  DELHIVERY_B2B_LIMIT: 'off',
-  SHIPROCKET_LIMIT: 'off',
-  VELOCITY_LIMIT: 'off',
-  DELHIVERY_FALLBACK_LIMIT: 'off',
-};
+const FAST = Object.fromEntries(
+  allCouriers.map(({ name }) => [`${name.toUpperCase().replaceAll('-', '_')}_LIMIT`, 'off']),
+);

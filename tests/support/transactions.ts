@@ -1,6 +1,6 @@
 /** Setup of every test file: fails the file if anything else is awaited inside a transaction than its own statements. */
 import { afterAll } from 'vitest';
-import { watchTransactions } from '../../src/in-transaction.ts';
+import { watchTransactions } from '../../src/lib/in-transaction.ts';
 
 const found = watchTransactions();
 

@@ -1,4 +1,4 @@
-/** The walls between the rooms of the house: who may import whom. Pure; tests/walls.test.ts runs it on the checkout. */
+/** The walls between modules: which may import which. Pure; tests/checkout/walls.test.ts runs it on the checkout. */
 import path from 'node:path';
 import { isNode, lineOf, list, type Node, nodesOf, text } from './ast.ts';
 
@@ -16,50 +16,37 @@ interface Facts {
   lines: number;
 }
 
-/** Higher rooms import lower ones. A new file right under src/ is a tool: level 1. */
-const LEVELS: Record<string, number> = {
-  // fleet.ts makes what every room gets and runs a process: the seam between the workers and the rooms
-  ...{
-    workers: 4,
-    cli: 4,
-    fleet: 3,
-    works: 3,
-    web: 3,
-    doctor: 3,
-    overview: 3,
-    stories: 3,
-    figures: 3,
-    sampler: 3,
-  },
-  ...{ temu: 2, tracking: 2, alerts: 2 },
-  ...{ queue: 1, quota: 1, http: 1, db: 1, client: 1, health: 1 },
-  ...{
-    addresses: 0,
-    config: 0,
-    settings: 0,
-    log: 0,
-    errors: 0,
-    infrastructure: 0,
-    metrics: 0,
-    traces: 0,
-    numbers: 0,
-    storable: 0,
-  },
-  'in-transaction': 0,
-};
-const TOOLS = 1;
-const NAMES_OF_LEVELS = ['ground', 'tools', 'domain', 'web', 'entry points'];
+/**
+ * The folders of src/ (and workers/), layer by layer: a folder imports from its own layer and those below. Every file lies
+ * in one of them.
+ */
+const LAYERS: readonly (readonly string[])[] = [
+  ['lib', 'addresses', 'config'],
+  ['db', 'embedded-postgres', 'queue', 'leases', 'quota', 'notices', 'client'],
+  ['orders'], // the seller's orders, whichever marketplace they came from
+  ['temu', 'tracking', 'alerts'],
+  ['fleet'], // makes what all get, and runs a process
+  ['ops'],
+  ['web', 'doctor'],
+  ['cli', 'workers'],
+];
+/** Of one layer, and yet they know nothing of each other. */
+const APART = [
+  { modules: ['temu', 'tracking', 'alerts'], why: 'meet in the database' },
+  { modules: ['cli', 'workers'], why: 'stand alone' },
+];
 
 /**
  * What `orderfleet/client` loads: itself, and how addresses are read and connections opened, which must be as in the fleet.
  * Nothing else of ours, since the shipping app starts with it.
  */
 const PRODUCERS = new Set([
-  'src/client.ts',
+  'src/client/index.ts',
   ...['parts', 'database', 'redis'].map((name) => `src/addresses/${name}.ts`),
   ...['wire', 'pool', 'driver'].map((name) => `src/db/${name}.ts`),
   'src/queue/redis-open.ts',
-  ...['infrastructure', 'numbers', 'pg-pool', 'sockets'].map((name) => `src/${name}.ts`),
+  'src/queue/pg-pool.ts',
+  ...['infrastructure', 'numbers', 'sockets'].map((name) => `src/lib/${name}.ts`),
 ]);
 /** BullMQ wants one of them; loaded when it is needed (db/driver.ts), and else named for its types alone. */
 const DRIVERS = ['pg', 'ioredis'];
@@ -72,15 +59,17 @@ const WORKER_LINES = 40;
  * @param files path from the root of the checkout (with /) → source text
  */
 export function breaches(files: Map<string, string>): string[] {
-  const guarded = [...files].filter(([file]) => /^(src|workers)\/.*\.tsx?$/.test(file));
-  const facts = new Map(guarded.map(([file, source]) => [file, factsOf(file, source)]));
-  const found = [...facts].flatMap(([file, its]) => [
+  const sources = [...files].filter(([file]) => /^(src|workers|sandbox)\/.*\.tsx?$/.test(file));
+  const facts = new Map(sources.map(([file, source]) => [file, factsOf(file, source)]));
+  const guarded = [...facts].filter(([file]) => !file.startsWith('sandbox/')); // what tries it out does as it likes
+  const found = guarded.flatMap(([file, its]) => [
+    ...misplaced(file),
     ...its.imports.flatMap(({ name, line }) => forbidden(file, name).map((why) => `${file}:${line} ${why}`)),
     ...its.environment.map(
       (line) =>
-        `${file}:${line} reads the environment: only src/config.ts does (src/cli hands it process.env whole)`,
+        `${file}:${line} reads the environment: only src/config/index.ts does (src/cli hands it process.env whole)`,
     ),
-    ...(roomOf(file) === 'workers' && its.lines > WORKER_LINES
+    ...(moduleOf(file) === 'workers' && its.lines > WORKER_LINES
       ? [
           `${file} has ${its.lines} lines: a worker names its queues and runs them, in at most ${WORKER_LINES}`,
         ]
@@ -100,16 +89,11 @@ function forbidden(file: string, name: string): string[] {
   }
   if (PRODUCERS.has(file) && !PRODUCERS.has(target))
     return [`imports ${target}: what producers outside load is ${[...PRODUCERS].join(', ')} alone`];
-  const [from, to] = [roomOf(file), roomOf(target)];
+  const [from, to] = [moduleOf(file), moduleOf(target)];
   if (from === to) return [];
-  const [high, low] = [levelOf(from), levelOf(to)];
-  if (high === 2 && low === 2) return [`imports ${target}: ${from} and ${to} meet in the database`];
-  if (high === 4 && low === 4)
-    return from === 'workers' ? [`imports ${target}: entry points stand alone`] : [];
-  if (high < low) {
-    return [`imports ${target}: upwards, from ${NAMES_OF_LEVELS[high]} to ${NAMES_OF_LEVELS[low]}`];
-  }
-  return [];
+  const apart = APART.find(({ modules }) => modules.includes(from) && modules.includes(to));
+  if (apart) return [`imports ${target}: ${from} and ${to} ${apart.why}`];
+  return layerOf(from) < layerOf(to) ? [`imports ${target}: upwards, from ${from} to ${to}`] : [];
 }
 
 function forbiddenPackage(file: string, name: string): string[] {
@@ -119,20 +103,24 @@ function forbiddenPackage(file: string, name: string): string[] {
       ? []
       : [`imports ${name}: producers outside have bullmq, zod and the driver of their store alone`];
   }
-  if (['bullmq', 'ioredis'].includes(name) && roomOf(file) !== 'queue') {
-    return [`imports ${name}: only src/queue/ and src/client.ts talk to the queues' library`];
+  if (['bullmq', 'ioredis'].includes(name) && moduleOf(file) !== 'queue') {
+    return [`imports ${name}: only src/queue/ and src/client/index.ts talk to the queues' library`];
   }
   return [];
 }
 
-/** `temu` for src/temu/orders/map.ts, `quota` for src/quota.ts, `workers` for workers/temu.ts. */
-function roomOf(file: string): string {
+/** `temu` for src/temu/orders/map.ts, `quota` for src/quota/index.ts, `workers` for workers/temu.ts. */
+function moduleOf(file: string): string {
   const [top, next] = file.split('/');
   return top === 'workers' ? top : (next ?? '').replace(/\.tsx?$/, '');
 }
 
-function levelOf(room: string): number {
-  return LEVELS[room] ?? TOOLS;
+const layerOf = (module: string): number => LAYERS.findIndex((modules) => modules.includes(module));
+
+/** Why a file may not lie where it does. */
+function misplaced(file: string): string[] {
+  if (/^src\/[^/]+$/.test(file)) return [`${file} lies directly in src/: every file of src/ has a folder`];
+  return layerOf(moduleOf(file)) < 0 ? [`${file} is in a folder without a layer`] : [];
 }
 
 function resolve(file: string, name: string): string {
@@ -147,9 +135,9 @@ function factsOf(file: string, source: string): Facts {
     const name = importedBy(node);
     return name === undefined ? [] : [{ name, line: lineOf(source, node) }];
   });
-  const handedOver = roomOf(file) === 'cli' ? handedToConfig(file, nodes) : new Set<unknown>();
+  const handedOver = moduleOf(file) === 'cli' ? handedToConfig(file, nodes) : new Set<unknown>();
   const environment =
-    file === 'src/config.ts'
+    file === 'src/config/index.ts'
       ? []
       : nodes
           .filter((node) => readsEnvironment(node) && !handedOver.has(node))
@@ -189,11 +177,11 @@ function readsEnvironment(node: Node): boolean {
   }
 }
 
-/** The arguments `process.env` of calls to what src/config.ts exports. */
+/** The arguments `process.env` of calls to what src/config/index.ts exports. */
 function handedToConfig(file: string, nodes: Node[]): Set<unknown> {
   const fromConfig = nodes
     .filter((node) => node.type === 'ImportDeclaration')
-    .filter((node) => resolve(file, text(node.source) ?? '') === 'src/config.ts')
+    .filter((node) => resolve(file, text(node.source) ?? '') === 'src/config/index.ts')
     .flatMap((node) =>
       list(node.specifiers).map((specifier) => isNode(specifier) && nameOf(specifier.local)),
     );
@@ -224,7 +212,7 @@ function hasKey(entries: unknown, field: string, name: string): boolean {
 
 // --- cycles ---
 
-/** One line per cycle inside src/, found by walking the imports depth first. Types count: they tie as well. */
+/** One line per cycle, found by walking the imports depth first. Types count: they tie as well. */
 function cycles(facts: Map<string, Facts>): string[] {
   const found: string[] = [];
   const done = new Set<string>();
@@ -237,10 +225,10 @@ function cycles(facts: Map<string, Facts>): string[] {
     if (done.has(file)) return;
     for (const { name } of facts.get(file)?.imports ?? []) {
       const target = name.startsWith('.') ? resolve(file, name) : '';
-      if (facts.has(target) && target.startsWith('src/')) visit(target, [...trail, file]);
+      if (facts.has(target)) visit(target, [...trail, file]);
     }
     done.add(file);
   };
-  for (const file of [...facts.keys()].filter((file) => file.startsWith('src/')).sort()) visit(file, []);
+  for (const file of [...facts.keys()].sort()) visit(file, []);
   return found;
 }

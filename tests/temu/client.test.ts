@@ -3,10 +3,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Sandbox, startSandbox } from '../../sandbox/server.ts';
 import type { FaultAction } from '../../sandbox/temu/faults.ts';
 import type { Shop, ShopSpec } from '../../sandbox/temu/model.ts';
-import { createHttp, type Http } from '../../src/http.ts';
-import { createLog } from '../../src/log.ts';
-import { createMetrics } from '../../src/metrics.ts';
-import type { Quota } from '../../src/quota.ts';
+import { createHttp, type Http } from '../../src/lib/http.ts';
+import { createLog } from '../../src/lib/log.ts';
+import { createMetrics } from '../../src/lib/metrics.ts';
+import type { Quota } from '../../src/quota/index.ts';
 import {
   createTemuClient,
   defaultHost,
@@ -397,9 +397,9 @@ describe('T16, R4: the transport', () => {
     [{ kind: 'status', status: 500 }, 'transient', /HTTP 500/],
     [{ kind: 'status', status: 403 }, 'transient', /HTTP 403/],
     [{ kind: 'redirect', location: 'http://127.0.0.1:1/' }, 'transient', /HTTP 302/],
-    [{ kind: 'truncatedJson' }, 'malformed', /no JSON/],
+    [{ kind: 'truncatedJson' }, 'malformed', /invalid JSON/],
     [{ kind: 'wrongJson', body: [] }, 'malformed', /without its envelope/],
-    [{ kind: 'deepJson', depth: 10_000 }, 'malformed', /no JSON/],
+    [{ kind: 'deepJson', depth: 10_000 }, 'malformed', /invalid JSON/],
     [{ kind: 'invalidUtf8' }, 'malformed', /not valid UTF-8/],
     [{ kind: 'hugeBody', bytes: 1_000_000 }, 'malformed', /larger than/],
   ])('R4: %o is %s', async (action, kind, message) => {

@@ -129,11 +129,11 @@ describe('T16, R4: what is no answer is malformed, and never thrown', () => {
   it.each([
     ['an HTML page', '<!DOCTYPE html><html><body>{"success":true}</body></html>', /an HTML page/],
     ['HTML after blanks', ' \n <html>', /an HTML page/],
-    ['nothing', '', /no JSON/],
-    ['blanks', '   ', /no JSON/],
-    ['broken JSON', '{"success":true,,}', /no JSON/],
-    ['JSON cut in the middle', recordedText('order-list-v1.eu.nested.json').slice(0, 900), /no JSON/],
-    ['two documents', '{"success":true}{"success":true}', /no JSON/],
+    ['nothing', '', /invalid JSON/],
+    ['blanks', '   ', /invalid JSON/],
+    ['broken JSON', '{"success":true,,}', /invalid JSON/],
+    ['JSON cut in the middle', recordedText('order-list-v1.eu.nested.json').slice(0, 900), /invalid JSON/],
+    ['two documents', '{"success":true}{"success":true}', /invalid JSON/],
     ['an array', '[]', /without its envelope/],
     ['null', 'null', /without its envelope/],
     ['a text', '"success"', /without its envelope/],
@@ -144,12 +144,12 @@ describe('T16, R4: what is no answer is malformed, and never thrown', () => {
     [
       'absurdly deep JSON',
       `{"success":true,"result":${'['.repeat(200_000)}${']'.repeat(200_000)}}`,
-      /no JSON/,
+      /invalid JSON/,
     ],
-    ['deep JSON that ends early', '['.repeat(1_000_000), /no JSON/],
+    ['deep JSON that ends early', '['.repeat(1_000_000), /invalid JSON/],
     // deep enough that writing it out again overflows the stack although reading it did not
-    ['JSON 1,000 deep', `{"success":true,"result":${'['.repeat(1_000)}${']'.repeat(1_000)}}`, /no JSON/],
-    ['a number of a million digits', `{"success":true,"result":${'7'.repeat(1_000_000)}}`, /no JSON/],
+    ['JSON 1,000 deep', `{"success":true,"result":${'['.repeat(1_000)}${']'.repeat(1_000)}}`, /invalid JSON/],
+    ['a number of a million digits', `{"success":true,"result":${'7'.repeat(1_000_000)}}`, /invalid JSON/],
   ])('R4: %s', (_, text, message) => {
     expect(readEnvelope(text)).toEqual(malformed(message));
   });

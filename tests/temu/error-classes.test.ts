@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { actionOf } from '../../src/errors.ts';
+import { actionOf } from '../../src/lib/errors.ts';
 import { failureOf } from '../../src/temu/envelope.ts';
 import { classOf, ERROR_CLASSES, type ErrorClass, isUnknownApp } from '../../src/temu/error-classes.ts';
 import { recorded } from './recorded.ts';

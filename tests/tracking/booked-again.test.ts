@@ -2,11 +2,13 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Sql, TransactionSql } from 'postgres';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { packageRoot } from '../../src/package-root.ts';
-import { applyAnswer, lockParcels } from '../../src/tracking/apply.ts';
-import type { Item } from '../../src/tracking/courier.ts';
+import type { Tx } from '../../src/db/client.ts';
+import { packageRoot } from '../../src/lib/package-root.ts';
+import { applyAnswer } from '../../src/tracking/engine/apply.ts';
+import { lockParcels } from '../../src/tracking/engine/lock-parcels.ts';
+import type { Status } from '../../src/tracking/engine/status.ts';
 import { reconcileTrackers } from '../../src/tracking/index.ts';
-import type { Status } from '../../src/tracking/status.ts';
+import type { Item } from '../../src/tracking/toolkit/courier.ts';
 import { held } from '../support/held.ts';
 import { startTrackingStand, type TrackingStand } from '../support/tracking.ts';
 import { until } from '../support/until.ts';
@@ -21,11 +23,11 @@ beforeAll(async () => {
 });
 afterEach(async () => {
   await reconcileTrackers(stand.deps, [4, 5, 6, 7, 8, 9, 11, 14, 16, 51, 26, 25]);
-  await sql()`truncate orders, shipments, notices cascade`;
+  await stand.empty();
 });
 afterAll(() => stand?.close());
 
-const sql = () => stand.deps.db.$client;
+const sql = () => stand.stack.sql;
 const ITEMS = [{ orderItemId: '1', quantity: 1 }];
 
 async function order(code = 4): Promise<string> {
@@ -57,13 +59,13 @@ async function book(
   return row?.id ?? '';
 }
 /** What the courier says of a parcel is applied, in the caller's transaction. */
-async function hear(on: TransactionSql, id: string, means: Status): Promise<void> {
-  const parcels = await lockParcels(on, stand.tracker(B2C), [id]);
-  const scan: Item = { is: 'scan', word: means, courierStatus: means, means, at: new Date(stand.now()) };
+async function hear(tx: Tx, id: string, means: Status): Promise<void> {
+  const parcels = await lockParcels(tx, stand.tracker(B2C), [id]);
+  const scan: Item = { is: 'scan', rawStatus: means, courierStatus: means, means, at: new Date(stand.now()) };
   const items = new Map(parcels.map(({ number }) => [number, scan]));
-  await applyAnswer(on, stand.tracker(B2C), parcels, items, stand.now());
+  await applyAnswer(tx, stand.tracker(B2C), parcels, items, stand.now());
 }
-const told = (id: string, means: Status) => sql().begin((on) => hear(on, id, means));
+const told = (id: string, means: Status) => stand.deps.db.transaction((tx) => hear(tx, id, means));
 const stands = async (id: string) =>
   (
     await sql()<{ code: number; by: string | null }[]>`
@@ -218,9 +220,9 @@ describe('C2, R2: at the moment of the end', () => {
     const orderId = await order();
     const first = await book(orderId, 'A', { hoursAgo: 48 });
     let booked: Promise<string> | undefined;
-    await sql().begin(
-      held(async (on) => {
-        await hear(on, first, 'booking_cancelled');
+    await stand.deps.db.transaction(
+      held(async (tx: Tx) => {
+        await hear(tx, first, 'booking_cancelled');
         booked = book(orderId, 'B', { hoursAgo: 1 });
         await someoneWaits();
       }),

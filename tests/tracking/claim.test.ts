@@ -1,10 +1,10 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { enqueueDue } from '../../src/leases/enqueue.ts';
-import { batchesOf, claimBatch, retryBatch, whyUnclaimed } from '../../src/tracking/claim.ts';
 import { LEASE_MS } from '../../src/tracking/deps.ts';
+import { batchesOf, claimBatch, explainUnclaimedBatch, retryBatch } from '../../src/tracking/engine/claim.ts';
+import { giveUpRun } from '../../src/tracking/engine/runs.ts';
+import { suspendTracker } from '../../src/tracking/engine/suspend.ts';
 import { startRun } from '../../src/tracking/index.ts';
-import { giveUpRun } from '../../src/tracking/runs.ts';
-import { markStopped } from '../../src/tracking/stop.ts';
 import { startTrackingStand, type TrackingStand } from '../support/tracking.ts';
 
 const B2C = 'delhivery-b2c';
@@ -13,7 +13,7 @@ let stand: TrackingStand;
 beforeAll(async () => {
   stand = await startTrackingStand('postgres');
 });
-afterEach(() => stand.deps.db.$client`truncate orders, shipments, tracking_runs cascade`);
+afterEach(() => stand.empty());
 afterAll(() => stand?.close());
 
 /** A batch of a run that has begun, as machines see it whose clocks are at times of their own. */
@@ -29,7 +29,7 @@ async function batch() {
     giveBack: (ms: number, claim: NonNullable<Awaited<ReturnType<typeof claimBatch>>>, inMs: number) =>
       retryBatch(at(ms), claim, inMs, 'for the moment'),
     offer: (ms: number) => enqueueDue(at(ms), batchesOf(tracker)),
-    whyNot: (ms: number) => whyUnclaimed(at(ms), tracker, job),
+    whyNot: (ms: number) => explainUnclaimedBatch(at(ms), tracker, job),
   };
 }
 const NEEDLESS = { outcome: 'nothing to do' };
@@ -62,30 +62,31 @@ test('R1: a batch that comes again soon is waited for, one that comes later is o
     await giveBack(600_000, held, inMs);
     if (outcome) expect(await whyNot(600_000)).toEqual(outcome);
     else await expect(whyNot(600_000)).rejects.toEqual(waits(30_000));
-    await stand.deps.db.$client`update tracking_batches set due_at = ${new Date(stand.now())}`;
+    await stand.stack.sql`update tracking_batches set due_at = ${new Date(stand.now())}`;
   }
 });
 
 test('C11: a worker that is refused late, for a run that is over, does not stop the new try', async () => {
   await stand.parcel(B2C);
   const tracker = stand.tracker(B2C);
-  const sql = stand.deps.db.$client;
   const begin = async () => {
     const started = await startRun(stand.deps, tracker);
     if (started.is === 'skipped') throw new Error(started.reason);
     return { v: 1 as const, runId: started.runId, no: 0 };
   };
-  const refused = (runId: string, ms = 0) => markStopped(sql, tracker, runId, 'refused', stand.now() + ms);
+  const { db } = stand.deps;
+  const refused = (runId: string, ms = 0) =>
+    db.transaction((tx) => suspendTracker(tx, tracker, runId, 'refused', stand.now() + ms));
   const claim = (job: Awaited<ReturnType<typeof begin>>) =>
     claimBatch(stand.deps, tracker, job, true, LEASE_MS);
-  const alerts = () => sql`select from notices where kind = 'tracker-stopped'`;
+  const alerts = () => db.$client`select from notices where kind = 'tracker-stopped'`;
 
   const first = await begin();
   expect(await claim(first)).toBeDefined();
   await refused(first.runId);
   expect(await claim(first)).toBeUndefined();
   expect(await alerts()).toHaveLength(1);
-  await sql.begin((tx) => giveUpRun(tx, first.runId, 'refused', new Date(stand.now())));
+  await db.transaction((tx) => giveUpRun(tx, first.runId, 'refused', new Date(stand.now())));
 
   const second = await begin();
   await refused(first.runId, 5_000);

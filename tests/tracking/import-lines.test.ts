@@ -92,7 +92,7 @@ describe('R3: what an open quote swallows is not lost without a word', () => {
     ['in one that is', `${HEADER}\nshopify,1,"Delhi\n${LINE.replace('Delhivery', '"Delhivery"')}`, 'the one'],
   ])('%s', async (_, text, lost) => {
     expect(await refusals(`${text}\n`)).toEqual([
-      `2: a quote stands where none may stand: of this line and ${lost} after it nothing is read`,
+      `2: misplaced quote: this line and ${lost} after it are skipped`,
     ]);
   });
 });
@@ -101,7 +101,7 @@ test.each(['\n', '\r\n', '\r'])('O6: NDJSON with any line end: %j', async (end) 
   const text = ['{"awb":"A1"}', '', '{"awb":"A2"', '{"awb":"A3"}'].join(end);
   expect(await read(text)).toEqual([
     { line: 1, values: { awb_number: 'A1' } },
-    { line: 3, values: {}, refused: 'it is no JSON' },
+    { line: 3, values: {}, refused: 'it is not valid JSON' },
     { line: 4, values: { awb_number: 'A3' } },
   ]);
 });

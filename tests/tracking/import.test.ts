@@ -17,11 +17,11 @@ beforeAll(async () => {
   database = await createTestDatabase();
   db = createDb(database.url, { max: 3 });
   // as the scheduler writes them from the couriers' files
-  await db.$client`
+  await database.sql`
     insert into trackers (name, enabled, courier, sources, number, precedence) values
       ('delhivery-b2c', true, 'delhivery', 'primary', 'awb', 20), ('delhivery-b2b', true, 'delhivery', 'primary', 'lr', 20)`;
 });
-beforeEach(() => db.$client`truncate orders cascade`);
+beforeEach(() => database.sql`truncate orders cascade`);
 afterAll(async () => {
   await closeDb(db);
   await database.drop();
@@ -39,7 +39,7 @@ interface Parcel {
   code: number;
   trackedBy: string | null;
 }
-const parcels = () => db.$client<Parcel[]>`
+const parcels = () => database.sql<Parcel[]>`
   select o.source, o.marketplace_order_id as order, s.booking_courier as courier, s.booked_at as booked,
     s.awb_number as awb, s.lr_number as lr, s.carrier, s.status, o.order_status as code, s.tracked_by as "trackedBy"
   from shipments s join orders o on o.id = s.order_id order by 2, 5, 6`;
@@ -99,7 +99,7 @@ amazon,3001,BlueDart,2026-04-01T10:00:00+00,AWB3,
   });
   expect(await parcels()).toEqual(rows);
   // twice in one file is once, too
-  await db.$client`truncate orders cascade`;
+  await database.sql`truncate orders cascade`;
   const [header, ...lines] = file.trim().split('\n');
   expect(await importText([header, ...lines, ...lines].join('\n'))).toMatchObject({ imported: 4, known: 4 });
 });
@@ -121,18 +121,18 @@ test('O6: dates that cannot be told: nothing is imported, not even the lines bef
     [HEADER, ...dates.map((date, n) => `shopify,S${n},Delhivery,${date},A${n},`)].join('\n');
   const booked = async () => (await parcels()).map(({ booked }) => booked.toISOString().slice(0, 10));
   await expect(importText(file('2026-02-01', '03/02/2026'))).rejects.toThrow(
-    'say --dates dmy or --dates mdy',
+    'Use --dates dmy or --dates mdy',
   );
   const both = file('03/02/2026', '22/02/2026', '02/23/2026');
-  await expect(importText(both)).rejects.toThrow('contradict each other');
+  await expect(importText(both)).rejects.toThrow('are inconsistent');
   expect(await booked()).toEqual([]);
   expect(await importText(both, { dates: 'dmy', zone: 'Z' })).toMatchObject({
     imported: 2,
-    why: ['4: booked_at "02/23/2026" is no date by --dates dmy'],
+    why: ['4: booked_at "02/23/2026" is not a valid date with --dates dmy'],
   });
   expect(await booked()).toEqual(['2026-02-03', '2026-02-22']);
 
-  await db.$client`truncate orders cascade`;
+  await database.sql`truncate orders cascade`;
   const proved = file('03/02/2026', '22/02/2026', '2026-02-05', '05/05/2025');
   // what is read once alone is not looked through beforehand
   expect(await importText(proved, { once: true })).toMatchObject({
@@ -211,7 +211,7 @@ describe('A1: numbers in an import', () => {
 
   test('a placeholder that is all there is', async () => {
     expect((await importOne({ awb: 'NA', lr: '-' })).why).toEqual([
-      '2: it has neither an awb_number nor a lr_number (awb_number "NA" is a placeholder, lr_number "-" is a placeholder)',
+      '2: it has neither an awb_number nor an lr_number (awb_number "NA" is a placeholder, lr_number "-" is a placeholder)',
     ]);
     expect((await importOne({ order: 'nan' })).why).toEqual([
       '2: marketplace_order_id "nan" is a placeholder: give the real one',
@@ -277,13 +277,13 @@ test('O6: NDJSON by its content and by its name; columns that are not ours are n
   const text = `${JSON.stringify(object)}\n\n{"source": \n`;
   const result = await importText(text, { name: '-' });
   expect(result).toMatchObject({ format: 'ndjson', imported: 1, ignored: ['buyer'] });
-  expect(result.why).toEqual(['3: it is no JSON']);
+  expect(result.why).toEqual(['3: it is not valid JSON']);
   expect(await parcels()).toMatchObject([
     { order: '77', awb: '12345678901234', carrier: 'dhl', status: 'in_transit', code: 8 },
   ]);
   expect((await importText('what\n{}', { name: 'parcels.ndjson' })).why).toEqual([
-    '1: it is no JSON',
-    '2: it has neither an awb_number nor a lr_number',
+    '1: it is not valid JSON',
+    '2: it has neither an awb_number nor an lr_number',
   ]);
   const more = [
     '{"awb": 123456789012345678901, "source": "other", "order_number": "1"}',
@@ -294,8 +294,8 @@ test('O6: NDJSON by its content and by its name; columns that are not ours are n
   ];
   expect((await importText(`{}\n${more.join('\n')}`)).why.slice(1)).toEqual([
     '2: awb_number is too long for a number: put it in quotes',
-    '3: awb_number is no text',
-    '4: it is no JSON object',
+    '3: awb_number is not a string',
+    '4: it is not a JSON object',
     '5: it has awb_number twice',
     '6: it is longer than 256 KB',
   ]);
@@ -308,16 +308,22 @@ describe('R3: a wrong line is refused by itself, with its number and the reason'
     [wrong({ 1: ' ' }), 'marketplace_order_id is missing'],
     [wrong({ 2: '' }), 'booking_courier is missing'],
     [wrong({ 2: 'x'.repeat(201) }), 'booking_courier is longer than 200 characters'],
-    [wrong({ 2: '"a\nb"' }), 'booking_courier holds a line break or another control character'],
+    [wrong({ 2: '"a\nb"' }), 'booking_courier contains a line break or another control character'],
     [wrong({ 3: '' }), 'booked_at is missing'],
-    [wrong({ 3: '31/04/2026' }), 'booked_at "31/04/2026" is no time like 2026-03-31T18:05:00+05:30'],
-    [wrong({ 3: '2026-02-30' }), 'booked_at "2026-02-30" is no time like 2026-03-31T18:05:00+05:30'],
-    [wrong({ 3: '2026-04-12T00:00:00Z' }), 'booked_at 2026-04-12T00:00:00Z lies in the future'],
-    [wrong({ 4: '' }), 'it has neither an awb_number nor a lr_number'],
+    [
+      wrong({ 3: '31/04/2026' }),
+      'booked_at "31/04/2026" is not a valid time (example: 2026-03-31T18:05:00+05:30)',
+    ],
+    [
+      wrong({ 3: '2026-02-30' }),
+      'booked_at "2026-02-30" is not a valid time (example: 2026-03-31T18:05:00+05:30)',
+    ],
+    [wrong({ 3: '2026-04-12T00:00:00Z' }), 'booked_at 2026-04-12T00:00:00Z is in the future'],
+    [wrong({ 4: '' }), 'it has neither an awb_number nor an lr_number'],
     [wrong({ 4: 'A,1' }), 'it has 7 fields, the first line has 6'],
     [
       wrong({ 4: 'A 1' }),
-      'awb_number "A 1" has signs that no number has: letters, digits and . / _ - are read',
+      'awb_number "A 1" has invalid characters: only letters, digits and . / _ - are allowed',
     ],
     [
       wrong({ 4: '1.23457E+13' }),
@@ -326,13 +332,13 @@ describe('R3: a wrong line is refused by itself, with its number and the reason'
     ['shopify,1', 'it has 2 fields, the first line has 6'],
     [
       wrong({ 0: 'temu' }),
-      'order 1 of temu is not known: Temu’s orders come in by themselves (orderfleet sync), with all that belongs to them',
+      'order 1 of temu does not exist: Temu’s orders are imported only by orderfleet sync',
     ],
     [
       wrong({ 4: 'A"1"' }),
-      'awb_number "A"1"" has signs that no number has: letters, digits and . / _ - are read',
+      'awb_number "A"1"" has invalid characters: only letters, digits and . / _ - are allowed',
     ],
-    [wrong({ 2: '"Delhi"very' }), 'a quote stands where none may stand'],
+    [wrong({ 2: '"Delhi"very' }), 'misplaced quote'],
     [wrong({ 2: 'nan' }), 'booking_courier "nan" is a placeholder: give the real one'],
     [wrong({ 3: '0000-00-00' }), 'booked_at "0000-00-00" is a placeholder: give the real one'],
     ['Total,,,,25,', 'it is a row of totals, not a parcel'],
@@ -356,8 +362,8 @@ ${LINE.join(',')},gone,
 ${LINE.join(',')},,99
 ${LINE.join(',')},Out for Delivery,ndr`);
     expect(why).toEqual([
-      expect.stringMatching(/^2: status "gone" is none of pending, in_transit, /),
-      expect.stringMatching(/^3: order_status "99" is none of table order_statuses \(4, booked, /),
+      expect.stringMatching(/^2: status "gone" is not one of pending, in_transit, /),
+      expect.stringMatching(/^3: order_status "99" is not in table order_statuses \(4, booked, /),
     ]);
     expect(await parcels()).toMatchObject([
       { status: 'out_for_delivery', code: 11, trackedBy: 'delhivery-b2c' },
@@ -382,12 +388,12 @@ ${LINE.join(',')},Out for Delivery,ndr`);
       '\n',
     );
     for (const text of [`${HEADER}\n${LINE.join(',')}\nshopify,2,"Delhi,2026-04-01,A2,\n`, '']) {
-      await db.$client`truncate orders cascade`;
+      await database.sql`truncate orders cascade`;
       const open = text || `${HEADER}\n${LINE.join(',')}\nshopify,2,"Delhi,2026-04-01,A2,\n${rest}`;
       const result = await importText(open);
       expect(result).toMatchObject({ imported: 1, refused: 1 });
       expect(result.why).toEqual([
-        expect.stringMatching(/^3: a quote is opened here, or soon after, and not closed/),
+        expect.stringMatching(/^3: a quote opened here or soon after is never closed/),
       ]);
     }
   });
@@ -399,12 +405,12 @@ test.each([
   [
     'a JSON array',
     '[{"source":"other"}]',
-    'This is a JSON array; one object a line is wanted: jq -c ".[]" FILE',
+    'This is a JSON array; expected one object per line: jq -c ".[]" FILE',
   ],
   [
     'zeros',
     Buffer.from([65, 66, 0, 67]),
-    'The file is no text (byte 3 is zero): CSV or NDJSON in UTF-8 is wanted.',
+    'The file is not text (byte 3 is zero): expected CSV or NDJSON in UTF-8.',
   ],
   [
     'a workbook',
@@ -422,28 +428,28 @@ test.each([
     LINE.join(','),
     /^The first line must name the columns; missing: source, .*awb_number or lr_number\. It names shopify, 1, /,
   ],
-  ['a column twice', `${HEADER},AWB\n`, 'The columns awb_number and AWB are all awb_number: leave one.'],
+  ['a column twice', `${HEADER},AWB\n`, 'The columns awb_number and AWB all mean awb_number: keep only one.'],
 ])('O6: a file of %s is refused whole, with what to do', async (_, content, message) => {
   await expect(importText(content)).rejects.toThrow(message);
 });
 
 test('T: parcels of Temu orders join their order; two stores with one number are told apart by a person', async () => {
-  await db.$client`insert into orders (source, marketplace_order_id) values ('temu', 'PO-1')`;
+  await database.sql`insert into orders (source, marketplace_order_id) values ('temu', 'PO-1')`;
   const line = 'temu,PO-1,Delhivery,2026-04-01,A1,';
   expect(await importText(`${HEADER}\n${line}`)).toMatchObject({ imported: 1, orders: 0 });
-  const [store] = await db.$client`
+  const [store] = await database.sql`
     insert into temu_stores (name, region, country, app_key, app_secret, access_token)
     values ('a', 'EU', 'RO', 'k', 's', 't') returning id`;
-  await db.$client`insert into orders (source, store_id, marketplace_order_id) values ('temu', ${store?.id}, 'PO-1')`;
+  await database.sql`insert into orders (source, store_id, marketplace_order_id) values ('temu', ${store?.id}, 'PO-1')`;
   expect((await importText(`${HEADER}\n${line.replace('A1', 'A2')}`)).why).toEqual([
-    '2: order PO-1 of temu is known 2 times, in several stores',
+    '2: order PO-1 of temu exists 2 times, in several stores',
   ]);
 });
 
 test('an order that is known takes the status of its first parcel, and keeps one that it has', async () => {
   const file = (number: string, status: string) =>
     `${HEADER},status\nother,${number},Delhivery,2026-04-01,A${number}${status},,${status}`;
-  await db.$client`insert into orders (source, marketplace_order_id, order_status) values ('other', '1', 4), ('other', '2', 9)`;
+  await database.sql`insert into orders (source, marketplace_order_id, order_status) values ('other', '1', 4), ('other', '2', 9)`;
   await importText(file('1', 'delivered'));
   await importText(file('2', 'delivered'));
   // C2: parcels of an order that is not trackable are asked for by nobody
@@ -469,7 +475,7 @@ test('C2: a parcel booked after the end of another one is followed, history is n
     { awb: 'A2', code: 4, trackedBy: 'delhivery-b2c' },
   ]);
   // the end alone, of an order that was there before
-  await db.$client`insert into orders (source, marketplace_order_id) values ('other', '2')`;
+  await database.sql`insert into orders (source, marketplace_order_id) values ('other', '2')`;
   expect(await importText(`${HEADER},status\nother,2,Delhivery,2026-04-01,B1,,lost`)).toMatchObject({
     followed: { none: 1 },
   });

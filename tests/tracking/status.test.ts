@@ -3,21 +3,21 @@ import { describe, expect, test } from 'vitest';
 import {
   type Advance,
   advance,
-  type Heard,
+  type DatedStatus,
   isFinal,
   isNewer,
   STATUSES,
   type Standing,
   type Status,
-} from '../../src/tracking/status.ts';
+} from '../../src/tracking/engine/status.ts';
 
 const NEW: Standing = { status: 'pending', at: null, seen: {} };
 /** A shipment that came with a status and no word of when. */
 const imported = (status: Status): Standing => ({ status, at: null, seen: {} });
-const hear = (words: readonly Heard[], from = NEW): Standing =>
+const hear = (words: readonly DatedStatus[], from = NEW): Standing =>
   words.reduce((standing, word) => advance(standing, word).standing, from);
 /** Words one after the other, at 1, 2, 3 … */
-const life = (text: string): Heard[] =>
+const life = (text: string): DatedStatus[] =>
   text
     .split(' ')
     .filter(Boolean)
@@ -76,7 +76,7 @@ const end = fc.constantFrom(
   ['destroyed'],
 );
 /** A life that follows C7 from its first word to its last, each word some time after the one before. */
-const lawfulLife: fc.Arbitrary<Heard[]> = fc
+const lawfulLife: fc.Arbitrary<DatedStatus[]> = fc
   .tuple(
     fc.constantFrom(
       ['pending'],
@@ -117,9 +117,9 @@ function isLawful(statuses: Status[]): boolean {
 }
 
 /** A life in any order, each word once or more often. */
-const heardAnyhow = (words: Heard[]) =>
+const heardAnyhow = (words: DatedStatus[]) =>
   fc.array(fc.nat({ max: Math.max(words.length - 1, 0) }), { maxLength: 6 }).chain((again) => {
-    const all = words.length === 0 ? [] : [...words, ...again.map((index) => words[index] as Heard)];
+    const all = words.length === 0 ? [] : [...words, ...again.map((index) => words[index] as DatedStatus)];
     return fc.shuffledSubarray(all, { minLength: all.length });
   });
 
@@ -177,7 +177,7 @@ describe('C7: forward only', () => {
         fc.integer({ min: 0, max: 5 }),
         (words, index, older) => {
           const standing = hear(words);
-          const word = words[index % words.length] as Heard;
+          const word = words[index % words.length] as DatedStatus;
           const step = advance(standing, { ...word, at: word.at - older });
           expect(step).toEqual({ standing, change: null });
         },
@@ -235,11 +235,30 @@ describe('C7: forward only', () => {
   });
 });
 
+describe('E3: ready for pickup', () => {
+  test.each(['delivered', 'ndr', 'rto_in_transit', 'lost'])(
+    'may be followed by %s, and is not delivered',
+    (next) => {
+      expect(ends('out_for_delivery ready_for_pickup')).toBe('ready_for_pickup');
+      expect(isFinal('ready_for_pickup')).toBe(false);
+      expect(ends(`out_for_delivery ready_for_pickup ${next}`)).toBe(next);
+    },
+  );
+  test('of one moment it is behind out for delivery, and before delivered', () => {
+    const moment = (...statuses: Status[]) => hear(statuses.map((status) => ({ status, at: 5 }))).status;
+    expect(moment('ready_for_pickup', 'out_for_delivery')).toBe('ready_for_pickup');
+    expect(moment('delivered', 'ready_for_pickup')).toBe('delivered');
+  });
+});
+
 describe('C7: the ways back', () => {
   test.each([
     ['in_transit out_for_delivery ndr', 'ndr'],
     ['in_transit out_for_delivery in_transit', 'in_transit'],
     ['out_for_delivery ndr out_for_delivery', 'out_for_delivery'],
+    ['out_for_delivery ndr ready_for_pickup', 'ready_for_pickup'],
+    ['out_for_delivery ready_for_pickup in_transit', 'in_transit'],
+    ['ready_for_pickup out_for_delivery', 'out_for_delivery'],
     // a lost parcel may turn up anywhere
     ...STATUSES.map((status): [string, string] => [`in_transit lost ${status}`, status]),
     ['delivered rto_in_transit', 'rto_in_transit'],

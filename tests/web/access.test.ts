@@ -1,13 +1,13 @@
 import { connect } from 'node:net';
 import fc from 'fast-check';
-import type { Hono } from 'hono';
+import { Hono } from 'hono';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { parseConfig } from '../../src/config.ts';
-import { UserError } from '../../src/errors.ts';
-import { accountsOf } from '../../src/web/access.ts';
-import { isLoopback, ownPath } from '../../src/web/request.ts';
+import { parseConfig } from '../../src/config/index.ts';
+import { UserError } from '../../src/lib/errors.ts';
+import { accountsOf } from '../../src/web/middleware/access.ts';
+import { createThrottle } from '../../src/web/middleware/throttle.ts';
+import { addressReader, isLoopback, ownPath } from '../../src/web/request.ts';
 import { createApp, serveWeb } from '../../src/web/server.ts';
-import { createThrottle } from '../../src/web/throttle.ts';
 import { startTestFleet, type TestFleet } from '../support/fleet.ts';
 import { startProcess } from '../support/process.ts';
 
@@ -39,7 +39,7 @@ describe('O3: who may', () => {
     [
       'one name twice',
       { ...WRITER, ...READER, DASHBOARD_READER: 'ops' },
-      [/DASHBOARD_READER holds the name/],
+      [/DASHBOARD_READER has the same name/],
     ],
     ['every address, nobody', { HOST: '0.0.0.0' }, [/HOST.*"0\.0\.0\.0".*DASHBOARD_USER and DASHBOARD_PASS/]],
     ['every address, a reader alone', { ...READER, HOST: '::' }, [/HOST/]],
@@ -84,7 +84,7 @@ describe('O3: who may', () => {
   ])('O7: TRUSTED_PROXIES=%s ends the start with what is wanted', (wrong) => {
     const env = { ...KEYS, TRUSTED_PROXIES: `127.0.0.1, ${wrong}` };
     expect(() => parseConfig(env)).toThrow(
-      `TRUSTED_PROXIES holds "127.0.0.1, ${wrong}"; it wants addresses or networks such as 10.1.2.3 and 10.1.0.0/16, separated by commas`,
+      `TRUSTED_PROXIES is "127.0.0.1, ${wrong}"; expected addresses or networks such as 10.1.2.3 and 10.1.0.0/16, separated by commas`,
     );
   });
   test('O7: TRUSTED_PROXIES are addresses and networks, and nobody by default', () => {
@@ -389,8 +389,51 @@ describe('O3: the dashboard with users', () => {
         via('', '10.0.0.5'),
         true,
       ],
+      [
+        'the port that some proxies write is no matter',
+        (nth) => via(`198.51.100.7:${4000 + nth}`, '10.0.0.5'),
+        via('198.51.100.7', '10.0.0.5'),
+        true,
+      ],
+      [
+        'of two clients with ports either is one',
+        (nth) => via(`[2001:db8:2::7]:${4000 + nth}`, '10.0.0.5'),
+        via('198.51.100.7:4000', '10.0.0.5'),
+        false,
+      ],
+      [
+        'a link-local address is one on any interface',
+        () => via('', 'fe80::1%br-lan'),
+        via('', 'fe80::2%eth0.100'),
+        true,
+      ],
+      [
+        'without an address it is nobody’s, whatever the header says',
+        (nth) => via(`192.0.2.${nth}`, ''),
+        via('192.0.2.99', ''),
+        true,
+      ],
     ])('with TRUSTED_PROXIES: %s', async (_, tries, then, one) => {
       expect(await isOne(proxied(), tries, then)).toBe(one);
+    });
+
+    test('R4: whatever the header says, it breaks nothing', async () => {
+      const app = new Hono().get('/', (c) => c.text(addressReader(['10.0.0.0/8', 'fd00::/8'])(c)));
+      const entry = fc.oneof(
+        fc.ipV4(),
+        fc.ipV6(),
+        fc.ipV4Extended(),
+        fc.constantFrom('10.0.0.1', 'fd00::1', '::ffff:10.0.0.1', '::ffff:192.0.2.1', 'fe80::1%eth0.1', ''),
+        fc.string().map((text) => text.replace(/[^\x20-\x7e]/g, '')),
+      );
+      await fc.assert(
+        fc.asyncProperty(fc.array(entry), entry, async (entries, peer) => {
+          const headers = { 'x-forwarded-for': entries.join(', ') };
+          const answer = await app.request('/', { headers }, from(peer));
+          expect(answer.status).toBe(200);
+          expect(await answer.text()).toMatch(/^(unknown|[\d.]+|[\da-f:]+\/56)$/);
+        }),
+      );
     });
   });
 

@@ -2,15 +2,15 @@ import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import type { Hono } from 'hono';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { FailureError } from '../../src/errors.ts';
+import { queuesOf } from '../../src/fleet/works.ts';
+import { FailureError } from '../../src/lib/errors.ts';
 import { handle } from '../../src/queue/handle.ts';
 import { maintenance } from '../../src/queue/maintenance.ts';
 import { runWorkers } from '../../src/queue/run.ts';
 import { reconcileSchedules } from '../../src/queue/schedules.ts';
 import { awbCreated, awbPush } from '../../src/temu/awb/index.ts';
-import { concealPayload, concealText } from '../../src/web/conceal.ts';
+import { redactPayload, redactText } from '../../src/web/routes/redact.ts';
 import { createApp, serveWeb } from '../../src/web/server.ts';
-import { queuesOf } from '../../src/works.ts';
 import { startTestFleet, type TestFleet } from '../support/fleet.ts';
 import { ROOT } from '../support/process.ts';
 import { backends } from '../support/redis.ts';
@@ -272,10 +272,10 @@ describe('T18: what is concealed', () => {
     ['PO-211-20063653668472890 AWB 2800123456789 LR 220123456', null],
     ['2026-11-22T10:00:00+05:30 took 1.5e+10 ms', null],
     ['at handle (file:///app/dist/src/queue/handle.js:88:13)', null],
-  ])('%j', (text, expected) => expect(concealText(text)).toBe(expected ?? text));
+  ])('%j', (text, expected) => expect(redactText(text)).toBe(expected ?? text));
 
   test('a payload that is none', () => {
     for (const nothing of [null, undefined, 'Ana Popescu', 17, ['Ana Popescu']])
-      expect(concealPayload(awbCreated.payload, nothing)).toBe('[hidden]');
+      expect(redactPayload(awbCreated.payload, nothing)).toBe('[hidden]');
   });
 });

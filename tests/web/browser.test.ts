@@ -1,7 +1,7 @@
 import path from 'node:path';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { FailureError } from '../../src/errors.ts';
+import { FailureError } from '../../src/lib/errors.ts';
 import { handle } from '../../src/queue/handle.ts';
 import { runWorkers } from '../../src/queue/run.ts';
 import { awbPush } from '../../src/temu/awb/index.ts';
@@ -92,18 +92,18 @@ describe.skipIf(!chromium).each(oneBackend())('O3: the dashboard in a browser, q
   }
   const jobState = (id: string) => stack.fleet.queues.raw('awb-push').getJobState(id);
 
-  test('a user logs in, reads an order’s story, retries a job and logs out', async () => {
+  test('a user logs in, reads an order’s timeline, retries a job and logs out', async () => {
     const page = await open();
     await page.goto(`${site}/orders?show=risk`);
     await picture(page, 'login');
     await logIn(page, { ...OPS, password: 'wrong-password' });
-    await page.getByRole('alert').getByText('User name or password is wrong.').waitFor();
+    await page.getByRole('alert').getByText('Wrong user name or password.').waitFor();
     await picture(page, 'login-wrong');
     await logIn(page, OPS);
     await page.waitForURL(`${site}/orders?show=risk`);
 
     await page.getByRole('link', { name: 'Overview' }).click();
-    await page.getByRole('heading', { level: 1, name: /needs? a person/ }).waitFor();
+    await page.getByRole('heading', { level: 1, name: /needs? you/ }).waitFor();
     await picture(page, 'overview');
     await page.getByRole('link', { name: ORDER }).first().click();
     await page.getByRole('heading', { level: 1, name: ORDER }).waitFor();
@@ -157,12 +157,12 @@ describe.skipIf(!chromium).each(oneBackend())('O3: the dashboard in a browser, q
       const answer = await fetch('/queues/api/queues/awb-push/push-2/retry', { method: 'PUT' });
       return [answer.status, await answer.text()];
     });
-    expect(tried).toEqual([403, JSON.stringify({ error: 'guest may look, but change nothing.' })]);
+    expect(tried).toEqual([403, JSON.stringify({ error: 'guest has read-only access.' })]);
     expect(await jobState('push-2')).toBe('failed');
     await page.context().close();
   });
 
-  test('without JavaScript: login, overview and story all the same', async () => {
+  test('without JavaScript: login, overview and timeline all the same', async () => {
     const page = await open({ javaScriptEnabled: false });
     await page.goto(site);
     await logIn(page, OPS);
@@ -175,12 +175,12 @@ describe.skipIf(!chromium).each(oneBackend())('O3: the dashboard in a browser, q
 });
 
 /** An order that must ship in half an hour and has no AWB. */
-async function addOrderAtRisk({ fleet }: TestFleet): Promise<void> {
+async function addOrderAtRisk({ fleet, sql }: TestFleet): Promise<void> {
   const storeId = await addStore(fleet.db, fleet.secrets, {
     ...{ name: 'Casă & Grădină', region: 'EU', country: 'RO', apiVersion: 'v1' },
     ...{ appKey: 'key', appSecret: 'secret', accessToken: 'token' },
   });
-  await fleet.db.$client`
+  await sql`
     with placed as (
       insert into orders (source, store_id, marketplace_order_id, status, marketplace_status, order_created_at,
         order_modified_at, ship_by_date, shipping_buyer_name)

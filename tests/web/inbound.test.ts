@@ -222,7 +222,7 @@ describe('A1: without a queue or a token', () => {
     // a machine that is busy at one moment adds to what the rule allows, but the drivers' own ten or thirty are not in it
     expect(Math.min(...took), JSON.stringify(address)).toBeLessThan(2_600);
     expect(Math.max(...took), JSON.stringify(address)).toBeLessThan(6_000);
-    await until(() => /a store refuses or is away/.test(web.output()));
+    await until(() => /Postgres or Redis is failing or unreachable/.test(web.output()));
     expect(web.output()).not.toContain('unhandled');
     await web.kill('SIGKILL');
   }

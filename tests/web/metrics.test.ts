@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { deliveryOverview } from '../../src/alerts/index.ts';
-import { readFigures } from '../../src/figures.ts';
+import { readFleetMetrics } from '../../src/ops/fleet-metrics.ts';
+import { samplerTasks } from '../../src/ops/sampler.ts';
 import { maintenance, maintenanceHandler, schedulesOf } from '../../src/queue/maintenance.ts';
 import { runWorkers } from '../../src/queue/run.ts';
 import { reconcileSchedules } from '../../src/queue/schedules.ts';
-import { samplerTasks } from '../../src/sampler.ts';
 import { addStore } from '../../src/temu/stores.ts';
 import { reconcileTrackers } from '../../src/tracking/index.ts';
-import { healthRoutes } from '../../src/web/health.ts';
-import { fleetMetrics, mergeExpositions } from '../../src/web/metrics.ts';
+import { healthRoutes } from '../../src/web/routes/health.ts';
+import { fleetMetrics, mergeExpositions } from '../../src/web/routes/metrics.ts';
 import { readExposition, sampleOf } from '../support/exposition.ts';
 import { startTestFleet, type TestFleet } from '../support/fleet.ts';
 import { held } from '../support/held.ts';
@@ -37,9 +37,8 @@ const credentials = {
 const seconds = (count: number) => new Date(Date.now() - count * 1000);
 
 /** A fleet in which something of everything is due, waits or has failed. */
-async function fill({ fleet }: TestFleet): Promise<void> {
+async function fill({ fleet, sql }: TestFleet): Promise<void> {
   const { db, queues } = fleet;
-  const sql = db.$client;
   await reconcileTrackers(fleet, undefined);
   const storeId = await addStore(db, fleet.secrets, { name: STORE, region: 'EU', ...credentials });
   const paused = await addStore(db, fleet.secrets, {
@@ -186,6 +185,8 @@ describe.each(backends())('O4: /metrics of the whole fleet, queues on %s', (back
     expect(value('orderfleet_quota_used_ratio', { account: 'delhivery-b2c' })).toBe(0);
     expect(value('orderfleet_rate_limited_seconds', { tracker: 'delhivery-b2c' })).toEqual(near(110));
     expect(value('orderfleet_tracker_stopped', { tracker: 'delhivery-b2c' })).toBe(0);
+    expect(value('orderfleet_tracker_interval_seconds', { tracker: 'delhivery-b2c' })).toBe(480);
+    expect(value('orderfleet_tracker_interval_seconds', { tracker: 'delhivery-fallback' })).toBe(7200);
     expect(value('orderfleet_tracker_stopped', { tracker: 'delhivery-fallback' })).toBe(1);
     expect(value('orderfleet_tracking_parcels', { tracker: 'delhivery-b2c' })).toBe(3);
     const staleness = (quantile: string) =>
@@ -221,7 +222,7 @@ describe.each(backends())('O4: /metrics of the whole fleet, queues on %s', (back
     await until(async () => (await queues.counts(maintenance)).delayed === 1); // its first turn is over
     await working.stop(0);
     const ofMaintenance = async () =>
-      (await readFigures(stack.fleet)).queues.find(({ queue }) => queue === 'maintenance');
+      (await readFleetMetrics(stack.fleet)).queues.find(({ queue }) => queue === 'maintenance');
     const dead = await until(async () => {
       const figures = await ofMaintenance();
       return figures?.workers === 0 && figures.oldest > 0.2 && figures;
@@ -233,13 +234,13 @@ describe.each(backends())('O4: /metrics of the whole fleet, queues on %s', (back
 
   it('O3: the sampler writes each series once a minute, however many schedulers run', async () => {
     const [sample, forget] = samplerTasks(stack.fleet);
-    const { $client: sql } = stack.fleet.db;
+    const { sql } = stack;
     const { signal } = new AbortController();
     await sql`insert into samples (series, label, at, value) values ('queue_depth', 'notices', now() - interval '9 days', 1),
       ('queue_depth', 'notices', now() - interval '7 days', 1)`;
+    const before = Math.floor(Date.now() / 60_000) * 60_000 - 60_000;
     const first = await sample?.run(signal);
-    // the minute may have changed meanwhile
-    const fleet = { ...stack.fleet, clock: () => Math.floor(Date.now() / 60_000) * 60_000 - 60_000 };
+    const fleet = { ...stack.fleet, clock: () => before };
     const [atOnce] = samplerTasks(fleet);
     const both = await Promise.all([atOnce?.run(signal), atOnce?.run(signal)]);
     expect(both.map((one) => one?.samples ?? 0).sort((a, b) => a - b)).toEqual([0, first?.samples]);
@@ -281,11 +282,11 @@ describe.each(oneBackend())('O4: /metrics when something is amiss, queues on %s'
   });
 
   it('a database that hangs does not hang the scrape, and is asked once at a time', async () => {
-    const { fleet } = stack;
+    const { fleet, sql } = stack;
     const page = fleetMetrics(fleet, { cached: 0, patience: 150, givenUp: 30_000 });
-    await fleet.db.$client.begin(
-      held(async (sql) => {
-        await sql`lock table temu_stores in access exclusive mode`;
+    await sql.begin(
+      held(async (locking) => {
+        await locking`lock table temu_stores in access exclusive mode`;
         fleet.metrics.job('notices')('done');
         for (const _ of [1, 2, 3]) {
           const samples = readExposition(await page());
@@ -293,7 +294,7 @@ describe.each(oneBackend())('O4: /metrics when something is amiss, queues on %s'
           expect(sampleOf(samples, 'orderfleet_store_paused')).toBeUndefined();
           expect(sampleOf(samples, 'orderfleet_job_duration_seconds_count', { queue: 'notices' })).toBe(1);
         }
-        const [asking] = await fleet.db.$client<{ count: number }[]>`
+        const [asking] = await sql<{ count: number }[]>`
         select count(*)::int as count from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
         expect(asking?.count).toBe(1);
       }),
@@ -306,7 +307,7 @@ describe.each(oneBackend())('O4: /metrics when something is amiss, queues on %s'
     const before = await page();
     await addStore(stack.fleet.db, stack.fleet.secrets, { name: 'new', region: 'EU', ...credentials });
     expect(await page()).toBe(before);
-    expect((await readFigures(stack.fleet)).stores).toHaveLength(1);
+    expect((await readFleetMetrics(stack.fleet)).stores).toHaveLength(1);
   });
 
   it('wants METRICS_TOKEN; /healthz and /readyz want nothing', async () => {

@@ -1,10 +1,10 @@
 import { Hono } from 'hono';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { parseConfig } from '../../src/config.ts';
-import { type Fleet, openFleet } from '../../src/fleet.ts';
-import { assets } from '../../src/web/assets.ts';
-import type { User, WebEnv } from '../../src/web/env.ts';
-import { pages } from '../../src/web/pages.tsx';
+import { parseConfig } from '../../src/config/index.ts';
+import { type Fleet, openFleet } from '../../src/fleet/index.ts';
+import { assets } from '../../src/web/assets/index.ts';
+import type { User, WebEnv } from '../../src/web/context.ts';
+import { pages } from '../../src/web/routes/dashboard.tsx';
 import { startTestFleet, type TestFleet } from '../support/fleet.ts';
 import { freePort, until } from '../support/until.ts';
 
@@ -20,11 +20,11 @@ const BUYER = {
 };
 
 let stack: TestFleet;
-let sql: TestFleet['fleet']['db']['$client'];
+let sql: TestFleet['sql'];
 
 beforeAll(async () => {
   stack = await startTestFleet('postgres', NOWHERE);
-  sql = stack.fleet.db.$client;
+  sql = stack.sql;
 });
 beforeEach(async () => {
   await sql`truncate temu_stores, orders, shipments, temu_order_inbox, notices, samples, trackers, awb_events,
@@ -117,7 +117,7 @@ describe('O3: the overview', () => {
       return page.title.startsWith('Nothing to do yet') && page;
     });
     expect(status).toBe(200);
-    for (const said of ['orderfleet store add', 'No order is at risk', 'No parcel is followed'])
+    for (const said of ['orderfleet store add', 'No order is at risk', 'No parcels are being tracked'])
       expect(text).toContain(said);
     expect(html.match(/<figure/g)).toHaveLength(9);
     expect(text.match(/no data yet/g)?.length).toBeGreaterThanOrEqual(8);
@@ -127,10 +127,10 @@ describe('O3: the overview', () => {
   test('all is well: a store that was read, nothing else', async () => {
     await addStore();
     const { html, title } = await browser()('/');
-    expect(title).toBe('All is well · Orderfleet');
+    expect(title).toBe('All systems normal · Orderfleet');
     expect(html).toContain('class="verdict ok"');
-    expect(panel(html, 'stores')).toMatch(/my-shop EU · RO on \d s ago/);
-    expect(html).not.toContain('id="matters"');
+    expect(panel(html, 'stores')).toMatch(/my-shop EU · RO active \d s ago/);
+    expect(html).not.toContain('id="attention"');
   });
 
   test('what needs a person is named, with what to do and the way there', async () => {
@@ -144,17 +144,17 @@ describe('O3: the overview', () => {
     await sql`insert into unmapped_statuses (tracker, word, count, sample) values ('velocity', 'ON DRONE', 2, '{}')`;
     const { html, text } = await browser()('/');
     expect(html).toContain('class="verdict bad"');
-    expect(text).toContain('3 things need a person');
-    const told = panel(html, 'matters');
-    expect(told).toContain('1 AWB was not taken by Temu');
+    expect(text).toContain('3 issues need you');
+    const told = panel(html, 'attention');
+    expect(told).toContain('Temu rejected 1 tracking number');
     expect(told).toContain('orderfleet awb retry --failed');
     expect(told).toContain('Store “closed” is paused Temu refused the store (3000034); rotate its token');
     expect(told).toContain('orderfleet words map velocity "ON DRONE" STATUS');
     expect(html).toContain('href="/orders?show=parked"');
-    expect(panel(html, 'stores')).toMatch(/closed EU · RO paused .* my-shop EU · RO on/);
+    expect(panel(html, 'stores')).toMatch(/closed EU · RO paused .* my-shop EU · RO active/);
   });
 
-  test('A8: AWBs at risk, the nearest deadline first, with the way to their stories', async () => {
+  test('A8: AWBs at risk, the nearest deadline first, with the way to their timelines', async () => {
     const storeId = await addStore();
     for (const [number, shipIn] of Object.entries({
       'PO-late': -1,
@@ -179,10 +179,10 @@ describe('O3: the overview', () => {
 
   test('queues without a worker where there is work are told; without work they are not', async () => {
     const quiet = await browser()('/');
-    expect(quiet.text).not.toContain('No worker takes');
+    expect(quiet.text).not.toContain('No worker is running');
     await stack.fleet.queues.raw('notices').add('notices', {});
     const { html, text } = await browser()('/');
-    expect(text).toContain('No worker takes the 1 job of notices');
+    expect(text).toContain('No worker is running for the 1 job in notices');
     expect(text).toContain('npm run worker -- alerts');
     expect(panel(html, 'queues')).toMatch(/notices 1 0 0 0 0/);
     await stack.fleet.queues.raw('notices').obliterate({ force: true });
@@ -211,8 +211,8 @@ describe('O3: the overview', () => {
     expect(performance.now() - startedAt).toBeLessThan(5_000);
     if (fleet.db !== stack.fleet.db) await fleet.close();
     expect(status).toBe(200);
-    expect(panel(html, 'matters')).toContain('The queues do not answer');
-    expect(panel(html, 'queues')).toMatch(/temu-pages no answer .* maintenance no answer/);
+    expect(panel(html, 'attention')).toContain('The queues do not respond');
+    expect(panel(html, 'queues')).toMatch(/temu-pages not responding .* maintenance not responding/);
     expect(panel(html, 'stores')).toContain('my-shop');
   });
 
@@ -221,8 +221,8 @@ describe('O3: the overview', () => {
     const counts: typeof queues.counts = ({ name }) =>
       name === 'notices' ? Promise.reject(new Error('no such table')) : queues.counts({ name });
     const { html } = await browser('write', { ...stack.fleet, queues: { ...queues, counts } })('/');
-    expect(panel(html, 'matters')).toContain('1 queue does not answer: notices');
-    expect(panel(html, 'queues')).toMatch(/temu-pages 0 0 0 0 0 .* notices no answer/);
+    expect(panel(html, 'attention')).toContain('1 queue does not respond: notices');
+    expect(panel(html, 'queues')).toMatch(/temu-pages 0 0 0 0 0 .* notices not responding/);
   });
 
   const addTracker = () => sql`
@@ -232,7 +232,7 @@ describe('O3: the overview', () => {
     [
       'for all parcels',
       { failed: 10 },
-      /The last round of Velocity failed for 10 of 10 parcels: HTTP 500 .*doctor/,
+      /The last run of Velocity failed for 10 of 10 parcels: HTTP 500 .*doctor/,
     ],
     ['also while the next one runs', { failed: 10, running: true }, /failed for 10 of 10 parcels/],
     ['for a fifth: that is usual', { failed: 2 }, undefined],
@@ -249,22 +249,24 @@ describe('O3: the overview', () => {
     if (running) await add('running', 0, 10);
     if (ok) await add('finished', 0, 10);
     const { html, title } = await browser()('/');
-    if (told) expect(panel(html, 'matters')).toMatch(told);
-    else expect(title).toBe('All is well · Orderfleet');
+    if (told) expect(panel(html, 'attention')).toMatch(told);
+    else expect(title).toBe('All systems normal · Orderfleet');
   });
 
   test('a webhook endpoint that was stopped is told of until it goes on, however long ago that was', async () => {
     await addStore();
     await sql`
       insert into webhook_endpoints (url, secret, events, active) values ('https://crm.example/hook', 's', '{order.rto}', false)`;
-    const told = async () => panel((await browser()('/')).html, 'matters');
-    expect(await told()).toMatch(/act the webhook endpoint https:\/\/crm\.example\/hook .* \(7 days ago\)/);
+    const told = async () => panel((await browser()('/')).html, 'attention');
+    expect(await told()).toMatch(
+      /action the webhook endpoint https:\/\/crm\.example\/hook .* \(7 days ago\)/,
+    );
     await sql`
       insert into notices (kind, key, subject, payload, created_at)
       select 'webhook-stopped', 'stopped', id, '{"text":"it answered 410"}', now() - interval '2 days' from webhook_endpoints`;
     expect(await told()).toContain('(2 days ago)');
     await sql`update webhook_endpoints set active = true`;
-    expect((await browser()('/')).title).toBe('All is well · Orderfleet');
+    expect((await browser()('/')).title).toBe('All systems normal · Orderfleet');
   });
 
   test('news is shown beside any number of notices whose matter the rows tell', async () => {
@@ -273,11 +275,11 @@ describe('O3: the overview', () => {
     await sql`
       insert into notices (kind, key, payload) select 'awb-at-risk', 'risk-' || n, '{"text":"was at risk"}' from generate_series(1, 250) n`;
     const { html } = await browser()('/');
-    expect(panel(html, 'matters')).toContain('9 of 10 (60 min ago)');
-    expect(panel(html, 'matters')).not.toContain('was at risk');
+    expect(panel(html, 'attention')).toContain('9 of 10 (60 min ago)');
+    expect(panel(html, 'attention')).not.toContain('was at risk');
   });
 
-  test('T9: an unknown country leads to the story of its order', async () => {
+  test('T9: an unknown country leads to the timeline of its order', async () => {
     await addStore();
     await sql`
       insert into notices (kind, key, payload) values ('unknown-country', 'c', ${sql.json({ text: 'Narnia', marketplaceOrderId: 'PO/1' })})`;
@@ -302,7 +304,7 @@ describe('O3: the overview', () => {
     const rows = ({ html }: { html: string }) => html.match(/href="\/orders\/PO-sku-/g)?.length ?? 0;
     expect(rows(list)).toBe(50);
     expect(panel(list.html, 'tabs')).toContain('Open errors 52');
-    expect(panel(list.html, 'list')).toContain('page 1 of 2');
+    expect(panel(list.html, 'list')).toContain('Page 1 of 2');
     const [, next = ''] = /href="([^"]*)">Next/.exec(list.html) ?? [];
     expect(rows(await open(next.replaceAll('&amp;', '&')))).toBe(1);
     const all = await open('/orders?show=errors&page=2');
@@ -325,10 +327,10 @@ describe('O3: the overview', () => {
         insert into shipments (order_id, awb_number, booking_courier, booked_at, status, last_tracked_at)
         values (${orderId}, ${awb}, 'Velocity', now(), ${status}, ${minutes === null ? null : new Date(Date.now() - minutes * 60_000)})`;
     const { html } = await browser()('/');
-    expect(panel(html, 'parcels')).toMatch(/Asked longest ago Last asked Velocity 4 1 2 0 1 0 5 h ago/);
+    expect(panel(html, 'parcels')).toMatch(/Oldest check Last checked Velocity 4 1 2 0 0 1 0 5 h ago/);
     // that is no word of the courier's: it may have failed
     expect(panel(html, 'parcels')).not.toMatch(/(newest|last|oldest) word/i);
-    expect(html).toContain('up to 10 min: 1, up to 30 min: 1, up to 2 h: 0, older: 1, never asked: 1');
+    expect(html).toContain('up to 10 min: 1, up to 30 min: 1, up to 2 h: 0, older: 1, never checked: 1');
   });
 
   test('R4: what comes from outside is text: titles, words, names', async () => {
@@ -440,7 +442,7 @@ describe('O3: orders', () => {
     expect(links).toEqual([number]);
     expect(panel(html, 'list')).toContain(why);
     expect(panel(html, 'tabs')).toContain(
-      'At risk 1 AWB not taken 1 Set aside 1 Incomplete 1 Open errors 1 AWB without order 1',
+      'At risk 1 AWB rejected 1 Not saved 1 Incomplete 1 Open errors 1 AWB without order 1',
     );
     expect((await open(`/orders/${number}`)).status).toBe(200);
   });
@@ -459,10 +461,10 @@ describe('O3: orders', () => {
     ];
     expect([first, second, third, wrong].map(rows)).toEqual([50, 1, 0, 50]);
     expect(first.html).toContain('href="/orders?show=risk&amp;page=2"');
-    expect(third.text).toContain('There is nothing more');
+    expect(third.text).toContain('No more orders.');
   });
 
-  test('the search leads to the story of an order, an AWB or an LR number', async () => {
+  test('the search leads to the timeline of an order, an AWB or an LR number', async () => {
     const orderId = await addOrder({ number: 'S/1 ü', source: 'shopify' });
     await sql`
       insert into shipments (order_id, awb_number, lr_number, booking_courier, booked_at) values (${orderId}, 'AWB7', 'LR7', 'Delhivery', now())`;
@@ -470,9 +472,9 @@ describe('O3: orders', () => {
     for (const number of ['S/1 ü', 'AWB7', 'LR7']) {
       const found = await open(`/orders?q=${encodeURIComponent(` ${number} `)}`);
       expect(found.status).toBe(303);
-      const story = await open(found.headers.get('location') ?? '');
-      expect(story.status).toBe(200);
-      expect(story.text).toContain('Parcel AWB AWB7, LR LR7');
+      const timeline = await open(found.headers.get('location') ?? '');
+      expect(timeline.status).toBe(200);
+      expect(timeline.text).toContain('Parcel AWB AWB7, LR LR7');
     }
   });
 
@@ -485,13 +487,13 @@ describe('O3: orders', () => {
         const { status, text, title, html } = await open(path);
         expect(status, path).toBe(404);
         expect(text).toContain('Is its store added and synced?');
-        expect(title).toBe('No such number · Orderfleet');
+        expect(title).toBe('Not found · Orderfleet');
         expect(html.length).toBeLessThan(20_000);
       }
     }
   });
 
-  test('its story: status with the reason, products, errors, what happened, its AWBs', async () => {
+  test('its timeline: status with the reason, products, errors, what happened, its AWBs', async () => {
     const storeId = await addStore('متجر');
     const id = await addOrder({ storeId, number: 'PO-1', status: 'Incomplete', shipIn: 1, title: 'A dress' });
     await sql`insert into order_errors (order_id, type, message) values (${id}, 'Order Download', 'invalid param')`;
@@ -503,10 +505,21 @@ describe('O3: orders', () => {
       'متجر',
       'A dress',
       'Order Download: invalid param',
-      'stored as Incomplete',
+      'saved as Incomplete',
     ])
       expect(text).toContain(said);
-    expect(text).toMatch(/AWB1 .*parked .*It waits for a person: no such carrier/);
+    expect(text).toMatch(/AWB1 .*parked .*Parked, needs attention: no such carrier/);
+  });
+
+  test('E9: a number that cannot be one of its carrier’s is warned of on its order’s page', async () => {
+    const id = await addOrder({ storeId: await addStore(), number: 'PO-1' });
+    await addParkedPush(id, 'AWB1', 'no such carrier');
+    await sql`update shipments set carrier = 'fancourier' where order_id = ${id}`;
+    expect((await browser()('/orders/PO-1')).text).toContain(
+      'AWB AWB1 cannot be one of FAN Courier’s numbers: those are 13 digits.',
+    );
+    await sql`update shipments set awb_number = '2071234567890' where order_id = ${id}`;
+    expect((await browser()('/orders/PO-1')).text).not.toContain('cannot be one of');
   });
 
   test('two stores with the same number: both are told', async () => {
@@ -534,7 +547,7 @@ describe('T18: the buyer', () => {
     const id = await addOrder({ storeId, number: 'PO-1', status: 'Incomplete', shipIn: 1, buyer: true });
     await addParkedPush(id, 'AWB1', 'no such carrier');
     const seen = [await browser('read')('/orders/PO-1'), await browser('read')('/orders/AWB1')];
-    expect(seen[0]?.text).toContain('Hidden: only users who may change things');
+    expect(seen[0]?.text).toContain('Hidden: read-only users do not see buyer data.');
     const open = browser('write');
     for (const path of ['/', '/data.json', '/orders', '/orders?show=incomplete', '/orders?show=parked'])
       seen.push(await open(path));
@@ -568,11 +581,11 @@ describe('O3: buttons', () => {
     const active = async () => (await sql<{ active: boolean }[]>`select active from temu_stores`)[0]?.active;
     expect(await press({ pause: 'my <shop>' })).toEqual({
       tone: 'ok',
-      text: 'The store “my &lt;shop&gt;” is paused.',
+      text: 'Store “my &lt;shop&gt;” paused.',
     });
     expect(await active()).toBe(false);
     const { text } = await browser()('/');
-    expect(text).toContain('paused by hand on the dashboard');
+    expect(text).toContain('paused manually on the dashboard');
     expect(await press({ sync: 'my <shop>' })).toMatchObject({
       tone: 'bad',
       text: expect.stringContaining('resume it first'),
@@ -581,7 +594,7 @@ describe('O3: buttons', () => {
     expect(await active()).toBe(true);
     expect(await press({ sync: 'my <shop>' })).toMatchObject({
       tone: 'ok',
-      text: expect.stringContaining('being read now'),
+      text: expect.stringContaining('Syncing the orders of'),
     });
     expect(await sql`select state from temu_sync_windows where store_id = ${id}`).toMatchObject([
       { state: 'open' },
@@ -606,16 +619,16 @@ describe('O3: buttons', () => {
     expect((await browser()('/orders/PO-1')).html).toContain('name="retry" value="PO-1"');
     expect(await press({ retry: 'PO-1' })).toEqual({
       tone: 'ok',
-      text: '1 AWB of order PO-1 will be told to Temu again.',
+      text: '1 AWB of order PO-1 queued for Temu again.',
     });
     expect(await sql`select state from temu_pushes`).toMatchObject([{ state: 'pending' }]);
     await sql`update temu_pushes set state = 'parked'`;
     expect(await press({ retryFailed: 'all' })).toMatchObject({
-      text: expect.stringContaining('1 AWB will be told'),
+      text: expect.stringContaining('1 AWB queued for Temu again'),
     });
     expect(await press({ track: 'velocity' })).toMatchObject({
       tone: 'bad',
-      text: expect.stringContaining('no round has begun'),
+      text: expect.stringContaining('no run started'),
     });
   });
 
@@ -658,6 +671,6 @@ describe('O3: files of the pages', () => {
     const { html, text } = await browser()('/');
     expect(html).toContain('<noscript><meta http-equiv="refresh" content="60"/></noscript>');
     expect(panel(html, 'chart-orders')).toMatch(/Numbers From \(UTC\) all \d\d-\d\d \d\d:\d\d 1/);
-    expect(text).toContain('Unsent orders by time left');
+    expect(text).toContain('Unshipped orders by time left');
   });
 });

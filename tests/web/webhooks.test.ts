@@ -4,15 +4,15 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { CourierName } from '../../sandbox/couriers/model.ts';
 import { createParcels, type ParcelSpec } from '../../sandbox/couriers/parcels.ts';
 import { bookParcels } from '../../sandbox/other-channels.ts';
-import { parseConfig } from '../../src/config.ts';
-import { openFleet } from '../../src/fleet.ts';
-import { couriers } from '../../src/tracking/catalogue.ts';
-import { applyPush, pushAddresses, reconcileTrackers, startRun } from '../../src/tracking/index.ts';
-import { courierOf } from '../../src/tracking/selection.ts';
+import { parseConfig } from '../../src/config/index.ts';
+import { openFleet } from '../../src/fleet/index.ts';
+import { applyWebhook, courierWebhooks, reconcileTrackers, startRun } from '../../src/tracking/index.ts';
+import { couriers } from '../../src/tracking/registry.ts';
+import { webhooks } from '../../src/web/routes/courier-webhooks.ts';
 import { createApp } from '../../src/web/server.ts';
-import { webhooks } from '../../src/web/webhooks.ts';
 import { startTestFleet, type TestFleet } from '../support/fleet.ts';
 import { held } from '../support/held.ts';
+import { courierOf } from '../support/selection.ts';
 import { freePort, until } from '../support/until.ts';
 
 const DELHIVERY = 'secret-of-delhivery';
@@ -38,7 +38,7 @@ beforeAll(async () => {
 });
 afterAll(() => stack?.close());
 
-const sql = () => stack.fleet.db.$client;
+const sql = () => stack.sql;
 const clock = { offsetMs: 0, now: () => Date.now() };
 const parcels = createParcels(clock, 1);
 
@@ -134,7 +134,10 @@ describe('C14: a push is applied as an answer is', () => {
     const back = event(number, { event: 'rtoStarted', at: at + 3 * HOUR });
     expect(await send(path, back)).toMatchObject(counts({ updated: 1 }));
     expect(await shipment(number)).toMatchObject({ status: 'rto_in_transit', order_status: 14 });
-    expect(lines('a parcel goes on after its end').at(-1)).toMatchObject({ number, from: 'delivered' });
+    expect(lines('a parcel was updated after its final status').at(-1)).toMatchObject({
+      number,
+      from: 'delivered',
+    });
   });
 
   test('C12: notices are written with the change, once', async () => {
@@ -227,7 +230,7 @@ describe('C14: a push is applied as an answer is', () => {
     expect(await send('delhivery', list)).toMatchObject(counts({ scans: 3, updated: 2, unknown: 1 }));
     expect(await shipment(one.number)).toMatchObject({ status: 'out_for_delivery' });
     expect(await shipment(two.number)).toMatchObject({ status: 'lost' });
-    const line = lines('push').at(-1);
+    const line = lines('webhook').at(-1);
     expect(line).toMatchObject({
       courier: 'delhivery',
       scans: 3,
@@ -323,12 +326,12 @@ describe('R2, R3: at once, and in each other’s way', () => {
     const { number } = await parcel('delhivery-b2c');
     const body = event(number, { event: 'pickedUp' });
     const { fleet } = stack;
-    const address = pushAddresses(fleet.config, fleet.trackers).get('delhivery');
+    const address = courierWebhooks(fleet.config, fleet.trackers).get('delhivery');
     if (!address) throw new Error('no address');
     await sql().begin(
       held(async (other) => {
         await other`select from shipments where awb_number = ${number} for update`;
-        await expect(applyPush(fleet, address, body, 100)).rejects.toThrow(/statement timeout/);
+        await expect(applyWebhook(fleet, address, body, 100)).rejects.toThrow(/statement timeout/);
       }),
     );
     expect(await shipment(number)).toMatchObject({ status: 'pending', last_tracked_at: null });
@@ -526,7 +529,7 @@ test('C14: with Postgres away 503, so that the courier sends it again', async ()
       status: 503,
       body: { error: expect.stringContaining('again') },
     });
-    expect(lines('a store refuses or is away').at(-1)).toMatchObject({
+    expect(lines('Postgres or Redis is failing or unreachable').at(-1)).toMatchObject({
       faults: { 'POST /webhooks/delhivery': 1 },
     });
   } finally {
@@ -543,7 +546,7 @@ test('R10: with a Postgres that takes no writes 503 and when to come back, and n
   try {
     const answer = await send('delhivery', body, undefined, webhooks(fleet));
     expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '10']);
-    expect(lines('a store refuses or is away').at(-1)).toMatchObject({
+    expect(lines('Postgres or Redis is failing or unreachable').at(-1)).toMatchObject({
       err: expect.stringContaining('read-only'),
     });
   } finally {
@@ -554,7 +557,7 @@ test('R10: with a Postgres that takes no writes 503 and when to come back, and n
   expect(await send('delhivery', body)).toMatchObject(counts({ updated: 1 }));
 });
 
-test('C2: whose parcel it is: the couriers’ files and the database’s tracker_of say the same', async () => {
+test('C2: whose parcel it is: the couriers’ files say it, and the database’s courier_of and tracker_of', async () => {
   const text = (...parts: string[]) =>
     fc.array(fc.constantFrom(...parts, ' ', 'x', 'İ', '%'), { maxLength: 4 }).map((all) => all.join(''));
   const number = fc.constantFrom(null, '', '  ', '\t', 'A1', ' A1 ');
@@ -566,12 +569,14 @@ test('C2: whose parcel it is: the couriers’ files and the database’s tracker
   });
   const rows = fc.sample(booked, 2_000);
   await sql()`update trackers set enabled = true`;
-  const found = await sql()<{ name: string | null }[]>`
-    select tracker_of(g."bookingCourier", g.awb, g.lr, null, g.source, 4) as name
+  const found = await sql()<{ name: string | null; whose: string | null }[]>`
+    select tracker_of(g."bookingCourier", g.awb, g.lr, null, g.source, 4) as name,
+      courier_of(g."bookingCourier", g.awb, g.lr, g.source) as whose
     from jsonb_array_elements(${sql().json(rows as never)}) with ordinality as e(value, place)
       cross join jsonb_to_record(e.value) as g("bookingCourier" text, awb text, lr text, source text)
     order by e.place`;
   const own = rows.map((row) => courierOf(row, couriers)?.name ?? null);
   expect(own).toEqual(found.map(({ name }) => name));
+  expect(own).toEqual(found.map(({ whose }) => whose));
   expect(new Set(own).size).toBe(6);
 });

@@ -1,4 +1,5 @@
 import { html } from 'hono/html';
+import { plural } from '../../lib/plural.ts';
 import {
   duration,
   LABELS,
@@ -13,7 +14,7 @@ import {
 } from './model.ts';
 import { page } from './page.ts';
 
-/** Legible as a dot or a bar on white and on dark alike. */
+/** Legible as a dot or a bar on both white and dark. */
 const COLOURS: Record<OutcomeName, string> = {
   updated: '#1f9d62',
   unchanged: '#9aa7b8',
@@ -27,33 +28,33 @@ const DIM = 'color:#5b6675';
 const RULE = 'border-top:1px solid #e4e8ee';
 const FIGURES = 'text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums';
 
-/** C13: the report as HTML. Texts of couriers are escaped by the template. */
+/** C13: the report as HTML. The template escapes couriers' texts. */
 export function htmlReport(report: Report): string {
   const digest = report.rows.length > 1;
   return page({
     title: report.subject,
     body: html`<h1 class="of-text" style="margin:0;font-size:22px;line-height:1.25;font-weight:650;${INK}">${report.title}</h1>
 <p class="of-dim" style="margin:4px 0 0;font-size:14px;line-height:1.4;${DIM}">${report.period} · ${
-      digest ? `${number(report.total.runs)} runs` : duration(report.total.durationMs)
+      digest ? plural(report.total.runs, 'run') : duration(report.total.durationMs)
     }</p>
 ${headline(report.total)}
 ${bar(report.total)}
 ${digest ? digestTable(report.rows) : ''}
 ${figures(report.total, digest)}
-${counted('Words that no table has', report.words, report.wordsMore, digest, true)}
-${counted('Why parcels failed', report.errors, report.errorsMore, digest, false)}`,
+${counted('Unmapped courier statuses', report.words, report.wordsMore, digest, true)}
+${counted('Errors', report.errors, report.errorsMore, digest, false)}`,
   });
 }
 
 const headline = (row: Row) =>
   row.planned === 0
-    ? html`<p class="of-text" style="margin:20px 0 0;font-size:16px;${INK}">No parcel was due.</p>`
+    ? html`<p class="of-text" style="margin:20px 0 0;font-size:16px;${INK}">No parcels were due.</p>`
     : html`<p class="of-text" style="margin:20px 0 0;font-size:16px;line-height:1.4;${INK}"><span style="font-size:30px;font-weight:650;letter-spacing:-.01em">${number(row.updated)}</span> of ${number(row.planned)} parcels updated</p>`;
 
 const subtitle = (text: string) =>
   html`<h2 class="of-text" style="margin:28px 0 8px;font-size:15px;font-weight:650;${INK}">${text}</h2>`;
 
-/** Shares as one line of colour; a sliver stays visible. */
+/** Shares as one stacked bar; a sliver stays visible. */
 function bar(row: Row) {
   const shown = OUTCOMES.filter((name) => row[name] > 0);
   if (shown.length === 0) return '';
@@ -65,7 +66,7 @@ function bar(row: Row) {
 }
 
 function figures(row: Row, digest: boolean) {
-  // what did not happen steps back
+  // zeros are dimmed
   const line = (
     label: unknown,
     count: number,
@@ -82,25 +83,25 @@ function figures(row: Row, digest: boolean) {
 <td class="of-dim of-line" style="padding:9px 12px 9px 0;font-size:14px;line-height:1.4;vertical-align:baseline;white-space:nowrap;${RULE};${DIM}">${label}</td>
 <td class="of-text of-line" style="padding:9px 0;font-size:14px;line-height:1.4;vertical-align:baseline;text-align:right;${RULE};${INK}">${value.replace(/ (?=%|s |per )/g, NBSP)}</td>
 </tr>`;
-  return html`${digest ? subtitle('All runs together') : ''}<table width="100%" cellpadding="0" cellspacing="0" style="margin:${digest ? 0 : 20}px 0 0;border-collapse:collapse">
+  return html`${digest ? subtitle('All runs') : ''}<table width="100%" cellpadding="0" cellspacing="0" style="margin:${digest ? 0 : 20}px 0 0;border-collapse:collapse">
 ${OUTCOMES.map((name) => line(dot(name), row[name], share(row[name], row.planned)))}
-${line('Parcels asked', row.planned, '')}
+${line('Parcels checked', row.planned, '')}
 </table>
 <table width="100%" cellpadding="0" cellspacing="0" style="margin:16px 0 0;border-collapse:collapse">
 ${fact('Requests', requestsLine(row))}
-${fact('Rate-limit waits', waitsLine(row))}
-${digest ? fact('Time spent', duration(row.durationMs)) : fact('Duration', duration(row.durationMs))}
+${fact('Rate-limit pauses', waitsLine(row))}
+${digest ? fact('Total duration', duration(row.durationMs)) : fact('Duration', duration(row.durationMs))}
 </table>`;
 }
 
-/** Few columns, so that it fits a telephone; what is rare is said under the name. */
+/** Few columns, to fit a phone; rare values are shown under the name. */
 function digestTable(rows: readonly Row[]) {
   const head = (text: string, style = FIGURES) =>
     html`<th scope="col" class="of-dim" style="padding:0 0 6px 14px;font-size:12px;font-weight:600;${DIM};${style}">${text}</th>`;
   const cell = (value: number, colour = INK) =>
     html`<td class="${colour === INK ? 'of-text ' : ''}of-line" style="padding:10px 0 0 14px;vertical-align:top;font-size:15px;${RULE};${colour};${FIGURES}">${number(value)}</td>`;
   return html`<table width="100%" cellpadding="0" cellspacing="0" style="margin:24px 0 0;border-collapse:collapse">
-<tr>${head('Tracker', 'text-align:left;padding-left:0')}${head('Asked')}${head('Updated')}${head('Failed')}</tr>
+<tr>${head('Tracker', 'text-align:left;padding-left:0')}${head('Checked')}${head('Updated')}${head('Failed')}</tr>
 ${rows.map(
   (row) => html`<tr>
 <td class="of-text of-line" style="padding:10px 0 0;vertical-align:top;font-size:15px;font-weight:600;${RULE};${INK}">${row.title}</td>
@@ -122,10 +123,10 @@ const aside = (row: Row) =>
     ...(['notFound', 'mismatched', 'unmapped'] as const)
       .filter((name) => row[name] > 0)
       .map((name) => `${number(row[name])} ${LABELS[name].toLowerCase()}`),
-    ...(row.waits > 0 ? [`waited ${duration(row.waitedMs)}`] : []),
+    ...(row.waits > 0 ? [`paused ${duration(row.waitedMs)}`] : []),
   ]
     .map((part) => part.replaceAll(' ', NBSP))
-    .join(`${NBSP}· `); // a line breaks after the dot, and nowhere else
+    .join(`${NBSP}· `); // lines break only after the dot
 
 function counted(title: string, all: Report['words'], more: number, digest: boolean, code: boolean) {
   if (all.length === 0) return '';

@@ -1,29 +1,18 @@
-import { cut } from '../../storable.ts';
+import type { trackingRuns } from '../../db/schema/index.ts';
+import { plural } from '../../lib/plural.ts';
+import { cut } from '../../lib/storable.ts';
 import { shortTime, trackerTitle } from '../message.ts';
 
-/** A row of `tracking_runs`. */
-export interface Run {
-  id: string;
-  tracker: string;
-  planned: number;
-  updated: number;
-  unchanged: number;
-  notFound: number;
-  mismatched: number;
-  unmapped: number;
-  failed: number;
-  requests: number;
-  /** `max/seconds`; null: none. */
-  requestLimit: string | null;
-  waits: number;
-  waitedMs: number;
-  words: Record<string, number>;
-  errors: Record<string, number>;
-  startedAt: Date;
+/** One that has ended. */
+export type Run = Omit<typeof trackingRuns.$inferSelect, 'state'> & {
   finishedAt: Date;
-}
+  /** The courier's display name. */
+  title?: string | null;
+};
 
-/** What became of parcels, in the order in which it is shown. */
+const titleOf = ({ tracker, title }: Run) => title ?? trackerTitle(tracker);
+
+/** Outcomes of parcels, in display order. */
 export const OUTCOMES = ['updated', 'unchanged', 'notFound', 'mismatched', 'unmapped', 'failed'] as const;
 export type OutcomeName = (typeof OUTCOMES)[number];
 
@@ -42,7 +31,7 @@ export interface Row extends Record<OutcomeName, number> {
   runs: number;
   planned: number;
   requests: number;
-  /** What the limit would have let through in the time that was not spent waiting; null: no limit. */
+  /** Requests that the limit would have allowed, without the time in cooldown; null: no limit. */
   allowed: number | null;
   /** "7 per 3 s"; null: none, or several. */
   limit: string | null;
@@ -54,14 +43,14 @@ export interface Row extends Record<OutcomeName, number> {
   startedAt: Date;
 }
 
-/** A word or a reason with how often it came. */
+/** A raw status or a reason, with its count. */
 export interface Counted {
   tracker: string;
   text: string;
   count: number;
 }
 
-/** C13: what one mail says, be it about one run or about many. */
+/** C13: the content of one mail, about one run or several. */
 export interface Report {
   subject: string;
   title: string;
@@ -75,17 +64,17 @@ export interface Report {
   errorsMore: number;
 }
 
-/** A mail with more rows than this has one per tracker. */
+/** With more rows than this, a mail has one row per tracker. */
 const MOST_ROWS = 12;
 const MOST_COUNTED = 20;
 const LONGEST_TEXT = 160;
 
-/** @param runs one or more; one makes the report of a run, several a digest */
+/** @param runs one: the report of a run; several: a digest */
 export function reportOf(runs: readonly Run[]): Report {
   const ordered = [...runs].sort(
     (a, b) => a.tracker.localeCompare(b.tracker) || a.startedAt.getTime() - b.startedAt.getTime(),
   );
-  const perRun = ordered.map((run) => rowOf(trackerTitle(run.tracker), [run]));
+  const perRun = ordered.map((run) => rowOf(titleOf(run), [run]));
   const rows = ordered.length <= MOST_ROWS ? perRun : perTracker(ordered);
   const total = rowOf('All', ordered);
   const period = periodOf(ordered);
@@ -102,7 +91,7 @@ export function reportOf(runs: readonly Run[]): Report {
 function perTracker(runs: readonly Run[]): Row[] {
   const groups = new Map<string, Run[]>();
   for (const run of runs) groups.set(run.tracker, [...(groups.get(run.tracker) ?? []), run]);
-  return [...groups].map(([tracker, its]) => rowOf(trackerTitle(tracker), its));
+  return [...groups.values()].map((its) => rowOf(titleOf(its[0] as Run), its));
 }
 
 function rowOf(title: string, runs: readonly Run[]): Row {
@@ -138,7 +127,7 @@ function allowedOf(run: Run): number | null {
   const [, max, seconds] = /^(\d+)\/(\d+)$/.exec(run.requestLimit ?? '') ?? [];
   if (!max || !seconds || seconds === '0') return null;
   const asking = Math.max(0, durationOf(run) - run.waitedMs) / 1000;
-  return Math.floor(asking / Number(seconds)) * Number(max) + Number(max); // the span that has begun counts whole
+  return Math.floor(asking / Number(seconds)) * Number(max) + Number(max); // a started span counts in full
 }
 
 function counted(runs: readonly Run[], of: (run: Run) => Record<string, number>): [Counted[], number] {
@@ -149,8 +138,7 @@ function counted(runs: readonly Run[], of: (run: Run) => Record<string, number>)
       const text = flat.length > LONGEST_TEXT ? `${cut(flat, LONGEST_TEXT - 1)}…` : flat;
       const known = all.get(`${run.tracker} ${key}`);
       if (known) known.count += Number(count);
-      else
-        all.set(`${run.tracker} ${key}`, { tracker: trackerTitle(run.tracker), text, count: Number(count) });
+      else all.set(`${run.tracker} ${key}`, { tracker: titleOf(run), text, count: Number(count) });
     }
   const sorted = [...all.values()].sort((a, b) => b.count - a.count || a.text.localeCompare(b.text));
   return [sorted.slice(0, MOST_COUNTED), Math.max(0, sorted.length - MOST_COUNTED)];
@@ -158,14 +146,14 @@ function counted(runs: readonly Run[], of: (run: Run) => Record<string, number>)
 
 /** "312 of 36,000 parcels updated, 3 unmapped, 12 failed, 2 waits". */
 function summary(row: Row): string {
-  if (row.planned === 0) return 'no parcel was due';
+  if (row.planned === 0) return 'no parcels were due';
   const troubles = (['mismatched', 'unmapped', 'failed'] as const)
     .filter((name) => row[name] > 0)
     .map((name) => `${number(row[name])} ${LABELS[name].toLowerCase()}`);
   return [
-    `${number(row.updated)} of ${number(row.planned)} parcels updated`,
+    `${number(row.updated)} of ${plural(row.planned, 'parcel')} updated`,
     ...troubles,
-    ...(row.waits > 0 ? [`told to wait ${times(row.waits)}`] : []),
+    ...(row.waits > 0 ? [`rate-limited ${times(row.waits)}`] : []),
   ].join(', ');
 }
 
@@ -194,7 +182,7 @@ export function duration(ms: number): string {
   return min === 0 ? `${h} h` : `${h} h ${min} min`;
 }
 
-/** "34 %", "0.4 %"; nothing where there is nothing to share. */
+/** "34 %", "0.4 %"; empty when the whole is 0. */
 export function share(part: number, whole: number): string {
   if (whole === 0 || part === 0) return '';
   const percent = (part / whole) * 100;
@@ -202,12 +190,12 @@ export function share(part: number, whole: number): string {
   return `${percent < 0.1 ? '< 0.1' : percent < 10 ? Number(percent.toFixed(1)) : Math.round(percent)} %`;
 }
 
-/** "721 of the 756 that 7 per 3 s let through (95 %)". */
+/** "721 of 756 allowed by 7 per 3 s (95 %)". */
 export function requestsLine(row: Row): string {
   if (row.allowed === null) return `${number(row.requests)}${row.limited ? '' : ' (no limit)'}`;
-  const by = row.limit ? `that ${row.limit} let through` : 'that the limits let through';
-  return `${number(row.requests)} of the ${number(row.allowed)} ${by}${row.requests ? ` (${share(row.requests, row.allowed)})` : ''}`;
+  const by = row.limit ? `allowed by ${row.limit}` : 'allowed by the limits';
+  return `${number(row.requests)} of ${number(row.allowed)} ${by}${row.requests ? ` (${share(row.requests, row.allowed)})` : ''}`;
 }
 
 export const waitsLine = (row: Row): string =>
-  row.waits === 0 ? 'none' : `${times(row.waits)}, ${duration(row.waitedMs)} in all`;
+  row.waits === 0 ? 'none' : `${times(row.waits)}, ${duration(row.waitedMs)} in total`;

@@ -3,8 +3,8 @@ import { html } from 'hono/html';
 type Html = ReturnType<typeof html>;
 
 /**
- * The frame of all mails: one column of 600 px at most that shrinks with the screen. Everything that matters is inline,
- * since many programs drop <style>; those that keep it get dark colours and tighter margins from it.
+ * The layout of all mails: one column of at most 600 px that shrinks with the screen. Essential styles are inline, since
+ * many mail programs drop <style>; those that keep it get dark colours and tighter margins.
  */
 export function page({ title, body }: { title: string; body: Html }): string {
   return `<!doctype html>\n${html`<html lang="en">

@@ -1,11 +1,11 @@
-import { type Failure, fail } from '../../errors.ts';
-import type { Http } from '../../http.ts';
-import { askedFor } from '../../retry-after.ts';
+import { type Failure, fail } from '../../lib/errors.ts';
+import type { Http } from '../../lib/http.ts';
+import { askedFor } from '../../lib/retry-after.ts';
 import { MOST_WAIT_MS } from '../deps.ts';
 import type { Endpoint } from './endpoints.ts';
-import { SIGNATURE_HEADER, sign } from './sign.ts';
+import { signatureHeaders } from './sign.ts';
 
-/** A failed call, and whether the endpoint itself is in trouble or only this event was refused. */
+/** A failed call; `trouble`: the endpoint itself is failing, not only this event refused. */
 type CallFailure = Failure & { trouble: boolean; gone: boolean };
 export type Called = { ok: true; status: number } | { ok: false; failure: CallFailure };
 
@@ -20,8 +20,8 @@ interface Call {
 }
 
 /**
- * One signed request (see sign.ts). Any 2xx is success. What the answer's body says is not looked at: it might repeat
- * personal data, and the reason is kept. No redirect is followed.
+ * One signed request (see sign.ts). Any 2xx is success. The response body is ignored: it might repeat personal data, and
+ * the reason is stored. Redirects are not followed.
  * @throws the signal's reason
  */
 export async function callEndpoint(
@@ -38,7 +38,7 @@ export async function callEndpoint(
       'user-agent': 'Orderfleet',
       'orderfleet-event': call.event,
       'orderfleet-event-id': call.id,
-      [SIGNATURE_HEADER]: sign(endpoint.secret, call.body, call.nowMs),
+      ...signatureHeaders(endpoint.secret, call.id, call.body, call.nowMs),
     },
     body: call.body,
     timeoutMs: call.timeoutMs,
@@ -47,9 +47,9 @@ export async function callEndpoint(
   if (!answer.ok) return failed(answer.failure, true);
   const { status, headers } = answer.value;
   if (status >= 200 && status < 300) return { ok: true, status };
-  if (status === 410) return failed(fail('rejected', 'HTTP 410: it wants no more').failure, true, true);
+  if (status === 410) return failed(fail('rejected', 'HTTP 410 (Gone)').failure, true, true);
   if (status >= 300 && status < 400)
-    return failed(fail('rejected', `HTTP ${status}: it redirects, which is not followed`).failure, false);
+    return failed(fail('rejected', `HTTP ${status}: redirects are not followed`).failure, false);
   const wait = askedFor({ status, headers, text: '' }, call.nowMs, MOST_WAIT_MS);
   const trouble = status === 429 || status === 408 || status >= 500;
   const more = trouble && wait !== undefined ? { retryAfterMs: wait } : {};

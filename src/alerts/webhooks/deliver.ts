@@ -1,7 +1,12 @@
-import { UserError } from '../../errors.ts';
-import { minutes, seconds } from '../../queue/define.ts';
+import { and, eq } from 'drizzle-orm';
+import pLimit from 'p-limit';
+import { webhookEndpoints } from '../../db/schema/index.ts';
+import { UserError } from '../../lib/errors.ts';
+import { notify } from '../../notices/index.ts';
+import { minutes } from '../../queue/define.ts';
 import type { Outcome } from '../../queue/handle.ts';
-import type { AlertsDeps, AlertTimings, RetryPolicy } from '../deps.ts';
+import type { CircuitBreaker } from '../circuit-breaker.ts';
+import type { AlertsDeps, AlertTimings } from '../deps.ts';
 import {
   type Claimed,
   claim,
@@ -11,37 +16,32 @@ import {
   release,
   settleFailed,
   settleSent,
-  withdraw,
+  settleWithdrawn,
   withdrawDue,
 } from '../outbox.ts';
+import { WEBHOOK_RETRIES } from '../retries.ts';
 import type { Destination } from '../routes.ts';
-import type { Rests } from '../turns.ts';
 import { callEndpoint } from './call.ts';
 import { type Endpoint, endpointOf } from './endpoints.ts';
 import { bodyOf } from './event.ts';
 
-/** 15 s, 30 s, … up to an hour: 32 tries in a day, of which six in the first ten minutes. */
-export const WEBHOOK_RETRIES: RetryPolicy = {
-  tries: 32,
-  backoff: { baseMs: seconds(15), maxMs: minutes(60) },
-};
-/** The tries of one notice end within a day; one that was never its turn meanwhile is given up then, too. */
+/** A notice's attempts end within a day; one that was never attempted is given up then, too. */
 const A_DAY_MS = minutes(25 * 60);
-/** Notices in hand at once; with the calls at once they must be through well within the lease. */
+/** Notices claimed at once; CALLS_AT_ONCE must get them done well within the lease. */
 const CLAIM = 40;
 const CALLS_AT_ONCE = 8;
 
-/** An endpoint whose secret does not open is looked at again after this long. */
+/** An endpoint whose secret cannot be decrypted is tried again after this long. */
 const LOCKED_MS = minutes(15);
 
-const GONE = 'the endpoint answered HTTP 410 (Gone): it is told nothing any more';
+const GONE = 'the endpoint returned HTTP 410 (Gone): it gets no more events';
 
 type WebhookDestination = Extract<Destination, { via: 'webhook' }>;
 
-interface Round {
+interface Delivery {
   deps: AlertsDeps;
   timings: AlertTimings;
-  rests: Rests;
+  breaker: CircuitBreaker;
   endpoint: Endpoint;
   key: string;
   signal: AbortSignal;
@@ -49,14 +49,14 @@ interface Round {
 }
 
 /**
- * Delivers what is due for one endpoint, up to `until`. The first call that shows the endpoint in trouble (no answer,
- * 5xx, 429) ends the round: the others are given back untouched and wait with it. Other refusals are that event's alone.
- * A notice may arrive twice, when an answer was lost: its id tells. Order is not kept; `occurred_at` tells.
+ * Delivers an endpoint's due notices, up to `until`. The first call that shows the endpoint failing (no response, 5xx, 429)
+ * ends it: the others are released and wait for the endpoint. Other refusals concern that event only. A notice may
+ * arrive twice, when a response was lost: receivers deduplicate by its id, and order by `occurred_at`.
  */
 export async function deliverWebhooks(
   deps: AlertsDeps,
   timings: AlertTimings,
-  rests: Rests,
+  breaker: CircuitBreaker,
   destination: WebhookDestination,
   signal: AbortSignal,
   until: number,
@@ -69,28 +69,28 @@ export async function deliverWebhooks(
       endpoint = await endpointOf(deps.db, deps.secrets, { id: destination.endpointId });
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    // sealed with a key that is gone: what waits fails visibly within its day, unless somebody brings the key back
+    // encrypted with a lost key: pending notices fail visibly after a day, unless the key is restored
     counts.failed += await failOld(deps, which, deps.clock() - A_DAY_MS, error.message);
     await postponeDue(deps, which, new Date(deps.clock() + LOCKED_MS), { why: error.message });
-    return { outcome: 'its secret does not open', ...counts };
+    return { outcome: 'its secret cannot be decrypted', ...counts };
   }
   if (!endpoint?.active) {
     const why = endpoint ? 'the endpoint was stopped' : 'the endpoint was removed';
     return { outcome: why, withdrawn: await withdrawDue(deps, which, why) };
   }
-  const round: Round = { deps, timings, rests, endpoint, key, signal, counts };
+  const delivery: Delivery = { deps, timings, breaker, endpoint, key, signal, counts };
   for (;;) {
-    const restUntil = rests.until(key);
-    if (restUntil !== undefined) {
-      // C12: behind an endpoint that is never well nothing may wait for ever
-      counts.failed += await failOld(deps, which, deps.clock() - A_DAY_MS, 'not taken within a day');
-      await postponeDue(deps, which, new Date(restUntil));
-      return { outcome: 'the endpoint rests', ...counts };
+    const openUntil = breaker.openUntil(key);
+    if (openUntil !== undefined) {
+      // C12: nothing waits for ever for an endpoint that keeps failing
+      counts.failed += await failOld(deps, which, deps.clock() - A_DAY_MS, 'not delivered within a day');
+      await postponeDue(deps, which, new Date(openUntil));
+      return { outcome: 'backing off from the endpoint', ...counts };
     }
-    if (deps.clock() > until) return { outcome: 'its time is up', ...counts };
-    const claimed = await claim(deps, destination, rests.doubted(key) ? 1 : CLAIM, timings.leaseMs);
+    if (deps.clock() > until) return { outcome: 'its time budget is used up', ...counts };
+    const claimed = await claim(deps, destination, breaker.halfOpen(key) ? 1 : CLAIM, timings.leaseMs);
     if (claimed.length === 0) return { outcome: 'done', ...counts };
-    await deliverClaimed(round, claimed);
+    await deliverClaimed(delivery, claimed);
     if (signal.aborted) throw signal.reason;
     if (!endpoint.active) {
       counts.withdrawn += await withdrawDue(deps, which, GONE);
@@ -99,27 +99,25 @@ export async function deliverWebhooks(
   }
 }
 
-/** Calls side by side; stops at trouble or shutdown, and gives back what was not tried. */
-async function deliverClaimed(round: Round, claimed: readonly Claimed[]): Promise<void> {
-  const { deps, rests, endpoint, key, signal } = round;
-  const left = [...claimed];
-  const caller = async () => {
-    while (!signal.aborted && endpoint.active && rests.until(key) === undefined) {
-      const notice = left.shift();
-      if (!notice) return;
-      await deliverOne(round, notice);
-    }
-  };
-  const ended = await Promise.allSettled(Array.from({ length: CALLS_AT_ONCE }, caller));
-  await release(deps, left, new Date(rests.until(key) ?? deps.clock()));
-  const broken = ended.find((one) => one.status === 'rejected');
-  if (broken) throw broken.reason;
+/** Calls in parallel; stops when the endpoint fails, at an error of ours or at shutdown, and releases the rest. */
+async function deliverClaimed(delivery: Delivery, claimed: readonly Claimed[]): Promise<void> {
+  const { deps, breaker, endpoint, key, signal } = delivery;
+  const left = new Set(claimed);
+  const faults: unknown[] = [];
+  await pLimit(CALLS_AT_ONCE).map(claimed, async (notice) => {
+    if (faults.length > 0 || signal.aborted || !endpoint.active || breaker.openUntil(key) !== undefined)
+      return;
+    left.delete(notice);
+    await deliverOne(delivery, notice).catch((fault) => faults.push(fault));
+  });
+  await release(deps, [...left], new Date(breaker.openUntil(key) ?? deps.clock()));
+  if (faults.length > 0) throw faults[0];
 }
 
-async function deliverOne(round: Round, notice: Claimed): Promise<void> {
-  const { deps, timings, rests, endpoint, key, signal, counts } = round;
+async function deliverOne(delivery: Delivery, notice: Claimed): Promise<void> {
+  const { deps, timings, breaker, endpoint, key, signal, counts } = delivery;
   if (!endpoint.events.includes(notice.kind)) {
-    await withdraw(deps, [notice], 'the endpoint does not subscribe to this event');
+    await settleWithdrawn(deps, [notice], 'the endpoint does not subscribe to this event');
     counts.withdrawn++;
     return;
   }
@@ -137,35 +135,34 @@ async function deliverOne(round: Round, notice: Claimed): Promise<void> {
   });
   ended(answer.ok ? 'ok' : answer.failure.kind);
   if (answer.ok) {
-    rests.ok(key);
+    breaker.recordSuccess(key);
     await settleSent(deps, [notice]);
     counts.sent++;
     return;
   }
   const { failure } = answer;
   if (failure.gone) {
-    counts.withdrawn += await stopEndpoint(round, notice);
+    counts.withdrawn += await stopEndpoint(delivery, notice);
     return;
   }
-  const restUntil = failure.trouble ? rests.failed(key, failure.retryAfterMs) : 0;
-  const { failed } = await settleFailed(deps, [notice], failure.message, WEBHOOK_RETRIES, restUntil);
+  const openUntil = failure.trouble ? breaker.recordFailure(key, failure.retryAfterMs) : 0;
+  const { failed } = await settleFailed(deps, [notice], failure.message, WEBHOOK_RETRIES, openUntil);
   counts.failed += failed;
   counts.again += 1 - failed;
 }
 
-/** 410 Gone is how a receiver says that it wants nothing any more: the endpoint stops, and a person is told once. */
-async function stopEndpoint({ deps, endpoint }: Round, notice: Claimed): Promise<number> {
-  await deps.db.$client.begin(async (sql) => {
-    const [stopped] = await sql`
-      update webhook_endpoints set active = false where id = ${endpoint.id} and active returning 1`;
-    if (!stopped) return;
-    await sql`
-      insert into notices (kind, key, subject, payload) values (
-        'webhook-stopped', ${`webhook-stopped-${endpoint.id}-${notice.id}`}, ${endpoint.id},
-        ${sql.json({ text: `the webhook endpoint ${endpoint.url} answered HTTP 410 (Gone) and is told nothing any more; if that is a mistake: orderfleet webhooks resume ${endpoint.url}` })})
-      on conflict (key) do nothing`;
+/** 410 Gone means that the receiver wants no more events: the endpoint stops, and operators are notified once. */
+async function stopEndpoint({ deps, endpoint }: Delivery, notice: Claimed): Promise<number> {
+  const { id, url } = endpoint;
+  await deps.db.transaction(async (tx) => {
+    const { count } = await tx
+      .update(webhookEndpoints)
+      .set({ active: false })
+      .where(and(eq(webhookEndpoints.id, id), eq(webhookEndpoints.active, true)));
+    if (count === 0) return;
+    await notify(tx, 'webhook-stopped', { endpointId: id, url, once: notice.id });
   });
   endpoint.active = false;
-  await withdraw(deps, [notice], GONE);
+  await settleWithdrawn(deps, [notice], GONE);
   return 1;
 }

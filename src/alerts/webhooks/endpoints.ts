@@ -1,41 +1,33 @@
 import { randomBytes, randomUUID } from 'node:crypto';
+import { and, desc, eq, gt, max, sql } from 'drizzle-orm';
 import type { Db } from '../../db/client.ts';
+import { countWhere } from '../../db/query.ts';
+import { notices, webhookEndpoints } from '../../db/schema/index.ts';
 import type { Secrets } from '../../db/secrets.ts';
-import { UserError } from '../../errors.ts';
+import { UserError } from '../../lib/errors.ts';
+import { endpointId, hasEndpoint } from '../outbox.ts';
 import { WEBHOOK_EVENTS, type WebhookEvent } from '../routes.ts';
 
-/** A program that is told by signed HTTP requests (C12). */
-export interface Endpoint {
-  id: string;
-  url: string;
-  events: string[];
-  active: boolean;
-  /** Signs every request; in the clear. */
-  secret: string;
-}
+/** A program that receives signed HTTP requests (C12), with its secret in clear text. */
+export type Endpoint = Omit<typeof webhookEndpoints.$inferSelect, 'createdAt'>;
 
 const secretContext = (id: string) => `webhook_endpoints.secret of ${id}`;
 
 export { secretContext as endpointContext };
 
-interface EndpointRow extends Omit<Endpoint, 'secret'> {
-  secret: string;
-}
-
-/** @param which its id or its address. @throws UserError when its secret was sealed with a key that is not ours */
+/** @param which its id or URL. @throws UserError when its secret was encrypted with an unknown key */
 export async function endpointOf(
   db: Db,
   secrets: Secrets,
   which: { id: string } | { url: string },
 ): Promise<Endpoint | undefined> {
-  const sql = db.$client;
-  const [row] = await sql<EndpointRow[]>`
-    select id, url, events, active, secret from webhook_endpoints
-    where ${'id' in which ? sql`id::text = ${which.id}` : sql`url = ${which.url}`}`;
+  const { id, url } = webhookEndpoints;
+  const isIt = 'id' in which ? sql`${id}::text = ${which.id}` : eq(url, which.url);
+  const [row] = await db.select().from(webhookEndpoints).where(isIt);
   return row && { ...row, secret: secrets.decrypt(row.secret, secretContext(row.id)) };
 }
 
-/** @returns the endpoint with its secret, which is shown this once. @throws UserError when the address does not do */
+/** @returns the endpoint with its secret, which is shown only once. @throws UserError for an invalid or known URL */
 export async function addEndpoint(
   db: Db,
   secrets: Secrets,
@@ -45,27 +37,26 @@ export async function addEndpoint(
   const url = normalAddress(address);
   const id = randomUUID();
   const secret = `whsec_${randomBytes(32).toString('base64url')}`;
-  const [added] = await db.$client`
-    insert into webhook_endpoints (id, url, secret, events)
-    values (${id}, ${url}, ${secrets.encrypt(secret, secretContext(id))}, ${[...new Set(events)]})
-    on conflict (url) do nothing returning 1`;
-  if (!added)
+  const endpoint = { id, url, events: [...new Set(events)], active: true };
+  const { count } = await db
+    .insert(webhookEndpoints)
+    .values({ ...endpoint, secret: secrets.encrypt(secret, secretContext(id)) })
+    .onConflictDoNothing();
+  if (count === 0)
     throw new UserError(
-      `${url} is an endpoint already. To change its events or its secret: orderfleet webhooks remove ${url}, then add it again`,
+      `${url} is already an endpoint. To change its events or secret: orderfleet webhooks remove ${url}, then add it again`,
     );
-  return { id, url, events: [...new Set(events)], active: true, secret };
+  return { ...endpoint, secret };
 }
 
 /** @throws UserError */
 export function normalAddress(address: string): string {
   const url = URL.canParse(address) ? new URL(address) : undefined;
   if (!url || !/^https?:$/.test(url.protocol))
-    throw new UserError(`"${address}" is no address: it starts with https:// (or http:// inside a network)`);
-  // our HTTP sends none, and what a URL carries is shown by `list`; the signature says who we are
+    throw new UserError(`"${address}" is not a URL: expected https:// (or http:// inside a network)`);
+  // our HTTP client sends none, and `list` would show them; the signature identifies us
   if (url.username || url.password)
-    throw new UserError(
-      'An address with a user and a password in it is not taken: check the signature instead.',
-    );
+    throw new UserError('A URL with a user and password is not accepted: verify the signature instead.');
   url.hash = '';
   return url.href;
 }
@@ -73,86 +64,83 @@ export function normalAddress(address: string): string {
 /** @throws UserError when there is no such endpoint */
 export async function removeEndpoint(db: Db, address: string): Promise<string> {
   const url = normalAddress(address);
-  const removed = await db.$client`delete from webhook_endpoints where url = ${url} returning 1`;
-  if (removed.length === 0) throw new UserError(`No endpoint ${url}. See: orderfleet webhooks list`);
+  const { count } = await db.delete(webhookEndpoints).where(eq(webhookEndpoints.url, url));
+  if (count === 0) throw noEndpoint(url);
   return url;
 }
 
-/** Seals an endpoint's secret with the current key. @throws UserError when there is no such endpoint, or it does not open */
+/** Encrypts an endpoint's secret with the current key. @throws UserError for no such endpoint, or an unknown key */
 export async function resealEndpoint(db: Db, secrets: Secrets, address: string): Promise<string> {
   const url = normalAddress(address);
   const endpoint = await endpointOf(db, secrets, { url });
-  if (!endpoint) throw new UserError(`No endpoint ${url}. See: orderfleet webhooks list`);
-  const sealed = secrets.encrypt(endpoint.secret, secretContext(endpoint.id));
-  await db.$client`update webhook_endpoints set secret = ${sealed} where id = ${endpoint.id}`;
+  if (!endpoint) throw noEndpoint(url);
+  const secret = secrets.encrypt(endpoint.secret, secretContext(endpoint.id));
+  await db.update(webhookEndpoints).set({ secret }).where(eq(webhookEndpoints.id, endpoint.id));
   return url;
 }
 
-/** Takes an endpoint that was stopped back into service. @throws UserError when there is no such endpoint */
+/** Resumes a stopped endpoint. @throws UserError when there is no such endpoint */
 export async function resumeEndpoint(db: Db, address: string): Promise<string> {
   const url = normalAddress(address);
-  const resumed = await db.$client`update webhook_endpoints set active = true where url = ${url} returning 1`;
-  if (resumed.length === 0) throw new UserError(`No endpoint ${url}. See: orderfleet webhooks list`);
+  const { count } = await db
+    .update(webhookEndpoints)
+    .set({ active: true })
+    .where(eq(webhookEndpoints.url, url));
+  if (count === 0) throw noEndpoint(url);
   return url;
 }
 
-export interface EndpointOverview {
-  url: string;
-  events: string[];
-  active: boolean;
-  createdAt: Date;
-  /** Of the last seven days. */
-  sent: number;
-  waiting: number;
-  failed: number;
-  lastSentAt: Date | null;
-  /** Why the last try failed, if the last one did. */
-  error: string | null;
-}
+const noEndpoint = (url: string) => new UserError(`No endpoint ${url}. See: orderfleet webhooks list`);
 
-/** Endpoints with what became of their notices in the last week. */
-export const listEndpoints = (db: Db, nowMs: number): Promise<EndpointOverview[]> => db.$client<
-  EndpointOverview[]
->`
-  select e.url, e.events, e.active, e.created_at as "createdAt", coalesce(n.sent, 0) as sent,
-    coalesce(n.waiting, 0) as waiting, coalesce(n.failed, 0) as failed, n.last_sent_at as "lastSentAt",
-    (select error from notices w where w.payload->>'endpointId' = e.id::text and w.state in ('pending', 'failed')
-      and w.error is not null and w.created_at > ${new Date(nowMs - 7 * 86_400_000)}
-      order by w.created_at desc limit 1) as error
-  from webhook_endpoints e left join (
-    select payload->>'endpointId' as id, count(*) filter (where state = 'sent')::int as sent,
-      count(*) filter (where state = 'pending')::int as waiting,
-      count(*) filter (where state = 'failed')::int as failed, max(sent_at) as last_sent_at
-    from notices where payload ? 'endpointId' and created_at > ${new Date(nowMs - 7 * 86_400_000)} group by 1) n
-    on n.id = e.id::text
-  order by e.created_at`;
+/** The endpoint of a notice. */
+export const isItsEndpoint = sql`${webhookEndpoints.id}::text = ${endpointId}`;
+
+/** `error`: why the last attempt failed, if it did. */
+const ENDPOINT = {
+  ...{ url: webhookEndpoints.url, events: webhookEndpoints.events, active: webhookEndpoints.active },
+  createdAt: webhookEndpoints.createdAt,
+  ...{ sent: countWhere(eq(notices.state, 'sent')), waiting: countWhere(eq(notices.state, 'pending')) },
+  ...{ failed: countWhere(eq(notices.state, 'failed')), lastSentAt: max(notices.sentAt) },
+  error: sql<string | null>`(array_agg(${notices.error} order by ${notices.createdAt} desc)
+    filter (where ${notices.state} in ('pending', 'failed') and ${notices.error} is not null))[1]`,
+};
+
+/** Endpoints with the delivery counts of the last seven days. */
+export const listEndpoints = (db: Db, nowMs: number) =>
+  db
+    .select(ENDPOINT)
+    .from(webhookEndpoints)
+    .leftJoin(notices, and(isItsEndpoint, gt(notices.createdAt, new Date(nowMs - 7 * 86_400_000))))
+    .groupBy(webhookEndpoints.id)
+    .orderBy(webhookEndpoints.createdAt);
 
 export const isWebhookEvent = (name: string): name is WebhookEvent =>
   (WEBHOOK_EVENTS as readonly string[]).includes(name);
 
-export interface FailedDelivery {
-  id: string;
-  event: string;
-  url: string | null;
-  since: Date;
-  tries: number;
-  error: string | null;
-}
+const isGivenUp = sql`${notices.state} = 'failed' and ${hasEndpoint}`;
 
-/** Deliveries that were given up, the newest first. */
-export const failedDeliveries = (db: Db, limit = 100): Promise<FailedDelivery[]> => db.$client<
-  FailedDelivery[]
->`
-  select n.id, n.kind as event, e.url, n.created_at as since, n.attempts as tries, n.error
-  from notices n left join webhook_endpoints e on e.id::text = n.payload->>'endpointId'
-  where n.state = 'failed' and n.payload ? 'endpointId' order by n.created_at desc limit ${limit}`;
+/** Failed deliveries, newest first. */
+export const failedDeliveries = (db: Db, limit = 100) =>
+  db
+    .select({
+      ...{ id: notices.id, event: notices.kind, url: webhookEndpoints.url, since: notices.createdAt },
+      ...{ tries: notices.attempts, error: notices.error },
+    })
+    .from(notices)
+    .leftJoin(webhookEndpoints, isItsEndpoint)
+    .where(isGivenUp)
+    .orderBy(desc(notices.createdAt))
+    .limit(limit);
 
-/** Given-up deliveries are due again, with all their tries. @param id one of them; else all. @returns how many */
+/** Makes failed deliveries due again, with all their attempts. @param id one of them; default all. @returns how many */
 export async function retryDeliveries(db: Db, nowMs: number, id?: string): Promise<number> {
-  const sql = db.$client;
-  const again = await sql`
-    update notices set state = 'pending', attempts = 0, error = null, offered_at = null, due_at = ${new Date(nowMs)},
-      created_at = ${new Date(nowMs)} -- its day of tries begins anew
-    where state = 'failed' and payload ? 'endpointId' ${id === undefined ? sql`` : sql`and id::text = ${id}`}`;
-  return again.count;
+  const now = new Date(nowMs);
+  const { count } = await db
+    .update(notices)
+    .set({
+      ...{ state: 'pending', attempts: 0, error: null, offeredAt: null, dueAt: now },
+      createdAt: now, // its day of attempts starts over
+    })
+    .where(and(isGivenUp, id === undefined ? undefined : sql`${notices.id}::text = ${id}`));
+  return count;
 }

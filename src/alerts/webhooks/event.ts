@@ -1,9 +1,11 @@
+import { eq } from 'drizzle-orm';
 import { z } from 'zod';
 import type { Db } from '../../db/client.ts';
+import { orders } from '../../db/schema/index.ts';
 import type { Claimed } from '../outbox.ts';
 
 const text = z.string().nullish().catch(null);
-/** What the change of status left in the notice. */
+/** The status change, as stored in the notice. */
 const change = z.object({
   orderId: z.uuid().nullish().catch(null),
   ...{ marketplaceOrderId: text, source: text, shipmentId: text, number: text },
@@ -11,19 +13,11 @@ const change = z.object({
 });
 type Change = z.output<typeof change>;
 
-interface OrderNow {
-  id: string;
-  total: string | null;
-  currency: string | null;
-  status: string;
-  phone: string | null;
-}
-
 /**
- * The body of a webhook request. `id` is the notice's: the same at every try, so that a receiver can tell a repetition.
- * `order.rto` has the order's total and the customer's phone besides, for the CRM: they are read here, just before they
- * are sent, and are kept nowhere (T18). Its order's status is the parcel's, `rto` or `rto_in_transit`. Amounts are decimal
- * texts, times ISO 8601 in UTC. Fields are named one by one, so that nothing leaves that was not meant to.
+ * The body of a webhook request. `id` is the notice's: the same for every attempt, so that receivers can deduplicate.
+ * `order.rto` also has the order's total and the customer's phone, for the CRM: read just before sending and stored
+ * nowhere (T18). Its order's status is the parcel's, `rto` or `rto_in_transit`. Amounts are decimal strings, times ISO 8601
+ * in UTC. Fields are listed one by one, so that nothing else leaks.
  */
 export async function bodyOf(
   db: Db,
@@ -64,10 +58,12 @@ const timeOf = (said: string | null | undefined, otherwise: Date) => {
   return (Number.isNaN(time.getTime()) ? otherwise : time).toISOString();
 };
 
-async function orderNow(db: Db, { orderId }: Change): Promise<OrderNow | undefined> {
+async function orderNow(db: Db, { orderId }: Change) {
   if (!orderId) return undefined;
-  const [order] = await db.$client<OrderNow[]>`
-    select id, order_total_amount::text as total, order_currency as currency, status, shipping_phone as phone
-    from orders where id = ${orderId}`;
+  const { orderTotalAmount: total, orderCurrency: currency, status, shippingPhone: phone } = orders;
+  const [order] = await db
+    .select({ total, currency, status, phone })
+    .from(orders)
+    .where(eq(orders.id, orderId));
   return order;
 }

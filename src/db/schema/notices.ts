@@ -4,8 +4,9 @@ import { boolean, index, integer, jsonb, pgTable, text, timestamp, uuid } from '
 const time = (name: string) => timestamp(name, { withTimezone: true });
 
 /**
- * The outbox of messages to people and programs, written in the transaction of the change they tell of (C12).
- * `key` makes each one once. No personal data in the payload (T18), but for EMAIL_RECIPIENTS' own where a mail is left over.
+ * The outbox of messages to operators and programs, written in the transaction of the change they report (C12). `key`
+ * makes each one unique. No personal data in the payload (T18), except EMAIL_RECIPIENTS' own where a mail is left
+ * over.
  */
 export const notices = pgTable(
   'notices',
@@ -14,8 +15,8 @@ export const notices = pgTable(
     kind: text('kind').notNull(),
     key: text('key').notNull().unique(),
     /**
-     * What it is about: the id of a store, an order, a shipment or an endpoint, or a tracker's name, as its kind has it;
-     * null where it is about none. Notices of a thing are found by it: no code takes a key apart.
+     * The id of a store, an order, a shipment or an endpoint, or a tracker's name, depending on the kind; null for
+     * none. Notices are looked up by it: no code parses a key.
      */
     subject: text('subject'),
     payload: jsonb('payload').$type<Record<string, unknown>>().notNull(),
@@ -23,7 +24,7 @@ export const notices = pgTable(
       .notNull()
       .default('pending'),
     attempts: integer('attempts').notNull().default(0),
-    /** Why the last try to deliver it failed. */
+    /** Why the last attempt to deliver it failed. */
     error: text('error'),
     dueAt: time('due_at').notNull().defaultNow(),
     offeredAt: time('offered_at'),
@@ -35,7 +36,8 @@ export const notices = pgTable(
     index('notices_pending').on(table.createdAt).where(sql`state = 'pending'`),
     index('notices_due').on(table.dueAt).where(sql`state = 'pending'`),
     index('notices_created').on(table.createdAt),
-    index('notices_tracker').on(sql`(payload->>'tracker')`).where(sql`kind = 'tracker-stopped'`),
+    // of the kinds that are withdrawn (src/notices/index.ts) once their subject has recovered
+    index('notices_subject').on(table.subject).where(sql`kind in ('store-paused', 'tracker-stopped')`),
     index('notices_failed').on(table.createdAt).where(sql`state = 'failed'`),
     index('notices_endpoint')
       .on(sql`(payload->>'endpointId')`, table.createdAt)
@@ -43,11 +45,11 @@ export const notices = pgTable(
   ],
 );
 
-/** C12: programs that are told by signed HTTP requests. */
+/** C12: programs that receive signed HTTP requests. */
 export const webhookEndpoints = pgTable('webhook_endpoints', {
   id: uuid('id').primaryKey().defaultRandom(),
   url: text('url').notNull().unique(),
-  /** Sealed; signs every request. */
+  /** Encrypted; signs every request. */
   secret: text('secret').notNull(),
   /** order.rto, shipment.updated */
   events: text('events').array().notNull(),

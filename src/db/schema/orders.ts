@@ -16,7 +16,7 @@ import { temuStores } from './stores.ts';
 const time = (name: string) => timestamp(name, { withTimezone: true });
 const money = (name: string) => numeric(name, { precision: 14, scale: 2 });
 
-/** T18: the only table that holds personal data. Others may insert source and marketplace_order_id alone. */
+/** T18: the only table that holds personal data. Others may insert source and marketplace_order_id only. */
 export const orders = pgTable(
   'orders',
   {
@@ -49,12 +49,12 @@ export const orders = pgTable(
     shippingCountryName: text('shipping_country_name'),
     shippingCountryCode: text('shipping_country_code'),
     shippingPostalCode: text('shipping_postal_code'),
-    /** T12: until then the order waits as Pending; afterwards it gets `status_after_pending`. */
+    /** T12: until then the order is held as Pending; afterwards it gets `status_after_pending`. */
     pendingUntil: time('pending_until'),
     statusAfterPending: text('status_after_pending'),
-    /** T18: when the marketplace first said that it was cancelled or received; what it says later moves it no more. */
+    /** T18: when the marketplace first reported it as cancelled or received; later reports do not change it. */
     endedAt: time('ended_at'),
-    /** T18: the buyer was forgotten then, and is not stored again. */
+    /** T18: when the buyer was erased; the data is not stored again. */
     personalDataErasedAt: time('personal_data_erased_at'),
     createdAt: time('created_at').notNull().defaultNow(),
     updatedAt: time('updated_at').notNull().defaultNow(),
@@ -68,7 +68,7 @@ export const orders = pgTable(
       .where(sql`status in ('Ready for Shipping', 'Partially Shipped', 'Incomplete')`),
     index('orders_by_store').on(table.storeId, table.status),
     index('orders_created').on(table.createdAt),
-    // T18: orders whose buyer is known, by when they were placed; src/erasure.ts walks it with these very expressions
+    // T18: orders with buyer data, by when they were placed; src/ops/erasure.ts uses these very expressions
     index('orders_personal_data')
       .on(sql`coalesce(order_created_at, '-infinity')`, table.id)
       .where(
@@ -77,7 +77,7 @@ export const orders = pgTable(
   ],
 );
 
-/** What only Temu orders have. */
+/** Columns of Temu orders only. */
 export const temuOrders = pgTable(
   'temu_orders',
   {
@@ -102,7 +102,7 @@ export const productsInOrder = pgTable(
     orderId: uuid('order_id')
       .notNull()
       .references(() => orders.id, { onDelete: 'cascade' }),
-    /** productSkuId and unit price, `254794717573-1.00`; without the price while it is not known. */
+    /** productSkuId and unit price, `254794717573-1.00`; without the price while it is unknown. */
     itemOrderLineId: text('item_order_line_id').notNull(),
     channelItemId: text('channel_item_id'),
     itemTitle: text('item_title'),

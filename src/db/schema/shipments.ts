@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm';
 import {
+  type AnyPgColumn,
   boolean,
   check,
   index,
@@ -23,7 +24,7 @@ export interface ShippedItem {
   quantity: number;
 }
 
-/** A parcel. Others may insert order_id, booking_courier, booked_at and a number alone. */
+/** A parcel. Others may insert order_id, booking_courier, booked_at and a number only. */
 export const shipments = pgTable(
   'shipments',
   {
@@ -35,25 +36,28 @@ export const shipments = pgTable(
     lrNumber: text('lr_number'),
     bookingCourier: text('booking_courier').notNull(),
     bookedAt: time('booked_at').notNull(),
-    /** The carrier as Temu is told it (A4); null: the booking courier's name. */
+    /** The carrier's name for Temu (A4); null: the booking courier's name. */
     carrier: text('carrier'),
-    /** What is in it when it is one of several parcels of its order; null: everything. */
+    /** Its content when it is one of several parcels of its order; null: everything. */
     items: jsonb('items').$type<ShippedItem[]>(),
-    /** false: nobody asks any more, `tracking_ended` says why. */
+    /** false: no longer polled, `tracking_ended` is the reason. */
     beingTracked: boolean('being_tracked'),
     trackingEnded: text('tracking_ended'),
-    /** C2: the tracker that asks for it; null: none. Kept true by triggers (drizzle/), whoever writes. */
+    /** E4: the parcel that goes on, or goes back, under this number, as its courier said; null: booked by the seller. */
+    linkedTo: uuid('linked_to').references((): AnyPgColumn => shipments.id, { onDelete: 'cascade' }),
+    link: text('link', { enum: ['return', 'redirection'] }),
+    /** C2: the tracker that polls it; null: none. Maintained by triggers (drizzle/), whoever writes. */
     trackedBy: text('tracked_by'),
     status: text('status').notNull().default('pending'),
-    /** Since when, by the courier's clock; null before its first word. */
+    /** Since when, by the courier's clock; null before its first scan. */
     statusAt: time('status_at'),
-    /** C7: the newest time at which each status was heard of, epoch milliseconds. */
+    /** C7: the newest time at which each status was received, epoch milliseconds. */
     statusSeen: jsonb('status_seen').$type<Record<string, number>>().notNull().default({}),
     courierStatus: text('courier_status'),
-    /** C6: the word it showed last, while no table has it. */
+    /** C6: its last raw status, while that is unmapped. */
     unmappedWord: text('unmapped_word'),
     unmappedAt: time('unmapped_at'),
-    /** The tracker that said it. */
+    /** The tracker that reported it. */
     unmappedBy: text('unmapped_by'),
     lastTrackedAt: time('last_tracked_at'),
     pickedUpAt: time('picked_up_at'),
@@ -63,27 +67,39 @@ export const shipments = pgTable(
     createdAt: time('created_at').notNull().defaultNow(),
   },
   (table) => [
+    check(
+      'shipments_link',
+      sql`(${table.linkedTo} is null) = (${table.link} is null) and ${table.link} in ('return', 'redirection')`,
+    ),
     check('shipments_number', sql`${table.awbNumber} is not null or ${table.lrNumber} is not null`),
     unique('shipments_once').on(table.orderId, table.awbNumber),
     index('shipments_awb').on(table.awbNumber),
     index('shipments_created').on(table.createdAt),
-    // P3: holds what can be due and nothing else, in the order in which it is asked for
+    // P3: exactly what can be due, in polling order
     index('shipments_due')
       .on(table.trackedBy, table.lastTrackedAt.asc().nullsFirst(), table.id, table.bookedAt)
       .where(sql`tracked_by is not null`),
+    index('shipments_linked').on(table.linkedTo).where(sql`linked_to is not null`),
     index('shipments_lr').on(table.lrNumber).where(sql`lr_number is not null`),
+    // E10: on their way, and polled by nobody. Not by `status`: each change of it would be written into every index (P5)
+    index('shipments_unpolled')
+      .on(table.bookedAt, table.bookingCourier)
+      .where(
+        sql`tracked_by is null and tracking_ended is null and being_tracked is distinct from false and delivered_at is null`,
+      ),
     index('shipments_unmapped').on(table.unmappedWord).where(sql`unmapped_word is not null`),
   ],
 );
 
 /**
- * A1–A3: every AWB-created event as it came, before anything is made of it.
- * state: waiting (its order is not known yet), recorded (there is a shipment), parked (given up, `error` says why).
+ * A1–A3: every AWB-created event as received, before it is processed.
+ * state: waiting (its order is unknown yet), recorded (there is a shipment), parked (given up, `error` is the
+ * reason).
  */
 export const awbEvents = pgTable(
   'awb_events',
   {
-    /** What makes two events one: the order as named, and the number. */
+    /** Identifies an event: the order as named, and the number. */
     key: text('key').primaryKey(),
     payload: jsonb('payload').notNull(),
     state: text('state', { enum: ['waiting', 'recorded', 'parked'] }).notNull(),
@@ -99,10 +115,10 @@ export const awbEvents = pgTable(
 );
 
 /**
- * A6: the ledger of what Temu was told. state: pending (to be told), sending (a worker has it: `claim`), sent,
- * rejected (Temu's final no), parked (waits for a person or for the order to change), unknown (told, answer lost:
- * Temu is asked before anything is sent again), replaced (a later booking took its place before Temu was told: history,
- * neither a fault of the order nor a matter for people).
+ * A6: the ledger of pushes. state: pending (to be sent), sending (a worker has it: `claim`), sent, rejected (Temu's
+ * final no), parked (waits for the operator or for the order to change), unknown (sent, response lost: Temu is
+ * queried before anything is resent), replaced (a later booking took its place before it was sent: history, neither
+ * an error nor an attention item).
  */
 export const temuPushes = pgTable(
   'temu_pushes',
@@ -125,11 +141,11 @@ export const temuPushes = pgTable(
     sentAt: time('sent_at'),
     /** The fencing token of the worker that has it: an outcome is written only by its holder. */
     claim: uuid('claim'),
-    /** Set just before a request leaves, cleared by a clear answer: while set, Temu may have been told. */
+    /** Set just before a request leaves, cleared by a clear response: while set, it may have reached Temu. */
     toldAt: time('told_at'),
-    /** Parked until the order is newer than this; null: until a person retries it. */
+    /** Parked until the order is newer than this; null: until somebody retries it. */
     parkedOrderTime: time('parked_order_time'),
-    /** A4: parked since none or several of Temu's carriers have this name (normalised), until a person pins one. */
+    /** A4: parked since none or several of Temu's carriers have this name (normalised), until one is pinned. */
     unmatchedCarrier: text('unmatched_carrier'),
     dueAt: time('due_at').notNull().defaultNow(),
     offeredAt: time('offered_at'),
@@ -149,7 +165,7 @@ export const temuPushes = pgTable(
   ],
 );
 
-/** A4: what Temu gave as carriers and warehouses of a store, kept for a day. */
+/** A4: the carriers and warehouses of a store from Temu, kept for a day. */
 export const temuLogistics = pgTable(
   'temu_logistics',
   {
@@ -164,7 +180,7 @@ export const temuLogistics = pgTable(
   (table) => [primaryKey({ columns: [table.storeId, table.what] })],
 );
 
-/** A4: a carrier's provider id at Temu as a person has settled it. */
+/** A4: a carrier's provider id at Temu as pinned by an operator. */
 export const carrierPins = pgTable(
   'carrier_pins',
   {

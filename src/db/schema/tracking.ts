@@ -3,6 +3,7 @@ import {
   bigint,
   boolean,
   check,
+  date,
   foreignKey,
   index,
   integer,
@@ -18,7 +19,7 @@ import { shipments } from './shipments.ts';
 
 const time = (name: string) => timestamp(name, { withTimezone: true });
 
-/** Codes of orders.order_status, with their names and whether parcels of such orders are asked for (C2). */
+/** Codes of orders.order_status, with their names and whether parcels of such orders are polled (C2). */
 export const orderStatuses = pgTable('order_statuses', {
   code: integer('code').primaryKey(),
   name: text('name').notNull().unique(),
@@ -41,17 +42,19 @@ export const shipmentEvents = pgTable(
   },
   (table) => [
     index('shipment_events_shipment').on(table.shipmentId, table.occurredAt),
-    // a few pages for any number of rows, which are written in this order: what changed in the last day
+    // a few pages for any number of rows, which are inserted in this order: the changes of the last day
     index('shipment_events_recorded').using('brin', table.recordedAt).with({ autosummarize: true }),
   ],
 );
 
-/** One row per tracker: when it runs, why it waits or stands still, and its token (C1, C10, C11). */
+/** One row per tracker: when it runs, why it waits or is suspended, and its token (C1, C10, C11). */
 export const trackers = pgTable('trackers', {
   name: text('name').primaryKey(),
-  /** Switched on: has credentials, and TRACKERS does not leave it out. Others own no parcels. */
+  /** The courier's display name; null until the scheduler has started with this release. */
+  title: text('title'),
+  /** Has credentials, and TRACKERS does not exclude it. Disabled trackers own no parcels. */
   enabled: boolean('enabled').notNull(),
-  /** C2, as its courier file has it; the triggers that set shipments.tracked_by read it here. */
+  /** C2, from its courier file; the triggers that set shipments.tracked_by read it here. */
   courier: text('courier').notNull(),
   sources: text('sources', { enum: ['primary', 'other', 'all'] }).notNull(),
   number: text('number', { enum: ['awb', 'lr', 'any-awb'] }).notNull(),
@@ -60,30 +63,38 @@ export const trackers = pgTable('trackers', {
   /** C10: no request leaves before then. */
   waitingUntil: time('waiting_until'),
   waitingReason: text('waiting_reason'),
-  /** Times in a row that it was told to wait, without an answer in between. */
+  /** Consecutive cooldowns without a successful response. */
   waits: integer('waits').notNull().default(0),
-  /** Why the last scheduled run was left out. */
+  /** Why the last scheduled run was skipped. */
   skippedAt: time('skipped_at'),
   skippedReason: text('skipped_reason'),
-  /** C11: refused credentials. Runs that began before `stopped_at` are over; later ones are a new try. */
+  /** C11: refused credentials. Runs that began before `stopped_at` are over; later ones are a new attempt. */
   stoppedReason: text('stopped_reason'),
   stoppedAt: time('stopped_at'),
-  /** A digest of the credentials: when they are others, the stop is over and the token is nobody's. */
+  /** A digest of the credentials: when it changes, the stop is over and the token is void. */
   credentials: text('credentials'),
-  /** Sealed. */
+  /** Encrypted. */
   token: text('token'),
   tokenExpiresAt: time('token_expires_at'),
   tokenFetchedAt: time('token_fetched_at'),
-  /** A renewal failed for the moment: it is tried again then. */
+  /** A renewal failed for a transient reason: it is retried then. */
   tokenRenewAt: time('token_renew_at'),
-  /** C11: the fleet's one login under way: whose, and until when at most by the database's clock. Null: none. */
+  /** C11: the fleet's one login in progress: its owner, and until when at most by the database's clock. Null: none. */
   loginClaim: uuid('login_claim'),
   loginUntil: time('login_until'),
-  /** Which of the courier's ways to send the secret works. */
+  /** E7: up to when the courier's feed has been read without a gap; null: never. */
+  feedReadTo: time('feed_read_to'),
+  /** E7: since when its runs have given the feed up, and why the last one did; null: it was read, or was never tried. */
+  feedFailingSince: time('feed_failing_since'),
+  feedError: text('feed_error'),
+  /** Requests on that day by GMT, where the courier has a daily limit. */
+  requestsOn: date('requests_on'),
+  requestsThatDay: integer('requests_that_day').notNull().default(0),
+  /** Which of the courier's auth schemes works. */
   scheme: integer('scheme').notNull().default(0),
 });
 
-/** C3: one round of a tracker. Counts are of parcels; they add up to `planned` when it has ended. */
+/** C3: one run of a tracker. Counts are of parcels; they add up to `planned` when it has ended. */
 export const trackingRuns = pgTable(
   'tracking_runs',
   {
@@ -100,12 +111,12 @@ export const trackingRuns = pgTable(
     unmapped: integer('unmapped').notNull().default(0),
     failed: integer('failed').notNull().default(0),
     requests: integer('requests').notNull().default(0),
-    /** The limit that held, as `max/seconds`; null: none (C13). */
+    /** The limit in effect, as `max/seconds`; null: none (C13). */
     requestLimit: text('request_limit'),
-    /** C10: how often and how long it was told to wait. */
+    /** C10: how often and how long it cooled down. */
     waits: integer('waits').notNull().default(0),
     waitedMs: bigint('waited_ms', { mode: 'number' }).notNull().default(0),
-    /** Unmapped words of this run with their counts. */
+    /** Unmapped statuses of this run with their counts. */
     words: jsonb('words').$type<Record<string, number>>().notNull().default({}),
     /** Why parcels failed, with their counts. */
     errors: jsonb('errors').$type<Record<string, number>>().notNull().default({}),
@@ -114,7 +125,7 @@ export const trackingRuns = pgTable(
   },
   (table) => [
     check('tracking_runs_state', sql`${table.state} in ('running', 'finished')`),
-    // C1: a tracker whose run is still going is not started again
+    // C1: a tracker with a run in progress is not started again
     uniqueIndex('tracking_runs_one').on(table.tracker).where(sql`state = 'running'`),
     index('tracking_runs_by_tracker').on(table.tracker, table.startedAt),
   ],
@@ -122,7 +133,7 @@ export const trackingRuns = pgTable(
 
 /**
  * C3: the parcels of one request. state: pending, working (a worker has it: `claim`), done, failed (given up), split
- * (the API refused it whole: its halves are batches of their own, C9).
+ * (the API refused it as a whole: its halves are batches of their own, C9).
  */
 export const trackingBatches = pgTable(
   'tracking_batches',
@@ -148,18 +159,18 @@ export const trackingBatches = pgTable(
   ],
 );
 
-/** C6: words that no table has. */
+/** C6: unmapped statuses. */
 export const unmappedStatuses = pgTable(
   'unmapped_statuses',
   {
     tracker: text('tracker').notNull(),
     word: text('word').notNull(),
     count: integer('count').notNull(),
-    /** What the courier said where it was seen first, without personal data. */
+    /** What the courier returned where it was seen first, without personal data. */
     sample: jsonb('sample').$type<Record<string, string | null>>().notNull(),
     firstSeenAt: time('first_seen_at').notNull().defaultNow(),
     lastSeenAt: time('last_seen_at').notNull().defaultNow(),
-    /** What a person has settled that it means: a status, or `unchanged`. */
+    /** The status that it was mapped to, or `unchanged`. */
     mappedTo: text('mapped_to'),
   },
   (table) => [primaryKey({ columns: [table.tracker, table.word] })],

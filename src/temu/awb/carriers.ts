@@ -6,8 +6,8 @@ export interface Company {
 }
 
 /**
- * A carrier's name without what people write differently: "FAN Courier", "fan-courier" → FANCOURIER (A4). Letters of
- * every script count: "Спиди" is not "Еконт".
+ * A carrier's name without differences in spelling: "FAN Courier", "fan-courier" → FANCOURIER (A4). Letters of every
+ * script count: "Спиди" is not "Еконт".
  */
 export const normalCarrier = (name: string): string =>
   name
@@ -17,12 +17,12 @@ export const normalCarrier = (name: string): string =>
 
 export type CarrierMatch =
   | { ok: true; id: string }
-  /** `carrier`: the name, normalised, that a person is to pin. */
+  /** `carrier`: the normalised name to pin. */
   | { ok: false; carrier: string; error: string; candidates: Company[] };
 
 /**
- * A4: the provider id of a carrier: what a person has pinned, else the one company of that name. None or several: the
- * candidates, for a person to pin. A name is never guessed at: GLS is not GLS(IT), a wrong id is a wrong parcel.
+ * A4: the provider id of a carrier: the pinned one, else the only company of that name. None or several: the
+ * candidates to choose from. Names are never guessed: GLS is not GLS(IT), and a wrong id is a wrong parcel.
  */
 export function matchCarrier(
   carrier: string,
@@ -51,12 +51,12 @@ export function matchCarrier(
   const more = candidates.length > 12 ? ` and ${candidates.length - 12} more` : '';
   const problem =
     ids.size > 1
-      ? `several of Temu's carriers are called ${wanted}`
-      : `none of Temu's carriers is called ${wanted}`;
+      ? `several of Temu's carriers are named ${wanted}`
+      : `none of Temu's carriers is named ${wanted}`;
   return {
     ok: false,
     carrier: wanted,
     candidates,
-    error: `${problem}; choose one with: orderfleet carriers pin ${wanted} ID --store NAME. Candidates: ${listed || 'none, Temu lists no carrier'}${more}`,
+    error: `${problem}; choose one: orderfleet carriers pin ${wanted} ID --store NAME. Candidates: ${listed || 'none, Temu lists no carriers'}${more}`,
   };
 }

@@ -1,15 +1,15 @@
 import type { Outcome } from '../../queue/handle.ts';
-import { aboutToTell, type ClaimedPush } from './ledger.ts';
-import { providerOf, warehouseOf } from './logistics.ts';
+import { resolveCarrier, warehouseOf } from './logistics.ts';
 import { onFailure, parked, settle, unmatched, type Work } from './outcome.ts';
 import type { Package } from './plan.ts';
+import { type ClaimedPush, markSending } from './push-store.ts';
 import { whyForbidden } from './warnings.ts';
 
-/** The two calls by which Temu hears of parcels (A3): each leaves behind its fence, and is settled by its answer (A6). */
+/** The two calls that send parcels to Temu (A3): each is fenced before it leaves and settled by its response (A6). */
 
 export const carrierOf = (push: ClaimedPush) => push.carrier ?? push.bookingCourier;
 
-/** Tells Temu of all parcels of an order in one call. */
+/** Confirms all parcels of an order in one call. */
 export async function confirm(
   work: Work,
   pushes: readonly ClaimedPush[],
@@ -21,7 +21,7 @@ export async function confirm(
   if (!warehouse.ok) return await onFailure(work, pushes, warehouse.failure);
   const requests: unknown[] = [];
   for (const { parcel, contents } of packages) {
-    const provider = await providerOf(deps, store, parcel.carrier, signal);
+    const provider = await resolveCarrier(deps, store, parcel.carrier, signal);
     if (!provider.ok) return await onFailure(work, pushes, provider.failure);
     if (!provider.value.ok) return await settle(work, pushes, unmatched(provider.value));
     requests.push({
@@ -42,10 +42,10 @@ export async function confirm(
     {
       share: 'awb',
       signal,
-      patienceMs: work.direct?.patienceMs,
+      patienceMs: work.fastPath?.patienceMs,
       effect: {
         beforeSend: () =>
-          aboutToTell(
+          markSending(
             deps,
             work.claim,
             pushes.map(({ id }) => id),
@@ -58,14 +58,18 @@ export async function confirm(
     : await onFailure(work, pushes, answer.failure);
 }
 
-/** A re-booking: Temu's parcel gets the new number. */
-export async function change(work: Work, push: ClaimedPush, packageSn: string): Promise<Outcome> {
+/** Re-booked: replaces the number of Temu's parcel. */
+export async function updateTrackingNumber(
+  work: Work,
+  push: ClaimedPush,
+  packageSn: string,
+): Promise<Outcome> {
   const { deps, store, signal } = work;
   const forbidden = whyForbidden(work.order.warnings, carrierOf(push));
   if (forbidden) return await settle(work, [push], parked(forbidden, true));
   const warehouse = await warehouseOf(deps, store, signal);
   if (!warehouse.ok) return await onFailure(work, [push], warehouse.failure);
-  const provider = await providerOf(deps, store, carrierOf(push), signal);
+  const provider = await resolveCarrier(deps, store, carrierOf(push), signal);
   if (!provider.ok) return await onFailure(work, [push], provider.failure);
   if (!provider.value.ok) return await settle(work, [push], unmatched(provider.value));
   const edit = {
@@ -78,14 +82,14 @@ export async function change(work: Work, push: ClaimedPush, packageSn: string): 
     store,
     'changeShipment',
     { editPackageRequestList: [edit] },
-    { share: 'awb', signal, effect: { beforeSend: () => aboutToTell(deps, work.claim, [push.id]) } },
+    { share: 'awb', signal, effect: { beforeSend: () => markSending(deps, work.claim, [push.id]) } },
   );
   if (!answer.ok) return await onFailure(work, [push], answer.failure);
   return answer.value === false
     ? await settle(
         work,
         [push],
-        parked('Temu did not take the new number: change it in Temu’s seller centre'),
+        parked('Temu did not accept the new number: change it in Temu’s seller centre'),
       )
     : await settle(work, [push], { state: 'sent' });
 }

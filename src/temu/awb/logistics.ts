@@ -1,18 +1,23 @@
+import { sql } from 'drizzle-orm';
 import { z } from 'zod';
-import { fail, ok, type Result } from '../../errors.ts';
+import { statement } from '../../db/query.ts';
+import { carrierPins, temuLogistics } from '../../db/schema/index.ts';
+import { rows } from '../../lib/bounded-rows.ts';
+import { fail, ok, type Result } from '../../lib/errors.ts';
 import { minutes } from '../../queue/define.ts';
-import { rows } from '../../rows.ts';
 import { type Store, wrongShape } from '../client.ts';
-import type { OrdersDeps } from '../orders/deps.ts';
+import type { OrdersDeps } from '../deps.ts';
 import { type CarrierMatch, type Company, matchCarrier, normalCarrier } from './carriers.ts';
 import { regionOf } from './regions.ts';
 
+const ph = sql.placeholder;
+
 /** A4: Temu's lists change rarely, … */
 const KEEP_MS = 24 * 3_600_000;
-/** … but one without the carrier that is wanted is believed for this long only: Temu may have a new one by now. */
+/** … but a list that lacks the wanted carrier is trusted for this long only: Temu may have added it. */
 const DOUBT_MS = minutes(3);
 
-/** Of all the world's carriers Temu lists some hundreds to a region. */
+/** Temu lists some hundreds of carriers per region. */
 const MOST_COMPANIES = 10_000;
 
 const id = z.union([z.number(), z.bigint(), z.string()]).transform(String);
@@ -21,14 +26,14 @@ const company = z.object({
   logisticsServiceProviderName: z.string(),
   logisticsBrandName: z.string().nullish(),
 });
-// an array today; an object that holds one is tolerated
+// an array today; an object that holds one is accepted
 const companies = rows(company, MOST_COMPANIES);
 const companiesAnswer = z.union([
   companies,
   z.record(z.string(), z.unknown()).transform((value, context) => {
     const list = companies.safeParse(Object.values(value).find(Array.isArray));
     if (list.success) return list.data;
-    context.addIssue({ code: 'custom', message: 'no list of companies' });
+    context.addIssue({ code: 'custom', message: 'no list of carriers' });
     return z.NEVER;
   }),
 ]);
@@ -50,8 +55,8 @@ export interface Warehouse {
   isDefault: boolean;
 }
 
-/** Temu's carriers for a store, from the day's list or from Temu. */
-export const companiesOf = (
+/** Temu's carriers for a store, from the cache or from Temu. */
+export const listCarriers = (
   deps: OrdersDeps,
   store: Store,
   options: { signal?: AbortSignal; fresh?: boolean; keepMs?: number } = {},
@@ -114,48 +119,64 @@ export async function warehouseOf(
   const names = list.value.map(({ id, name }) => `${name ?? 'unnamed'} (${id})`).join(', ') || 'none';
   return fail(
     'sellerMustAct',
-    `Temu names no default warehouse of this store (${names}): choose one in the seller centre, or add the store with --warehouse`,
+    `Temu has no default warehouse for this store (${names}): choose one in the seller centre, or add the store with --warehouse`,
   );
 }
 
-/** A4: the provider id for a carrier's name: pinned, or by the day's list; by a fresh one before there is no match. */
-export async function providerOf(
+const PIN = statement(
+  { providerId: carrierPins.providerId },
+  (read) => sql`
+    select ${read} from ${carrierPins}
+    where ${carrierPins.storeId} = ${ph('storeId')} and ${carrierPins.carrier} = ${ph('carrier')}`,
+);
+
+/** A4: the provider id for a carrier's name: pinned, or from the cached list; before "no match", from a fresh one. */
+export async function resolveCarrier(
   deps: OrdersDeps,
   store: Store,
   carrier: string,
   signal?: AbortSignal,
 ): Promise<Result<CarrierMatch>> {
-  const [pin] = await deps.db.$client<{ providerId: string }[]>`
-    select provider_id as "providerId" from carrier_pins where store_id = ${store.id} and carrier = ${normalCarrier(carrier)}`;
+  const [pin] = await PIN.run(deps.db, { storeId: store.id, carrier: normalCarrier(carrier) });
   if (pin) return ok(matchCarrier(carrier, [], pin.providerId));
   const matchBy = async (keepMs: number): Promise<Result<CarrierMatch>> => {
-    const list = await companiesOf(deps, store, { keepMs, ...(signal ? { signal } : {}) });
+    const list = await listCarriers(deps, store, { keepMs, ...(signal ? { signal } : {}) });
     return list.ok ? ok(matchCarrier(carrier, list.value, undefined)) : list;
   };
   const match = await matchBy(KEEP_MS);
   return match.ok && !match.value.ok ? await matchBy(DOUBT_MS) : match;
 }
 
+const isOf = (storeId: unknown, what: unknown) =>
+  sql`${temuLogistics.storeId} = ${storeId} and ${temuLogistics.what} = ${what}`;
+
+const LIST = statement(
+  { list: temuLogistics.list },
+  (read) => sql`
+    select ${read} from ${temuLogistics}
+    where ${isOf(ph('storeId'), ph('what'))}
+      and ${temuLogistics.fetchedAt} > ${ph('since')}`,
+);
+
 async function cached<T>(
   { db, clock }: OrdersDeps,
-  store: Store,
+  { id: storeId }: Store,
   what: 'companies' | 'warehouses',
   keepMs: number,
   ask: () => Promise<Result<T>>,
 ): Promise<Result<T>> {
-  const [row] = await db.$client<{ list: T }[]>`
-    select list from temu_logistics
-    where store_id = ${store.id} and what = ${what} and fetched_at > ${new Date(clock() - keepMs)}`;
-  if (row) return ok(row.list);
+  const [row] = await LIST.run(db, { storeId, what, since: new Date(clock() - keepMs) });
+  if (row) return ok(row.list as T);
   const answer = await ask();
-  if (answer.ok)
-    await db.$client`
-      insert into temu_logistics (store_id, what, list, fetched_at)
-      values (${store.id}, ${what}, ${db.$client.json(answer.value as never)}, ${new Date(clock())})
-      on conflict (store_id, what) do update set list = excluded.list, fetched_at = excluded.fetched_at`;
+  if (!answer.ok) return answer;
+  const fetched = { list: answer.value, fetchedAt: new Date(clock()) };
+  await db
+    .insert(temuLogistics)
+    .values({ storeId, what, ...fetched })
+    .onConflictDoUpdate({ target: [temuLogistics.storeId, temuLogistics.what], set: fetched });
   return answer;
 }
 
-/** A list that did not help is asked for again: the seller is being told to change it. */
+/** A list that did not help is fetched again next time: the seller is asked to change it. */
 const forget = ({ db }: OrdersDeps, store: Store, what: 'companies' | 'warehouses') =>
-  db.$client`delete from temu_logistics where store_id = ${store.id} and what = ${what}`;
+  db.delete(temuLogistics).where(isOf(store.id, what));

@@ -1,10 +1,12 @@
-import type { Failure } from '../../errors.ts';
 import { enqueueDue } from '../../leases/enqueue.ts';
+import type { Failure } from '../../lib/errors.ts';
 import { backoffMs, minutes, seconds } from '../../queue/define.ts';
 import type { Outcome } from '../../queue/handle.ts';
 import type { Store } from '../client.ts';
 import { pauseRefusedStore } from '../stores.ts';
 import type { CarrierMatch } from './carriers.ts';
+import { pushes } from './enqueue.ts';
+import { compare } from './plan.ts';
 import {
   type AwbDeps,
   type Claim,
@@ -13,34 +15,32 @@ import {
   releasePushes,
   type Settlement,
   settlePushes,
-} from './ledger.ts';
-import { pushes } from './offer.ts';
-import { compare } from './plan.ts';
+} from './push-store.ts';
 import { awbPush } from './queues.ts';
-import { type AwbOrder, readBack } from './read.ts';
+import { type AwbOrder, readBack } from './read-order.ts';
 
-/** Without a ship-by date transient failures are retried this long. */
+/** Without a ship-by date, transient failures are retried this long. */
 const WITHOUT_DEADLINE_MS = 7 * 24 * 3_600_000;
-/** With one, also an order that is late already has this long: an hour's trouble must not park all late orders. */
+/** With one, even an order that is already late gets this long: an hour's outage must not park all late orders. */
 const AT_LEAST_MS = 6 * 3_600_000;
 
-/** The direct way (A9): in the job that recorded the event, for as long as the quota has room. */
-export interface Direct {
-  /** It may wait for its turn this long; then it goes to the queue, where the earliest deadline is first (A8). */
+/** The fast path (A9): in the job that recorded the event, while the rate limit has slots. */
+export interface FastPath {
+  /** How long it may wait for a slot; then it goes to the queue, earliest deadline first (A8). */
   patienceMs: number;
-  /** Called when the quota had no room. */
+  /** Called when the rate limit had no slot. */
   crowded(): void;
 }
 
-/** One order in one worker's hands. */
+/** One claimed order. */
 export interface Work {
   deps: AwbDeps;
   claim: Claim;
   store: Store;
   order: AwbOrder;
   signal: AbortSignal;
-  /** undefined: from the queue, where it waits for the quota as long as it takes. */
-  direct: Direct | undefined;
+  /** undefined: from the queue, where it waits for the rate limit as long as it takes. */
+  fastPath: FastPath | undefined;
 }
 
 export const parked = (error: string, untilOrderChanges = false) => ({
@@ -49,7 +49,7 @@ export const parked = (error: string, untilOrderChanges = false) => ({
   untilOrderChanges,
 });
 
-/** A4: until a person has pinned the carrier. */
+/** A4: until somebody pins the carrier. */
 export const unmatched = ({ error, carrier }: CarrierMatch & { ok: false }) => ({
   ...parked(error),
   unmatchedCarrier: carrier,
@@ -75,22 +75,22 @@ export async function settle(
   };
 }
 
-/** Later again: what may have been told stays unknown, the rest stays to be told. */
+/** Due later: what may have reached Temu stays unknown, the rest stays pending. */
 export async function postpone(
   work: Work,
   pushes: readonly ClaimedPush[],
   { ms, error, spent }: { ms: number; error: string | null; spent: boolean },
 ): Promise<Outcome> {
   const dueAt = new Date(work.deps.clock() + ms);
-  const told = pushes.filter(({ toldAt }) => toldAt !== null);
-  const untold = pushes.filter(({ toldAt }) => toldAt === null);
-  if (told.length > 0)
-    await settle(work, told, { state: 'unknown', error: error ?? 'the answer was lost', dueAt });
-  if (untold.length > 0) await settle(work, untold, { state: 'pending', error, dueAt, spent });
+  const unknown = pushes.filter(({ toldAt }) => toldAt !== null);
+  const unsent = pushes.filter(({ toldAt }) => toldAt === null);
+  if (unknown.length > 0)
+    await settle(work, unknown, { state: 'unknown', error: error ?? 'the response was lost', dueAt });
+  if (unsent.length > 0) await settle(work, unsent, { state: 'pending', error, dueAt, spent });
   return { outcome: 'later', order: work.order.sn, inMs: ms, why: error };
 }
 
-/** "The current package cannot be edited": a re-booking that Temu does not allow. */
+/** "The current package cannot be edited": Temu does not allow this re-booking. */
 const NOT_EDITABLE = 120015529;
 
 /** One action for each kind of failure (T16, A7). */
@@ -104,26 +104,26 @@ export async function onFailure(
   switch (failure.kind) {
     case 'credentials':
     case 'bug':
-      await pauseRefusedStore(work.deps.db, work.store, failure); // first, or the push would be told again at once
+      await pauseRefusedStore(work.deps.db, work.store, failure); // paused first, or the push would be sent again at once
       await postpone(work, pushes, { ms: 0, error: text, spent: false });
       return { outcome: 'store paused', why: text };
     case 'throttled':
-      if (work.direct) return await giveToQueue(work, work.direct);
+      if (work.fastPath) return await giveToQueue(work, work.fastPath);
       return await postpone(work, pushes, { ms: seconds(15), error: text, spent: false });
     case 'notReady':
       return await postpone(work, pushes, { ms: minutes(2), error: text, spent: true });
     case 'unknownOutcome':
       return await settle(work, pushes, {
         state: 'unknown',
-        error: `the answer was lost (${text}): Temu is asked before anything is sent again`,
+        error: `the response was lost (${text}): checking with Temu before resending`,
         dueAt: nextLook(work, attempts),
       });
     case 'transient':
     case 'malformed':
       if (work.deps.clock() > deadlineOf(work, pushes))
         return await settle(work, pushes, {
-          ...parked(`Temu could not be told before the deadline: ${text}`),
-          maybeTold: pushes.some(({ toldAt }) => toldAt !== null),
+          ...parked(`not sent to Temu before the deadline: ${text}`),
+          maybeDelivered: pushes.some(({ toldAt }) => toldAt !== null),
         });
       return await postpone(work, pushes, {
         ms: backoffMs(awbPush.backoff, attempts),
@@ -139,7 +139,7 @@ export async function onFailure(
         work,
         pushes,
         parked(
-          `${text}; ask Temu's business contact to open this API, authorise the app again, then: orderfleet awb retry`,
+          `${text}; ask your Temu contact to enable this API, authorise the app again, then: orderfleet awb retry`,
         ),
       );
     case 'rejected':
@@ -151,7 +151,7 @@ export async function onFailure(
   }
 }
 
-/** Soon after the first lost answer; a call whose answers are lost again and again is repeated ever more seldom (A7). */
+/** Soon after the first lost response, then backing off (A7). */
 const nextLook = ({ deps }: Work, attempts: number) =>
   new Date(
     deps.clock() +
@@ -165,7 +165,7 @@ function deadlineOf({ order }: Work, pushes: readonly ClaimedPush[]): number {
   return Math.max(order.shipBy.getTime(), created + AT_LEAST_MS);
 }
 
-/** "Already shipped", "number used": true when Temu has our number for this order, else a conflict (A6). */
+/** "Already shipped", "number used": sent if Temu has our number for this order, else a conflict (A6). */
 async function settleAlreadyDone(work: Work, pushes: readonly ClaimedPush[], text: string): Promise<Outcome> {
   const known = await readBack(work.deps, work.store, work.order, work.signal);
   if (!known.ok)
@@ -188,9 +188,9 @@ async function settleAlreadyDone(work: Work, pushes: readonly ClaimedPush[], tex
   return last;
 }
 
-/** The direct way (A9) is for a quota with room; where there is none, the earliest deadline goes first. */
-async function giveToQueue(work: Work, direct: Direct): Promise<Outcome> {
-  direct.crowded();
+/** The fast path (A9) is for spare rate limit; without any, the earliest deadline goes first. */
+async function giveToQueue(work: Work, fastPath: FastPath): Promise<Outcome> {
+  fastPath.crowded();
   await releasePushes(work.deps, work.claim);
   await enqueueDue(work.deps, pushes, { where: ofOrder(work.claim.orderId) });
   return { outcome: 'queued', order: work.order.sn };

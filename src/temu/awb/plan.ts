@@ -1,7 +1,8 @@
 import type { ShippedItem } from '../../db/schema/index.ts';
+import { plural } from '../../lib/plural.ts';
 import { whyForbidden } from './warnings.ts';
 
-/** A line of the order with what is still to be shipped of it. */
+/** An order line with what is still to ship. */
 export interface OpenLine {
   /** Our order_item_lines.id, when there is one. */
   id: string | null;
@@ -18,7 +19,7 @@ export interface Parcel {
   carrier: string;
   /** Null: everything in one parcel. */
   items: readonly ShippedItem[] | null;
-  /** When it was heard of: of several for the whole order the last one counts. */
+  /** When it was received: of several for the whole order the newest counts. */
   createdAt: Date;
 }
 
@@ -29,11 +30,11 @@ export interface PlanInput {
   /** Temu's fulfillmentWarning for the whole order. */
   warnings: readonly string[];
   lines: readonly OpenLine[];
-  /** Numbers of this order that Temu has from us already. */
+  /** Numbers of this order that Temu already has from us. */
   sent: readonly string[];
-  /** The last heard of among those of them that are for the whole order. */
+  /** The newest of them that is for the whole order. */
   newestSent: { awbNumber: string; createdAt: Date } | null;
-  /** What is to be told. */
+  /** What is to be sent. */
   parcels: readonly Parcel[];
 }
 
@@ -44,22 +45,22 @@ export interface Package {
 
 export type Plan =
   | { do: 'confirm'; sendType: 0 | 1; packages: Package[] }
-  /** The order has shipped: Temu is asked what it has, and told of the change where it allows one. */
+  /** The order has shipped: compare with what Temu has, and update the number where Temu allows it. */
   | { do: 'compare' }
-  /** These are history: a later booking for the whole order has taken their place. */
+  /** History: a later booking for the whole order has replaced them. */
   | { do: 'replace'; parcels: Parcel[]; by: string }
   | { do: 'wait'; reason: string }
   | { do: 'park'; reason: string; untilOrderChanges: boolean };
 
 const SHIPPED = new Set(['SHIPPED', 'RECEIPTED']);
 
-/** What is to be done for an order with these parcels (A3). Pure. */
+/** Decides what to do for an order with these parcels (A3). Pure. */
 export function planPush(input: PlanInput): Plan {
   const plan = planByState(input);
   return plan.do === 'confirm' ? (forbidden(input, plan.packages) ?? plan) : plan;
 }
 
-/** T20: what Temu is sure to refuse is not sent: a person hears why, and what to do, before the deadline is near. */
+/** T20: what Temu is sure to refuse is not sent: operators learn why, and what to do, well before the deadline. */
 function forbidden({ warnings, lines }: PlanInput, packages: readonly Package[]): Plan | undefined {
   for (const { parcel, contents } of packages) {
     const ofLines = lines.filter(({ orderSn }) => contents.some((one) => one.orderSn === orderSn));
@@ -76,11 +77,11 @@ function planByState({ status, marketplaceStatus, lines, sent, newestSent, parce
   if (status === 'Cancelled')
     return { do: 'park', reason: 'the order is cancelled', untilOrderChanges: true };
   if (status === 'Pending' || marketplaceStatus === 'PENDING')
-    return { do: 'wait', reason: 'Temu does not let the order ship yet (pending)' };
+    return { do: 'wait', reason: 'Temu does not allow shipping yet (order pending)' };
 
   const open = lines.filter(({ remaining }) => remaining > 0);
   if (open.length === 0)
-    return { do: 'park', reason: 'nothing of the order is left to be shipped', untilOrderChanges: true };
+    return { do: 'park', reason: 'nothing in the order is left to ship', untilOrderChanges: true };
   const whole = parcels.filter(({ items }) => items === null);
   const split = parcels.filter(({ items }) => items !== null);
   const [only] = whole;
@@ -98,8 +99,8 @@ function planByState({ status, marketplaceStatus, lines, sent, newestSent, parce
 }
 
 /**
- * Of several AWBs that are each for the whole order the one that was heard of last counts, told or not, however the
- * others fared: an older one must never take the place of a newer one on Temu.
+ * Of several AWBs that are each for the whole order the newest counts, whether sent or not: an older one must never
+ * replace a newer one on Temu.
  */
 function replacedParcels(parcels: readonly Parcel[], newestSent: PlanInput['newestSent']): Plan | undefined {
   const whole = parcels.filter(({ items }) => items === null);
@@ -111,9 +112,7 @@ function replacedParcels(parcels: readonly Parcel[], newestSent: PlanInput['newe
   return newest && older.length > 0 ? { do: 'replace', parcels: older, by: newest.awbNumber } : undefined;
 }
 
-/**
- * A split: Temu wants every unit of the order covered in one call (sendType 1), so the parcels wait for each other.
- */
+/** A split: Temu wants every unit of the order covered in one call (sendType 1), so the parcels wait for each other. */
 function planSplit(open: readonly OpenLine[], parcels: readonly Parcel[]): Plan {
   const left = new Map(open.map((line) => [line.orderSn, line.remaining]));
   const packages: Package[] = [];
@@ -124,7 +123,7 @@ function planSplit(open: readonly OpenLine[], parcels: readonly Parcel[]): Plan 
       if (!line)
         return {
           do: 'park',
-          reason: `AWB ${parcel.awbNumber} names the item ${item.orderItemId}, of which the order has nothing to ship`,
+          reason: `AWB ${parcel.awbNumber} lists the item ${item.orderItemId}, but the order has none of it left to ship`,
           untilOrderChanges: true,
         };
       left.set(line.orderSn, (left.get(line.orderSn) ?? 0) - item.quantity);
@@ -136,19 +135,19 @@ function planSplit(open: readonly OpenLine[], parcels: readonly Parcel[]): Plan 
   if (over)
     return {
       do: 'park',
-      reason: `the parcels hold ${-over[1]} more of line ${over[0]} than are to be shipped`,
+      reason: `the parcels contain ${-over[1]} more of line ${over[0]} than there is to ship`,
       untilOrderChanges: true,
     };
   const missing = [...left.values()].reduce((sum, units) => sum + units, 0);
   if (missing > 0)
     return {
       do: 'wait',
-      reason: `waits for the parcels of ${missing} more unit${missing === 1 ? '' : 's'} of the order`,
+      reason: `waiting for the parcels of ${plural(missing, 'more unit')} of the order`,
     };
   return { do: 'confirm', sendType: packages.length > 1 ? 1 : 0, packages };
 }
 
-/** A parcel that Temu has for an order, as its read-back lists it. */
+/** A parcel that Temu has for an order, from its read-back. */
 export interface KnownPackage {
   packageSn: string;
   trackingNumber: string;
@@ -163,8 +162,8 @@ export type Comparison =
 const same = (a: string, b: string) => a.trim().toUpperCase() === b.trim().toUpperCase();
 
 /**
- * A6: what Temu's read-back says about a number of ours. The same number there: it is sent. Our own earlier number in
- * its place: a re-booking, to be changed. Anything else is for a person.
+ * A6: compares our number with Temu's read-back. The same number there: sent. Our own earlier number in its place:
+ * re-booked, to be updated. Anything else is a conflict for the operator.
  */
 export function compare(
   awbNumber: string,
@@ -181,7 +180,7 @@ export function compare(
     is: 'conflict',
     reason:
       ours.length > 0
-        ? `Temu has several parcels of this order (${numbers}), and it is not known which one ${awbNumber} replaces: change it in Temu's seller centre`
+        ? `Temu has several parcels of this order (${numbers}), and it is unknown which one ${awbNumber} replaces: change it in Temu's seller centre`
         : `Temu has ${numbers} for this order, which Orderfleet did not send; ours is ${awbNumber}: decide in Temu's seller centre`,
   };
 }

@@ -1,11 +1,13 @@
 import { despiteOutage } from '../../db/despite-outage.ts';
-import { actionOf, type Failure, messageOf } from '../../errors.ts';
-import { isInfrastructureFault } from '../../infrastructure.ts';
 import { ClaimLost, explainUnclaimed } from '../../leases/claim.ts';
+import { actionOf, type Failure, messageOf } from '../../lib/errors.ts';
+import { isInfrastructureFault } from '../../lib/infrastructure.ts';
 import { minutes } from '../../queue/define.ts';
 import type { JobContext, Outcome } from '../../queue/handle.ts';
 import { activeStore } from '../stores.ts';
-import { carrierOf, change, confirm } from './confirm.ts';
+import { carrierOf, confirm, updateTrackingNumber } from './confirm.ts';
+import { type FastPath, onFailure, parked, postpone, settle, type Work } from './outcome.ts';
+import { compare, type KnownPackage, planPush } from './plan.ts';
 import {
   type AwbDeps,
   type Claim,
@@ -14,18 +16,16 @@ import {
   ORDERS_PUSHES,
   postponePushes,
   releasePushes,
-  whyReplaced,
-} from './ledger.ts';
-import { type Direct, onFailure, parked, postpone, settle, type Work } from './outcome.ts';
-import { compare, type KnownPackage, planPush } from './plan.ts';
-import { readBack, readOrder } from './read.ts';
+  replacedReason,
+} from './push-store.ts';
+import { readBack, readOrder } from './read-order.ts';
 
-/** An order that may not ship yet is looked at again after this long. */
+/** An order that may not ship yet is checked again after this long. */
 const WAIT_MS = minutes(1);
-/** A push that ends its worker this often is parked: more than the tries of a week, one every ten minutes (A7). */
+/** A push that kills its worker this often is parked: more than a week of attempts, one every ten minutes (A7). */
 const POISON_ATTEMPTS = 1_500;
 
-/** Handler of awb-push (A3, A6): claims what is due for an order, finds out what to do, does it, writes the outcome. */
+/** Handler of awb-push (A3, A6): claims what is due for an order, plans, sends, and writes the outcome. */
 export const createPush =
   (deps: AwbDeps) =>
   async (job: { orderId: string }, context: JobContext): Promise<Outcome> => {
@@ -35,17 +35,17 @@ export const createPush =
   };
 
 /**
- * What comes of a claim, whatever happens.
- * @param direct undefined: from the queue
+ * Processes a claim and always leaves it settled or released.
+ * @param fastPath undefined: from the queue
  */
 export async function pushClaimed(
   deps: AwbDeps,
   claim: Claim,
   signal: AbortSignal,
-  direct?: Direct,
+  fastPath?: FastPath,
 ): Promise<Outcome> {
   try {
-    return await pushOrder(deps, claim, signal, direct);
+    return await pushOrder(deps, claim, signal, fastPath);
   } catch (error) {
     if (error instanceof ClaimLost) return { outcome: 'taken over by another worker' };
     const interrupted = signal.aborted || isInfrastructureFault(error);
@@ -53,7 +53,7 @@ export async function pushClaimed(
       () =>
         interrupted
           ? releasePushes(deps, claim)
-          : postponePushes(deps, claim, `our own mistake: ${messageOf(error)}`),
+          : postponePushes(deps, claim, `internal error: ${messageOf(error)}`),
       signal,
     ).catch(() => {}); // then the lease runs out
     throw error;
@@ -64,30 +64,30 @@ async function pushOrder(
   deps: AwbDeps,
   claim: Claim,
   signal: AbortSignal,
-  direct: Direct | undefined,
+  fastPath: FastPath | undefined,
 ): Promise<Outcome> {
   const order = await readOrder(deps.db, claim.orderId);
   const store = order?.storeId ? await activeStore(deps.db, deps.secrets, order.storeId) : undefined;
   if (!order || !store) {
-    // due as it is: the store's resumption offers it again
+    // due as it is: when the store resumes, it is enqueued again
     await releasePushes(deps, claim);
     return { outcome: 'store paused' };
   }
-  const work: Work = { deps, claim, store, order, signal, direct };
+  const work: Work = { deps, claim, store, order, signal, fastPath };
   if (claim.pushes.some(({ attempts }) => attempts > POISON_ATTEMPTS))
     return await settle(work, claim.pushes, {
-      ...parked(`given up: ${POISON_ATTEMPTS} tries ended without an outcome`),
-      maybeTold: true,
+      ...parked(`given up after ${POISON_ATTEMPTS} attempts without a result`),
+      maybeDelivered: true,
     });
 
-  const told = claim.pushes.filter(({ toldAt }) => toldAt !== null);
-  const open = told.length > 0 ? await resolveTold(work, told) : claim.pushes;
+  const unknown = claim.pushes.filter(({ toldAt }) => toldAt !== null);
+  const open = unknown.length > 0 ? await reconcileUnknown(work, unknown) : claim.pushes;
   if (!Array.isArray(open)) return open;
   if (open.length === 0) return { outcome: 'sent', order: order.sn };
   return await carryOut(work, open);
 }
 
-/** What is planned for pushes that have surely not been told. */
+/** Executes the plan for pushes that certainly did not reach Temu. */
 async function carryOut(work: Work, open: readonly ClaimedPush[]): Promise<Outcome> {
   const plan = planPush({
     ...work.order,
@@ -103,7 +103,7 @@ async function carryOut(work: Work, open: readonly ClaimedPush[]): Promise<Outco
     case 'replace': {
       const older = open.filter(({ id }) => plan.parcels.some(({ pushId }) => pushId === id));
       const left = open.filter((push) => !older.includes(push));
-      await settle(work, older, { state: 'replaced', error: whyReplaced(plan.by) });
+      await settle(work, older, { state: 'replaced', error: replacedReason(plan.by) });
       return left.length > 0
         ? await carryOut(work, left)
         : { outcome: 'replaced', order: work.order.sn, by: plan.by };
@@ -113,22 +113,25 @@ async function carryOut(work: Work, open: readonly ClaimedPush[]): Promise<Outco
     case 'park':
       return await settle(work, open, parked(plan.reason, plan.untilOrderChanges));
     case 'compare':
-      return await compareAndChange(work, open);
+      return await reconcileShipped(work, open);
     case 'confirm':
       return await confirm(work, open, plan.sendType, plan.packages);
   }
 }
 
 /**
- * A6: an earlier request's answer was lost. Temu is asked what it has.
- * @returns the pushes that are still to be told, surely; or the outcome when it must wait or has failed
+ * A6: an earlier request's response was lost. Asks Temu what it has.
+ * @returns the pushes that certainly still need sending; or the outcome when it must wait or has failed
  */
-async function resolveTold(work: Work, told: readonly ClaimedPush[]): Promise<ClaimedPush[] | Outcome> {
+async function reconcileUnknown(
+  work: Work,
+  unknown: readonly ClaimedPush[],
+): Promise<ClaimedPush[] | Outcome> {
   const all = work.claim.pushes;
   const known = await readBack(work.deps, work.store, work.order, work.signal);
   if (!known.ok) return await onUnanswerable(work, all, known.failure);
-  const found = new Map(told.map((push) => [push, compare(push.awbNumber, known.value, work.order.sent)]));
-  const sent = told.filter((push) => found.get(push)?.is === 'sent');
+  const found = new Map(unknown.map((push) => [push, compare(push.awbNumber, known.value, work.order.sent)]));
+  const sent = unknown.filter((push) => found.get(push)?.is === 'sent');
   if (sent.length > 0) {
     await settle(work, sent, { state: 'sent' });
     work.order.sent.push(...sent.map(({ awbNumber }) => awbNumber));
@@ -137,16 +140,15 @@ async function resolveTold(work: Work, told: readonly ClaimedPush[]): Promise<Cl
         work.order.newestSent = push;
   }
   const open = all.filter((push) => !sent.includes(push));
-  const since = Math.max(...told.map(({ toldAt }) => toldAt?.getTime() ?? 0));
+  const since = Math.max(...unknown.map(({ toldAt }) => toldAt?.getTime() ?? 0));
   const believedAt = since + work.deps.timings.believeMissingMs;
-  if (sent.length < told.length && work.deps.clock() < believedAt)
+  if (sent.length < unknown.length && work.deps.clock() < believedAt)
     return await postpone(work, open, {
       ms: believedAt - work.deps.clock(),
-      error:
-        'the answer was lost and Temu does not have the number yet: it is asked again before anything is sent',
+      error: 'the response was lost and Temu does not have the number yet: checking again before resending',
       spent: false,
     });
-  // another number in our place is for a person to decide: Temu is told nothing more
+  // another number in place of ours is for the operator to resolve: nothing more is sent
   let last: Outcome | undefined;
   const left: ClaimedPush[] = [];
   for (const push of open) {
@@ -157,7 +159,7 @@ async function resolveTold(work: Work, told: readonly ClaimedPush[]): Promise<Cl
   return left.length === 0 && last ? last : left;
 }
 
-/** Temu was asked what it has and did not say: tried again where that helps, else left to a person, never sent again. */
+/** Temu's read-back failed: retried where that helps, else parked, never resent. */
 async function onUnanswerable(
   work: Work,
   pushes: readonly ClaimedPush[],
@@ -166,12 +168,12 @@ async function onUnanswerable(
   const action = actionOf(failure);
   if (action !== 'park' && action !== 'verify' && action !== 'pauseApi')
     return await onFailure(work, pushes, failure);
-  const error = `Temu may have been told, and does not say what it has (${failure.message}): look at the order in the seller centre`;
-  return await settle(work, pushes, { ...parked(error), maybeTold: true });
+  const error = `the AWB may have reached Temu, which cannot be verified (${failure.message}): check the order in the seller centre`;
+  return await settle(work, pushes, { ...parked(error), maybeDelivered: true });
 }
 
-/** The order has shipped: what Temu has is compared with ours, and changed where it holds an earlier number of ours. */
-async function compareAndChange(work: Work, pushes: readonly ClaimedPush[]): Promise<Outcome> {
+/** The order has shipped: compares Temu's numbers with ours, and updates an earlier number of ours. */
+async function reconcileShipped(work: Work, pushes: readonly ClaimedPush[]): Promise<Outcome> {
   const known = await readBack(work.deps, work.store, work.order, work.signal);
   if (!known.ok) return await onFailure(work, pushes, known.failure);
   let last: Outcome = { outcome: 'nothing to do' };
@@ -194,20 +196,17 @@ async function settleByComparison(
           work,
           [push],
           parked(
-            'it holds a part of an order that Temu knows as shipped whole: change it in Temu’s seller centre',
+            'it covers part of an order that Temu has as fully shipped: change it in Temu’s seller centre',
           ),
         );
-      return await change(work, push, found.packageSn);
+      return await updateTrackingNumber(work, push, found.packageSn);
     case 'conflict':
       return await settle(work, [push], parked(found.reason));
     case 'missing':
       return await settle(
         work,
         [push],
-        parked(
-          'Temu calls the order shipped, but names no parcel of it: look at it in Temu’s seller centre',
-          true,
-        ),
+        parked('Temu has the order as shipped, but without a parcel: check it in Temu’s seller centre', true),
       );
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Temu's regionId by ISO 3166-1 alpha-2 country: its region table (tests/fixtures/temu/region-ids.json; a test holds the
- * two together). Companies are asked for by region (A4).
+ * Temu's regionId by ISO 3166-1 alpha-2 country: its region table (tests/fixtures/temu/region-ids.json; a test keeps
+ * the two in step). Companies are listed by region (A4).
  */
 const TABLE = `
 AD 5, AE 209, AF 2, AG 8, AI 7, AL 3, AM 10, AO 6, AR 9, AT 13, AU 12, AW 11, AZ 14, BA 26, BB 18,

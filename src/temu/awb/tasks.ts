@@ -1,18 +1,18 @@
 import type { Work } from '../../leases/define.ts';
 import { enqueueDue } from '../../leases/enqueue.ts';
 import { sweepTasks } from '../../leases/sweep.ts';
+import { alertAtRisk } from '../../orders/at-risk.ts';
 import { minutes, seconds } from '../../queue/define.ts';
 import type { Task } from '../../queue/maintenance.ts';
-import type { OrdersBase } from '../orders/deps.ts';
-import { findUnpushed, pushes, reviveParked } from './offer.ts';
+import type { OrdersBase } from '../deps.ts';
+import { findUnpushed, pushes, reviveParked } from './enqueue.ts';
+import { retryWaitingEvents } from './ingest-event.ts';
 import { awbCreated } from './queues.ts';
-import { retryWaitingEvents } from './record.ts';
-import { alertAtRisk } from './risk.ts';
 
-/** What is leased in this room. */
+/** The leased work of this module. */
 export const awbWorks: readonly Work[] = [pushes];
 
-/** What the scheduler does for AWB numbers. */
+/** The scheduler's tasks for AWBs. */
 export const awbTasks = (deps: OrdersBase): Task[] => [
   ...sweepTasks(deps, awbWorks),
   {
@@ -31,9 +31,9 @@ export const awbTasks = (deps: OrdersBase): Task[] => [
     run: async () => ({ looked: await retryWaitingEvents(deps) }),
   },
   {
-    id: 'awb-failed-events', // A2: until they are recorded, or a person removes them
+    id: 'awb-failed-events', // A2: until they are recorded, or somebody removes them
     everyMs: seconds(30),
-    run: async () => ({ again: await deps.queues.retryFailed(awbCreated) }),
+    run: async () => ({ again: await deps.queues.retryFailed(awbCreated, deps.clock()) }),
   },
   { id: 'awb-at-risk', everyMs: minutes(1), run: async () => ({ alerted: await alertAtRisk(deps) }) },
 ];

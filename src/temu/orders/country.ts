@@ -1,6 +1,8 @@
-import countries from 'i18n-iso-countries';
+import { createRequire } from 'node:module';
+import countries from 'i18n-iso-countries/index.js';
+import { LRUCache } from 'lru-cache';
 
-/** Names that Temu uses and the ISO list does not know under that form (its region table: region-ids.json). */
+/** Names that Temu uses and the ISO list does not have in that form (its region table: region-ids.json). */
 const TEMU_NAMES = new Map(
   Object.entries({
     'east timor': 'TL',
@@ -18,11 +20,15 @@ const TEMU_NAMES = new Map(
   }),
 );
 
-/** Temu names countries in English; local names have been seen too, so every language of the list is asked. */
+/** Temu names countries in English; local names have been seen too, so every language of the list is tried. */
 const languages = () => ['en', ...countries.getSupportedLanguages().filter((language) => language !== 'en')];
 
-/** Names that these lists give to several countries, "Congo" above all: which one is meant nobody may guess. */
+const require = createRequire(import.meta.url);
+
+/** Names that these lists give to several countries, "Congo" above all: which one is meant cannot be known. */
 function sharedNames(lists: readonly string[]): ReadonlySet<string> {
+  for (const language of lists)
+    countries.registerLocale(require(`i18n-iso-countries/langs/${language}.json`));
   const codes = new Map<string, string>();
   const shared = new Set<string>();
   for (const language of lists)
@@ -33,24 +39,22 @@ function sharedNames(lists: readonly string[]): ReadonlySet<string> {
       }
   return shared;
 }
-/** Found when first needed: English in a millisecond, all of them in a tenth of a second, which few processes need. */
+/** Loaded on first use: English takes a millisecond, all languages a tenth of a second, which few processes need. */
 let inEnglish: ReadonlySet<string> | undefined;
 let inAny: ReadonlySet<string> | undefined;
 
-const found = new Map<string, string | null>();
-/** The longest in any language has some sixty characters; the library takes a second for a name of a hundred thousand. */
+/** Names come from outside: bounded. '' stands for a name in no list, since the cache keeps no undefined. */
+const found = new LRUCache<string, string>({
+  max: 2_000,
+  memoMethod: (name) => TEMU_NAMES.get(name) ?? codeByLists(name) ?? '',
+});
+/** The longest in any language has some sixty characters; the library takes a second for one of a hundred thousand. */
 const LONGEST_NAME = 200;
 
-/** ISO 3166-1 alpha-2 code of a country's name, or null when no list knows it, or several countries bear it (T9). */
+/** ISO 3166-1 alpha-2 code of a country's name, or null when no list has it, or several countries share it (T9). */
 export function countryCode(name: string): string | null {
   if (name.length > LONGEST_NAME) return null;
-  const key = name.trim().toLowerCase();
-  let code = found.get(key);
-  if (code === undefined) {
-    code = TEMU_NAMES.get(key) ?? codeByLists(key) ?? null;
-    if (found.size < 2_000) found.set(key, code); // names come from outside: bounded
-  }
-  return code;
+  return found.memo(name.trim().toLowerCase()) || null;
 }
 
 function codeByLists(name: string): string | undefined {

@@ -1,17 +1,34 @@
+import { and, eq, isNotNull, sql } from 'drizzle-orm';
 import { despiteOutage } from '../../db/despite-outage.ts';
-import { notices } from '../../db/schema/index.ts';
-import { actionOf, type Failure, FailureError, messageOf, ok, type Result, UserError } from '../../errors.ts';
-import { isInfrastructureFault } from '../../infrastructure.ts';
+import { isAnyOf, statement } from '../../db/query.ts';
+import { orderItemLines, orders, productsInOrder, temuProducts } from '../../db/schema/index.ts';
 import { ClaimLost, explainUnclaimed } from '../../leases/claim.ts';
+import {
+  actionOf,
+  type Failure,
+  FailureError,
+  messageOf,
+  ok,
+  type Result,
+  UserError,
+} from '../../lib/errors.ts';
+import { isInfrastructureFault } from '../../lib/infrastructure.ts';
+import { notify } from '../../notices/index.ts';
 import { backoffMs, minutes } from '../../queue/define.ts';
 import { type JobContext, type Outcome, TimeUp } from '../../queue/handle.ts';
+import { createStoreBulkheads } from '../bulkhead.ts';
 import type { Store, TemuApi } from '../client.ts';
+import type { OrdersDeps } from '../deps.ts';
 import { parseExact } from '../json.ts';
-import { createPlaces } from '../places.ts';
 import { activeStore, pauseRefusedStore } from '../stores.ts';
-import { amountAnswer, type ListItem, listItem, readAnswer, shippingAnswer } from './answers.ts';
-import { askNextTime, dueIfResumed, pauseApi, pauseOf, resumeApi, saysNothingOf } from './api-pauses.ts';
-import type { OrdersDeps } from './deps.ts';
+import {
+  breakerState,
+  isInconclusive,
+  pauseApi,
+  releaseProbe,
+  requeueIfClosed,
+  resumeApi,
+} from './api-breaker.ts';
 import { unreadable } from './inbox.ts';
 import {
   type ClaimedOrder,
@@ -23,29 +40,32 @@ import {
 } from './inbox-orders.ts';
 import { type MappedOrder, mapOrder } from './map.ts';
 import { temuOrders } from './queues.ts';
+import { amountResponse, type ListItem, listItem, parseResponse, shippingResponse } from './responses.ts';
 import { saveOrder } from './save.ts';
-import { nextHeal } from './status.ts';
+import { nextBackfill } from './status.ts';
 
-/** An order whose handling fails or kills its worker this often is set aside. */
+const ph = sql.placeholder;
+
+/** An order whose handling fails or kills its worker this often is quarantined. */
 const POISON_ATTEMPTS = 12;
 /**
- * Calls of one store in this process that hang for seconds: from this many on the store is in trouble, and its orders
- * step aside instead of taking every place of the queue until they time out (T17).
+ * With this many calls hanging for seconds in this process a store counts as unresponsive, and its orders step aside
+ * instead of taking every slot of the queue until they time out (T17).
  */
 const HANGING = 10;
 const STEP_ASIDE_MS = 30_000;
-/** Where there are several stores, one has this many of the queue's places at most, … */
-const MOST_PLACES = Math.floor(temuOrders.concurrency * 0.8);
-/** … and its further orders wait this long for one of them before they step aside. */
-const WAIT_FOR_PLACE_MS = 250;
-/** An order whose store's secrets do not open is looked at again after this long. */
+/** With several stores, the most slots of the queue that one may take, … */
+const MOST_SLOTS = Math.floor(temuOrders.concurrency * 0.8);
+/** … and how long its further orders wait for one of them before they step aside. */
+const WAIT_FOR_SLOT_MS = 250;
+/** An order whose store's secrets do not decrypt is retried after this long. */
 const LOCKED_MS = minutes(1);
-/** Short: where nobody else comes, the quota must not run dry while orders wait. */
+/** Short: where no other store has work, the rate limit must not be left unused while orders wait. */
 const LET_OTHERS_PASS_MS = 1_000;
 
-/** Handler of temu-orders (T5): all three calls are tried, then the order is written in one transaction. */
+/** Handler of temu-orders (T5): makes all three calls, then writes the order in one transaction. */
 export function createEnrichment(deps: OrdersDeps) {
-  const places = createPlaces(MOST_PLACES, WAIT_FOR_PLACE_MS);
+  const bulkheads = createStoreBulkheads(MOST_SLOTS, WAIT_FOR_SLOT_MS);
 
   return async (job: { storeId: string; parentOrderSn: string }, context: JobContext): Promise<Outcome> => {
     const row = await claimOrder(deps, job, context.redelivered);
@@ -54,13 +74,14 @@ export function createEnrichment(deps: OrdersDeps) {
       await releaseOrder(deps, row, ms);
       return { outcome };
     };
-    if (row.severalStores && !(await places.enter(row.storeId)))
+    const release = row.severalStores ? await bulkheads.acquire(row.storeId) : undefined;
+    if (row.severalStores && !release)
       return await later(LET_OTHERS_PASS_MS, 'stepped aside for other stores');
     try {
       const store = await activeStore(deps.db, deps.secrets, row.storeId);
       if (!store) return await later(0, 'store paused');
       if (deps.temu.hanging(store.id) >= HANGING)
-        return await later(STEP_ASIDE_MS, 'stepped aside: the store does not answer');
+        return await later(STEP_ASIDE_MS, 'stepped aside: the store does not respond');
       return await enrich(deps, store, row, context);
     } catch (error) {
       if (error instanceof ClaimLost) return { outcome: 'taken over by another worker' };
@@ -68,14 +89,14 @@ export function createEnrichment(deps: OrdersDeps) {
         await despiteOutage(() => interrupted(deps, row, context, error), context.signal).catch(() => {});
       throw error;
     } finally {
-      if (row.severalStores) places.leave(row.storeId);
+      release?.();
     }
   };
 }
 
 /**
- * What a shutdown or the infrastructure interrupted costs the order no attempt. Anything else is the order's own: it is
- * tried again ever later with the reason on its row, and set aside in the end (R3).
+ * A shutdown or infrastructure fault costs the order no attempt. Anything else counts against the order: it is
+ * retried with backoff, the reason on its row, and quarantined in the end (R3).
  */
 async function interrupted(
   deps: OrdersDeps,
@@ -85,7 +106,7 @@ async function interrupted(
 ): Promise<void> {
   const stopped = signal.aborted && !(signal.reason instanceof TimeUp);
   if (stopped || isInfrastructureFault(error)) await releaseOrder(deps, row, 0);
-  // the store's secrets do not open: whoever mends the key finds the order with all its tries
+  // the store's secrets do not decrypt: once the key is fixed, the order still has all its attempts
   else if (error instanceof UserError) await releaseOrder(deps, row, LOCKED_MS);
   else
     await retryOrder(deps, row, backoffMs(temuOrders.backoff, row.attempts), { message: messageOf(error) });
@@ -100,7 +121,7 @@ async function enrich(
   const parsed = listItem.safeParse(parseExact(row.payload));
   if (!parsed.success || row.attempts > POISON_ATTEMPTS) {
     const why = parsed.success
-      ? `given up after ${POISON_ATTEMPTS} tries: ${row.error ?? 'each of them ended its worker'}`
+      ? `given up after ${POISON_ATTEMPTS} attempts: ${row.error ?? 'each of them crashed its worker'}`
       : unreadable(parsed.error);
     return await quarantine(deps, row, why);
   }
@@ -108,21 +129,21 @@ async function enrich(
   const params = { parentOrderSn: item.parentOrderMap.parentOrderSn };
   const notAsked: TemuApi[] = [];
   const ask = async (api: TemuApi): Promise<Result<unknown>> => {
-    const pause = await pauseOf(deps, store, api);
+    const pause = await breakerState(deps, store, api);
     if (pause && !pause.asksNow) {
       notAsked.push(api);
       return { ok: false, failure: pause.failure };
     }
     const answer = await deps.temu.call(store, api, params, { share: 'orders', signal: context.signal });
-    if (pause && !saysNothingOf(answer)) await resumeApi(deps, store, api);
-    else if (pause && !answer.ok && answer.failure.kind !== 'scope') await askNextTime(deps, store, api);
+    if (pause && !isInconclusive(answer)) await resumeApi(deps, store, api);
+    else if (pause && !answer.ok && answer.failure.kind !== 'scope') await releaseProbe(deps, store, api);
     return answer;
   };
   const [amounts, shipping] = await Promise.all([
-    ask('orderAmount').then((answer) => readAnswer('orderAmount', amountAnswer, answer)),
+    ask('orderAmount').then((answer) => parseResponse('orderAmount', amountResponse, answer)),
     row.forgotten
       ? ok(null)
-      : ask('orderShipping').then((answer) => readAnswer('orderShipping', shippingAnswer, answer)),
+      : ask('orderShipping').then((answer) => parseResponse('orderShipping', shippingResponse, answer)),
   ]);
   const failures = (
     [
@@ -134,12 +155,12 @@ async function enrich(
   for (const { api, failure } of failures) {
     const action = actionOf(failure);
     if (action === 'pauseAccount') {
-      // paused first: given back to a store that is on, the order would be asked for again at once
+      // paused first: released to an active store, the order would be fetched again at once
       await pauseRefusedStore(deps.db, store, failure);
       await releaseOrder(deps, row, 0);
       return { outcome: 'store paused', why: failure.message };
     }
-    // who was not asked has nothing new to say: a pause that ended meanwhile must not begin again
+    // a skipped call is no new refusal: it must not restart a pause that ended meanwhile
     if (action === 'pauseApi' && !notAsked.includes(api)) await pauseApi(deps, store, api, failure);
     if (action === 'wait') {
       await releaseOrder(deps, row, failure.retryAfterMs ?? 15_000);
@@ -159,7 +180,7 @@ async function enrich(
     shipping,
     failures.map(({ failure }) => failure),
   );
-  for (const api of notAsked) await dueIfResumed(deps, store, api, row.sn);
+  for (const api of notAsked) await requeueIfClosed(deps, store, api, row.sn);
   return outcome;
 }
 
@@ -182,70 +203,83 @@ async function writeOrder(
     knownPrices: amounts.ok ? new Map() : await knownPrices(deps, store.id, row.sn),
     now,
   });
-  const heal = planHeal(order, row, failures, now, !amounts.ok && mayCome(amounts.failure));
+  const backfill = planBackfill(order, row, failures, now, !amounts.ok && mayCome(amounts.failure));
   const saved = await saveOrder(deps.db, store, order, row.claim, {
-    again: heal,
+    again: backfill,
     error: failures.map(({ message }) => message).join('; ') || null,
   });
-  await tellSeller(deps, store, failures);
+  await notifySellerMustAct(deps, store, failures);
   return {
-    outcome: saved ? order.decision.status : 'older than what is stored',
+    outcome: saved ? order.decision.status : 'older than the stored copy',
     store: store.name,
     order: row.sn,
   };
 }
 
-/** T16 "seller must act": said once per store and reason; the orders wait as Incomplete meanwhile. */
-async function tellSeller({ db }: OrdersDeps, store: Store, failures: readonly Failure[]): Promise<void> {
+/** T16 "seller must act": notified once per store and reason; the orders wait as Incomplete meanwhile. */
+async function notifySellerMustAct(
+  { db }: OrdersDeps,
+  store: Store,
+  failures: readonly Failure[],
+): Promise<void> {
   for (const { code, message } of failures.filter(({ kind }) => kind === 'sellerMustAct'))
-    await db
-      .insert(notices)
-      .values({
-        kind: 'seller-must-act',
-        key: `seller-must-act-${store.id}-${code}`,
-        subject: store.id,
-        payload: { store: store.name, text: `Temu asks the seller to act first (${code}): ${message}` },
-      })
-      .onConflictDoNothing();
+    await notify(db, 'seller-must-act', { storeId: store.id, store: store.name, code, why: message });
 }
 
 /**
- * A price that is missing for a reason of the moment: it is asked for again also where its absence is no error of the
- * order (T13), which would otherwise lack it for ever. An address is another matter: shipped orders have none.
+ * A price that is missing for a transient reason is fetched again even where its absence is no error of the order
+ * (T13), which would otherwise never get it. Not so an address: shipped orders have none.
  */
 const mayCome = ({ kind }: Failure) => ['transient', 'malformed', 'notReady', 'scope'].includes(kind);
 
-/** T13: when a missing part is fetched again, if it is: at the latest when the order's hold ends (T12). */
-function planHeal(
+/** T13: when a missing part is fetched again, if at all: at the latest when the order's hold ends (T12). */
+function planBackfill(
   order: MappedOrder,
   row: ClaimedOrder,
   failures: readonly Failure[],
   now: Date,
   priceMayCome: boolean,
 ) {
-  if (!order.decision.healable && !priceMayCome) return null;
+  if (!order.decision.backfillable && !priceMayCome) return null;
   const since = row.incompleteSince ?? now;
   const notReady = failures.some((failure) => actionOf(failure) === 'retryLater');
   const minutesPassed = (now.getTime() - since.getTime()) / 60_000;
-  const at = nextHeal(since, now, notReady ? Math.floor(Math.log2(minutesPassed + 2)) : null);
+  const at = nextBackfill(since, now, notReady ? Math.floor(Math.log2(minutesPassed + 2)) : null);
   return at && { at, since };
 }
+
+const SKUS = statement(
+  { temuSkuId: temuProducts.temuSkuId, sku: temuProducts.sku },
+  (read) => sql`
+    select ${read} from ${temuProducts}
+    where ${temuProducts.storeId} = ${ph('storeId')} and ${isAnyOf(temuProducts.temuSkuId, ph('ids'))}
+    order by ${temuProducts.sku}`,
+);
 
 /** T10: our SKUs for Temu's. */
 async function skusOf({ db }: OrdersDeps, storeId: string, item: ListItem): Promise<Map<string, string[]>> {
   const ids = [...new Set(item.orderList.map((line) => line.skuId).filter((id) => id !== null))];
-  if (ids.length === 0) return new Map();
-  const rows = await db.$client<{ id: string; skus: string[] }[]>`
-    select temu_sku_id as id, array_agg(sku order by sku) as skus from temu_products
-    where store_id = ${storeId} and temu_sku_id = any(${ids}) group by temu_sku_id`;
-  return new Map(rows.map((row) => [row.id, row.skus]));
+  const skus = new Map<string, string[]>();
+  if (ids.length === 0) return skus;
+  for (const { temuSkuId, sku } of await SKUS.run(db, { storeId, ids }))
+    skus.set(temuSkuId, [...(skus.get(temuSkuId) ?? []), sku]);
+  return skus;
 }
 
-/** Unit prices that an earlier read found, for a price call that fails now. */
+/** Unit prices from an earlier read, for a price call that fails now. */
 async function knownPrices({ db }: OrdersDeps, storeId: string, sn: string): Promise<Map<string, string>> {
-  const rows = await db.$client<{ sn: string; price: string }[]>`
-    select l.marketplace_order_item_id as sn, p.item_price::text as price
-    from orders o join products_in_order p on p.order_id = o.id join order_item_lines l on l.product_in_order_id = p.id
-    where o.source = 'temu' and o.store_id = ${storeId} and o.marketplace_order_id = ${sn} and p.item_price is not null`;
-  return new Map(rows.map((row) => [row.sn, row.price]));
+  const found = await db
+    .select({ sn: orderItemLines.marketplaceOrderItemId, price: sql<string>`${productsInOrder.itemPrice}` })
+    .from(orders)
+    .innerJoin(productsInOrder, eq(productsInOrder.orderId, orders.id))
+    .innerJoin(orderItemLines, eq(orderItemLines.productInOrderId, productsInOrder.id))
+    .where(
+      and(
+        eq(orders.source, 'temu'),
+        eq(orders.storeId, storeId),
+        eq(orders.marketplaceOrderId, sn),
+        isNotNull(productsInOrder.itemPrice),
+      ),
+    );
+  return new Map(found.map((row) => [row.sn, row.price]));
 }

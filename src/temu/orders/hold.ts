@@ -1,25 +1,38 @@
+import { lte, sql } from 'drizzle-orm';
+import { assignments, name, names, rows } from '../../db/query.ts';
+import { orders, temuOrderInbox } from '../../db/schema/index.ts';
 import { enqueueDue } from '../../leases/enqueue.ts';
-import type { OrdersBase } from './deps.ts';
+import type { OrdersBase } from '../deps.ts';
 import { inboxOrders } from './inbox-orders.ts';
 
 /**
- * T12: orders whose wait is over get the status that was decided when they were stored. One that would be Incomplete
- * is also due in the inbox at once: its missing part is asked for again before anybody is bothered.
+ * T12: orders whose hold is over get the status that was decided when they were stored. One that would be Incomplete
+ * is also due in the inbox at once: its missing part is fetched again before anybody is notified.
  * @returns how many were released
  */
 export async function releaseHeld(deps: OrdersBase): Promise<number> {
   const now = new Date(deps.clock());
-  const released = await deps.db.$client`
-    with released as (
-      update orders set status = status_after_pending, pending_until = null, status_after_pending = null, updated_at = ${now}
-      where pending_until <= ${now} and status_after_pending is not null
-      returning store_id, marketplace_order_id, status),
-    again as (
-      update temu_order_inbox i set due_at = ${now}, offered_at = null
-      from released r
-      where r.status = 'Incomplete' and i.store_id = r.store_id and i.parent_order_sn = r.marketplace_order_id
-        and i.state = 'incomplete')
-    select 1 from released`;
+  const { storeId, marketplaceOrderId, status, statusAfterPending, pendingUntil } = orders;
+  const released = await rows(
+    deps.db,
+    { one: sql<number>`1` },
+    (read) => sql`
+      with released as (
+        update ${orders} set ${assignments(orders, {
+          status: sql`${statusAfterPending}`,
+          pendingUntil: null,
+          statusAfterPending: null,
+          updatedAt: now,
+        })}
+        where ${lte(pendingUntil, now)} and ${statusAfterPending} is not null
+        returning ${names([storeId, marketplaceOrderId, status])}),
+      again as (
+        update ${temuOrderInbox} set ${assignments(temuOrderInbox, { dueAt: now, offeredAt: null })}
+        from released
+        where released.${name(status)} = 'Incomplete' and ${temuOrderInbox.storeId} = released.${name(storeId)}
+          and ${temuOrderInbox.parentOrderSn} = released.${name(marketplaceOrderId)} and ${temuOrderInbox.state} = 'incomplete')
+      select ${read} from released`,
+  );
   if (released.length > 0) await enqueueDue(deps, inboxOrders);
   return released.length;
 }

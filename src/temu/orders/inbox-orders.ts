@@ -1,33 +1,33 @@
-import { type SQL, sql } from 'drizzle-orm';
+import { ne, type SQL, sql } from 'drizzle-orm';
 import type { Db } from '../../db/client.ts';
-import { type RowOf, rows } from '../../db/query.ts';
-import { orders, temuOrderInbox, temuStores } from '../../db/schema/index.ts';
-import { type Failure, FailureError } from '../../errors.ts';
+import { isAnyOf, type RowOf, rows } from '../../db/query.ts';
+import { orders, temuOrderInbox } from '../../db/schema/index.ts';
 import { type Claim, claim, defineClaims, finish, release, retry } from '../../leases/claim.ts';
 import { defineWork } from '../../leases/define.ts';
 import { enqueueDue, enqueueLater } from '../../leases/enqueue.ts';
 import { dueJobId } from '../../leases/job-id.ts';
+import { type Failure, FailureError } from '../../lib/errors.ts';
 import { seconds } from '../../queue/define.ts';
 import type { Outcome } from '../../queue/handle.ts';
-import { hasActiveStore } from '../stores.ts';
-import type { OrdersBase, OrdersDeps } from './deps.ts';
+import type { OrdersBase, OrdersDeps } from '../deps.ts';
+import { hasActiveStore, severalStores } from '../stores.ts';
 import { temuOrders } from './queues.ts';
-import { ENQUEUE_AGAIN_MS } from './window.ts';
+import { ENQUEUE_AGAIN_MS } from './schedule-windows.ts';
 
-/** While a worker has an order, nobody else takes it for this long (R2: under two minutes with the sweep). */
+/** The lease of a worker on an order (R2: under two minutes with the sweep). */
 const LEASE_MS = 75_000;
-/** What stepped aside comes after a thousand orders of each other store, else it would be first again. */
+/** An order that stepped aside comes after a thousand orders of each other store, else it would be first again. */
 const STEPPED_ASIDE_PRIORITY = 100;
-/** A row's place in its store's backlog, in tens, is its job's priority. BullMQ takes up to 2^21. */
+/** A row's position in its store's backlog, in tens, is its job's priority. BullMQ allows up to 2^21. */
 const PER_PRIORITY = 10;
 const LAST_PRIORITY = 2_000_000;
 
 const { storeId, parentOrderSn } = temuOrderInbox;
 
 /**
- * Orders of the inbox: pending, or stored without a part that is asked for again. The further back a row stands in its own
- * store's backlog, the later its job's turn: a store with ten new orders does not wait behind another's ten thousand, nor
- * does an order that waits for a missing part (T17, T13).
+ * Orders of the inbox: pending, or stored without a part that is fetched again. The further back in its own store's
+ * backlog, the lower the job's priority: a store with ten new orders does not wait behind another's ten thousand, nor
+ * behind orders that wait for a missing part (T17, T13).
  */
 export const inboxOrders = defineWork({
   table: temuOrderInbox,
@@ -55,17 +55,17 @@ export const inboxOrders = defineWork({
     sweepMs: seconds(15),
     againMs: ENQUEUE_AGAIN_MS,
     chunk: 1_000,
-    most: 50_000, // the sweep comes again in 15 seconds
+    most: 50_000, // the sweep runs again in 15 seconds
   },
 });
 
-/** Makes jobs of a store's orders that never had one: of what a page has just brought. */
+/** Makes jobs of a store's orders that never had one, such as those of a page just read. */
 export const enqueueFresh = (deps: OrdersBase, store: string): Promise<number> =>
   enqueueDue(deps, inboxOrders, {
     where: sql`${storeId} = ${store} and ${temuOrderInbox.offeredAt} is null`,
   });
 
-/** How many orders of each store have had a job before and wait still: once for each store that comes up. */
+/** How many orders of each store still wait and have had a job before: counted once per store. */
 async function countAhead(
   db: Db,
   ahead: Map<string, number>,
@@ -79,8 +79,8 @@ async function countAhead(
     { id: storeId, waiting: sql<number>`count(*)::int` },
     (read) => sql`
       select ${read} from ${temuOrderInbox}
-      where ${temuOrderInbox.state} = 'pending' and ${temuOrderInbox.offeredAt} <> ${now}
-        and ${storeId} = any(${sql.param(fresh)}::uuid[]) group by ${storeId}`,
+      where ${temuOrderInbox.state} = 'pending' and ${ne(temuOrderInbox.offeredAt, now)}
+        and ${isAnyOf(storeId, fresh)} group by ${storeId}`,
   );
   for (const id of fresh) ahead.set(id, counted.find((row) => row.id === id)?.waiting ?? 0);
 }
@@ -96,13 +96,13 @@ const ORDER = {
   attempts: temuOrderInbox.attempts,
   incompleteSince: temuOrderInbox.incompleteSince,
   error: temuOrderInbox.error,
-  severalStores: sql<boolean>`(select count(*) > 1 from ${temuStores} where ${temuStores.active})`,
-  /** T18: the buyer was forgotten, and is not asked for again. */
+  severalStores,
+  /** T18: the buyer was erased, and is not fetched again. */
   forgotten: sql<boolean>`exists (select from ${orders} where ${orders.source} = 'temu' and ${orders.storeId} = ${storeId}
     and ${orders.marketplaceOrderId} = ${parentOrderSn} and ${orders.personalDataErasedAt} is not null)`,
 };
 
-/** An order of the inbox in one worker's hands. A newer copy of Temu's takes it away (T4). */
+/** A worker's lease on an order of the inbox. A newer copy from Temu revokes it (T4). */
 export type ClaimedOrder = RowOf<typeof ORDER> & { claim: Claim };
 
 const whichOrder = (storeId_: unknown, sn: unknown): SQL =>
@@ -112,7 +112,7 @@ export const ONE_ORDER = defineClaims(inboxOrders, {
   fields: ORDER,
 });
 
-/** Takes a due order, or at once one that a dead worker's job brings again. Counts an attempt. */
+/** Claims a due order, or at once one that a dead worker's job redelivers. Counts an attempt. */
 export async function claimOrder(
   deps: OrdersDeps,
   job: { storeId: string; parentOrderSn: string },
@@ -129,7 +129,10 @@ export async function claimOrder(
   return claimed && row && { ...row, claim: claimed };
 }
 
-/** Due again after `ms` without a spent attempt. A short wait gets its job at once; what is due now waits for the sweep. */
+/**
+ * Due again after `ms`; the attempt does not count. A short wait gets its job at once; what is due now is left to the
+ * sweep.
+ */
 export async function releaseOrder(deps: OrdersDeps, row: ClaimedOrder, ms: number): Promise<void> {
   const dueAt = new Date(deps.clock() + ms);
   const kept = await release(deps, row.claim, {
@@ -139,7 +142,7 @@ export async function releaseOrder(deps: OrdersDeps, row: ClaimedOrder, ms: numb
   if (kept > 0 && ms > 0) await enqueueAt(deps, row, dueAt, STEPPED_ASIDE_PRIORITY);
 }
 
-/** Due again after `ms`, and the attempt is spent. */
+/** Due again after `ms`; the attempt counts. */
 export async function retryOrder(
   deps: OrdersDeps,
   row: ClaimedOrder,
@@ -149,7 +152,7 @@ export async function retryOrder(
   const dueAt = new Date(deps.clock() + ms);
   const kept = await retry(deps, row.claim, { dueAt, error, set: { offeredAt: dueAt } });
   if (kept > 0) await enqueueAt(deps, row, dueAt, 1);
-  return { outcome: 'tried again', attempt: row.attempts, inMs: ms, why: error };
+  return { outcome: 'will retry', attempt: row.attempts, inMs: ms, why: error };
 }
 
 const enqueueAt = (deps: OrdersDeps, row: ClaimedOrder, dueAt: Date, priority: number) =>
@@ -166,7 +169,7 @@ const enqueueAt = (deps: OrdersDeps, row: ClaimedOrder, dueAt: Date, priority: n
 
 /**
  * R3: it fails alone and visibly; a newer copy from Temu, or `sync --failed`, brings it back.
- * @throws FailureError always; ClaimLost when a newer copy has come
+ * @throws FailureError always; ClaimLost when a newer copy has arrived
  */
 export async function quarantine(deps: OrdersDeps, row: ClaimedOrder, why: string): Promise<never> {
   await finish(deps, row.claim, 'failed', { set: { error: why } });

@@ -1,25 +1,30 @@
 import { createHash } from 'node:crypto';
+import { sql } from 'drizzle-orm';
 import type { ZodError } from 'zod';
-import { storableJson } from '../../storable.ts';
+import { arrayOf, assignments, excluded, isAnyOf, list, name, names, statement } from '../../db/query.ts';
+import { temuOrderInbox } from '../../db/schema/index.ts';
+import { storableJson } from '../../lib/storable.ts';
+import type { OrdersBase } from '../deps.ts';
 import { parseExact, stringifyExact } from '../json.ts';
-import { LONGEST_ID, listItem, time } from './answers.ts';
-import type { OrdersBase } from './deps.ts';
+import { LONGEST_ID, listItem, time } from './responses.ts';
+
+const ph = sql.placeholder;
 
 export interface InboxRow {
   parentOrderSn: string;
   updateTime: Date;
-  /** The list call's item, digit for digit, without fields that nobody knows. */
+  /** The list call's item, digit for digit, without unknown fields. */
   payload: string;
-  /** Why it cannot be used, when it cannot. */
+  /** Why it cannot be used; null if it can. */
   error: string | null;
 }
 
-/** Fields by their names: what is below each, or null where it has no fields of its own. */
+/** Known fields: those below each, or null for a plain value. */
 type Fields = { [name: string]: Fields | null };
 const fields = (...names: string[]): Fields =>
   Object.fromEntries(names.flatMap((line) => line.split(' ')).map((name) => [name, null]));
 
-/** What Temu's list call is known to say of an order. */
+/** The fields of an order that Temu's list call is known to have. */
 const LABEL = fields('name value');
 const FIELDS: Fields = {
   parentOrderMap: {
@@ -41,7 +46,7 @@ const FIELDS: Fields = {
   },
 };
 
-/** T18: a field that Temu adds one day may tell of the buyer, and the inbox is no place for that. */
+/** T18: a field that Temu adds one day may identify the buyer, so it must not be kept. */
 function knownFields(value: unknown, known: Fields | null): unknown {
   if (Array.isArray(value)) return value.map((one) => knownFields(one, known));
   const isObject = typeof value === 'object' && value !== null;
@@ -55,8 +60,8 @@ function knownFields(value: unknown, known: Fields | null): unknown {
 }
 
 /**
- * One item of a page as an inbox row. An item that cannot be read is kept as well, as failed and with the reason, so
- * that one bad order neither disappears nor stops its page (R3).
+ * One item of a page as an inbox row. An unreadable item is kept as failed, with the reason, so that one bad order
+ * neither disappears nor stops its page (R3).
  */
 export function toInboxRow(given: unknown): InboxRow {
   const raw = stringifyExact(given);
@@ -75,24 +80,48 @@ export function toInboxRow(given: unknown): InboxRow {
       typeof sn === 'string' && sn && sn.length <= LONGEST_ID
         ? sn
         : `unreadable-${createHash('sha256').update(storable).digest('hex').slice(0, 16)}`,
-    // without a time of its own it is older than any copy that can be read: that one must win, whichever came first
+    // without a readable time it is older than any readable copy, which must win whichever came first
     updateTime: time.safeParse(parent?.updateTime).data ?? new Date(0),
     payload,
     error: unreadable(parsed.error),
   };
 }
 
+const { storeId, parentOrderSn, updateTime, payload, error, state, version, dueAt, receivedAt } =
+  temuOrderInbox;
+const READ = [parentOrderSn, updateTime, error];
+
 /**
- * T4: stores a page's orders before any job is made of them. An older copy never replaces a newer one; a copy of the
- * same second replaces only one that says something else. What is new is due at once.
+ * T4: an older copy never replaces a newer one; a copy of the same second replaces only a different one. What is new
+ * is due at once.
  */
+const STORE = statement({}, () => {
+  const now = ph('now');
+  const read = { state, dueAt, receivedAt, updateTime, payload, error };
+  const fresh = { attempts: 0, incompleteSince: null, offeredAt: null, claim: null };
+  return sql`
+    insert into ${temuOrderInbox} (${names([storeId, ...READ, payload, state, dueAt, receivedAt])})
+    select ${ph('storeId')}, ${names(READ)}, json::jsonb,
+      case when ${name(error)} is null then 'pending' else 'failed' end, ${now}, ${now}
+    from unnest(${list(READ.map((column) => arrayOf(column, ph(column.name))))}, ${ph('json')}::text[])
+      as page (${names(READ)}, json)
+    on conflict (${names([storeId, parentOrderSn])}) do update set ${assignments(temuOrderInbox, {
+      ...Object.fromEntries(Object.entries(read).map(([key, column]) => [key, excluded(column)])),
+      ...fresh,
+      version: sql`${version} + 1`,
+    })}
+    where ${excluded(updateTime)} > ${updateTime}
+      or (${excluded(updateTime)} = ${updateTime} and ${excluded(payload)} is distinct from ${payload})`;
+});
+
+/** T4: stores a page's orders before any job is made of them. */
 export async function storeInInbox(
   { db, clock }: OrdersBase,
   storeId: string,
   rows: readonly InboxRow[],
 ): Promise<void> {
-  // one row per order, the newest, in the order of the key: a conflict clause may meet a row only once, and locks
-  // taken in one order do not deadlock
+  // one row per order, the newest, sorted by key: a conflict clause may affect a row only once, and locks taken in
+  // one order do not deadlock
   const newest = new Map<string, InboxRow>();
   for (const row of rows) {
     const other = newest.get(row.parentOrderSn);
@@ -100,41 +129,40 @@ export async function storeInInbox(
   }
   const sorted = [...newest.values()].sort((a, b) => (a.parentOrderSn < b.parentOrderSn ? -1 : 1));
   if (sorted.length === 0) return;
-  const now = new Date(clock());
-  await db.$client`
-    insert into temu_order_inbox as i
-      (store_id, parent_order_sn, update_time, payload, error, state, due_at, received_at)
-    select ${storeId}, sn, at, payload::jsonb, error, case when error is null then 'pending' else 'failed' end, ${now}, ${now}
-    from unnest(
-      ${sorted.map((row) => row.parentOrderSn)}::text[],
-      ${sorted.map((row) => row.updateTime.toISOString())}::timestamptz[],
-      ${sorted.map((row) => row.payload)}::text[],
-      ${sorted.map((row) => row.error)}::text[]) as page (sn, at, payload, error)
-    on conflict (store_id, parent_order_sn) do update set
-      update_time = excluded.update_time, payload = excluded.payload, error = excluded.error, state = excluded.state,
-      version = i.version + 1, attempts = 0, incomplete_since = null, due_at = excluded.due_at,
-      offered_at = null, claim = null, received_at = excluded.received_at
-    where excluded.update_time > i.update_time
-       or (excluded.update_time = i.update_time and excluded.payload is distinct from i.payload)`;
+  await STORE.run(db, {
+    storeId,
+    now: new Date(clock()),
+    [parentOrderSn.name]: sorted.map((row) => row.parentOrderSn),
+    [updateTime.name]: sorted.map((row) => row.updateTime),
+    [error.name]: sorted.map((row) => row.error),
+    json: sorted.map((row) => row.payload),
+  });
 }
 
 /** Why a list item cannot be used: which field, and what is wrong with it. */
 export function unreadable({ issues: [issue] }: ZodError): string {
-  return `Temu's list item cannot be read: ${issue?.path.join('.')}: ${issue?.message}`;
+  return `Temu's list item is unreadable: ${issue?.path.join('.')}: ${issue?.message}`;
 }
 
 /**
- * R3: orders that were set aside are due again with all their tries, when what stood in their way has been mended; Temu
- * may not change them for weeks.
+ * R3: once the cause is fixed, quarantined orders are due again with all their attempts; Temu may not change them for
+ * weeks.
  * @returns how many
  */
-export async function replaySetAside(
+export async function replayQuarantined(
   { db, clock }: OrdersBase,
   storeIds: readonly string[],
 ): Promise<number> {
-  const { count } = await db.$client`
-    update temu_order_inbox set state = 'pending', attempts = 0, error = null, incomplete_since = null,
-      due_at = ${new Date(clock())}, offered_at = null
-    where state = 'failed' and store_id = any(${storeIds as string[]}::uuid[])`;
+  const { count } = await db
+    .update(temuOrderInbox)
+    .set({
+      state: 'pending',
+      attempts: 0,
+      error: null,
+      incompleteSince: null,
+      dueAt: new Date(clock()),
+      offeredAt: null,
+    })
+    .where(sql`${state} = 'failed' and ${isAnyOf(storeId, storeIds)}`);
   return count;
 }

@@ -1,11 +1,11 @@
-import type { Failure, Result } from '../../errors.ts';
-import { cut } from '../../storable.ts';
-import type { Amounts, ListItem, Shipping } from './answers.ts';
+import type { Failure, Result } from '../../lib/errors.ts';
+import { cut } from '../../lib/storable.ts';
 import { countryCode } from './country.ts';
 import { decimalOf } from './money.ts';
+import type { Amounts, ListItem, Shipping } from './responses.ts';
 import { decideStatus, isKnownState, type StateValue, type StatusDecision, stateName } from './status.ts';
 
-/** Types of order_errors that a download makes and resolves; others' errors are left alone. */
+/** Types of order_errors that an import writes and resolves; other types are left alone. */
 export const ERROR_TYPES = {
   download: 'Order Download',
   sku: 'Product Mapping',
@@ -39,7 +39,7 @@ export interface MappedOrder {
   orderModifiedAt: Date;
   shipByDate: Date | null;
   regionId: number | null;
-  /** Null when the price call gave nothing: what is stored already then stays. */
+  /** Null when the price call returned nothing: stored values then stay. */
   prices: {
     orderTotalAmount: string | null;
     orderSubtotalAmount: string | null;
@@ -51,7 +51,7 @@ export interface MappedOrder {
     temuDiscount: string | null;
     sellerDiscount: string | null;
   } | null;
-  /** Null when the shipping call gave nothing: what is stored already then stays. */
+  /** Null when the shipping call returned nothing: stored values then stay. */
   address: {
     buyerMail: string | null;
     shippingBuyerName: string | null;
@@ -80,7 +80,7 @@ export interface MapInput {
   now: Date;
 }
 
-/** Everything that Orderfleet makes of one Temu order (T6 to T13), from the three calls' answers. Pure. */
+/** Maps one Temu order to our tables (T6 to T13), from the responses of the three calls. Pure. */
 export function mapOrder({
   item,
   amounts,
@@ -128,7 +128,7 @@ export function mapOrder({
     errors: [
       ...unknownStatus(parent.parentOrderStatus),
       // while an order waits for its hold to end, a missing part is fetched again but is no error yet (T13)
-      ...(decision.healable && !decision.pendingUntil ? downloadErrors([amounts, shipping]) : []),
+      ...(decision.backfillable && !decision.pendingUntil ? downloadErrors([amounts, shipping]) : []),
       ...ambiguousSkus(item.orderList, skus),
       ...unknownCountry(address),
     ],
@@ -137,7 +137,7 @@ export function mapOrder({
 
 type Row = ListItem['orderList'][number];
 
-/** originalOrderQuantity; where an older answer lacks it, what remains plus what was cancelled. */
+/** originalOrderQuantity; where an older response lacks it, what remains plus what was cancelled. */
 const orderedOf = (row: Row) =>
   row.originalOrderQuantity ?? (row.quantity ?? 0) + (row.canceledQuantityBeforeShipment ?? 0);
 
@@ -164,7 +164,7 @@ function mapPrices({ parentOrderMap: total }: Amounts, country: string): NonNull
   };
 }
 
-/** T9. An answer without a single field is what Temu gives once an order has shipped: nothing. */
+/** T9. A response without a single field is what Temu returns once an order has shipped: no address. */
 function mapAddress(shipping: Shipping): MappedOrder['address'] {
   if (!shipping || Object.values(shipping).every((value) => value === null)) return null;
   return {
@@ -193,7 +193,7 @@ function groupRows(
     const lineId = [productSkuId ?? row.skuId ?? row.goodsId ?? row.orderSn, price]
       .filter((part) => part !== null)
       .join('-');
-    // where Temu gives no skuId, the next best id stands for it; numbers of different kinds may be equal
+    // where Temu returns no skuId, the next best id stands for it; numbers of different kinds may be equal
     const [kind, skuKey] = row.skuId
       ? ['sku', row.skuId]
       : productSkuId
@@ -236,7 +236,7 @@ function untaken(lineId: string, skuKey: string, groups: ReadonlyMap<string, Map
   return free;
 }
 
-/** Rows of one product may be in different states: the product shows the one with the most work ahead. */
+/** Rows of one product may be in different states: the product shows the one with the most work left. */
 const BY_WORK_AHEAD = [
   'UN_SHIPPING',
   'PENDING',

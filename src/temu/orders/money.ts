@@ -1,6 +1,6 @@
 /**
- * ISO 4217: currencies without minor units, which Temu gives in whole units (T8), and those with three places. Not from
- * Intl, which has what people write: no places for HUF, COP or IQD.
+ * ISO 4217: currencies without minor units, which Temu returns in whole units (T8), and those with three places. Not
+ * from Intl, which has what is customary: no places for HUF, COP or IQD.
  */
 const NO_MINOR_UNITS = new Set('BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF'.split(' '));
 const THREE_PLACES = new Set('BHD IQD JOD KWD LYD OMR TND'.split(' '));

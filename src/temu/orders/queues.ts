@@ -6,7 +6,7 @@ export const temuPages = defineQueue({
   name: 'temu-pages',
   worker: 'temu',
   payload: z.object({ v: z.literal(1), windowId: z.uuid() }),
-  concurrency: 20, // windows at once; their pages share the quota's smallest part, so more would only wait
+  concurrency: 20, // windows at once; their pages share the smallest part of the rate limit, so more would only wait
   attempts: 5, // tries of one page
   backoff: { baseMs: seconds(2), maxMs: minutes(1) },
   timeoutMs: minutes(60), // 90 days of a large store are a thousand pages at a few a second

@@ -2,15 +2,15 @@ import type { Work } from '../../leases/define.ts';
 import { sweepTasks } from '../../leases/sweep.ts';
 import { minutes, seconds } from '../../queue/define.ts';
 import type { Task } from '../../queue/maintenance.ts';
-import type { OrdersBase } from './deps.ts';
+import type { OrdersBase } from '../deps.ts';
 import { releaseHeld } from './hold.ts';
 import { inboxOrders } from './inbox-orders.ts';
-import { forgetOldWindows, openWindows, windows } from './window.ts';
+import { openWindows, pruneWindows, windows } from './schedule-windows.ts';
 
-/** What is leased in this room. */
+/** The leased work of this module. */
 export const orderWorks: readonly Work[] = [windows, inboxOrders];
 
-/** What the scheduler does for Temu's orders. */
+/** The scheduler's tasks for Temu's orders. */
 export const orderTasks = (deps: OrdersBase): Task[] => [
   {
     id: 'temu-open-windows', // T2; ten seconds are little beside five minutes
@@ -26,6 +26,6 @@ export const orderTasks = (deps: OrdersBase): Task[] => [
   {
     id: 'temu-forget-windows',
     everyMs: minutes(60),
-    run: async () => ({ forgotten: await forgetOldWindows(deps.db, deps.clock()) }),
+    run: async () => ({ forgotten: await pruneWindows(deps.db, deps.clock()) }),
   },
 ];

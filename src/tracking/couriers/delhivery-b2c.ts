@@ -1,11 +1,11 @@
-import { byNumber, isObject, jsonOf, refusal, rowsOf } from '../answer.ts';
-import { address, withQuery } from '../connecting.ts';
-import { defineCourier } from '../courier.ts';
-import { b2cTable, bareToken, DELHIVERY_COMPLAINTS, delhiveryToken, tokenScheme } from '../delhivery.ts';
-import { delhiveryPush, delhiveryWebhookToken, shipmentOf } from '../delhivery-shipment.ts';
+import { defineCourier } from '../toolkit/courier.ts';
+import { b2cTable, bareToken, DELHIVERY_ERRORS, delhiveryToken, tokenScheme } from '../toolkit/delhivery.ts';
+import { delhiveryWebhook, delhiveryWebhookToken, shipmentOf } from '../toolkit/delhivery-shipment.ts';
+import { address, withQuery } from '../toolkit/http-helpers.ts';
+import { byNumber, isObject, jsonOf, refusal, rowsOf } from '../toolkit/response.ts';
 
 /**
- * Delhivery B2C: parcels of the primary sources, 50 a request
+ * Delhivery B2C: parcels of the primary sources, 50 per request
  * (https://one.delhivery.com/developer-portal/document/b2c/detail/order-tracking).
  */
 export default defineCourier({
@@ -15,16 +15,16 @@ export default defineCourier({
   batch: 50,
   mostPerRun: 36_000,
   everyMs: 8 * 60_000,
-  // half of the answers are there after 130 ms, 99 % after 529 ms
+  // half of the responses arrive within 130 ms, 99 % within 529 ms
   timeoutMs: 15_000,
   // 750 in 5 minutes are allowed per address: at most 707 leave in any 5 minutes
   limit: () => ({ max: 7, seconds: 3 }),
-  // enough to use the limit up with answers of four seconds
+  // enough to use the whole limit with responses of four seconds
   atOnce: () => 10,
   settings: {
     DELHIVERY_URL: address()
       .default('https://track.delhivery.com/api/v1/packages/json/')
-      .describe('Delhivery’s tracking API for B2C parcels'),
+      .describe('URL of Delhivery’s tracking API for B2C parcels'),
     DELHIVERY_AUTH_TOKEN_B2C: delhiveryToken(),
     DELHIVERY_WEBHOOK_TOKEN: delhiveryWebhookToken(),
   },
@@ -34,7 +34,7 @@ export default defineCourier({
     return {
       access: { schemes: [tokenScheme], key },
       request: (numbers) => ({
-        // verbose=0: no scans, no consignee. All that is read here is in it, in a fifth of the bytes
+        // verbose=0: without scans and consignee; has all that is read here, in a fifth of the bytes
         url: withQuery(DELHIVERY_URL, { waybill: numbers.join(','), verbose: '0' }),
         method: 'GET',
         headers: { accept: 'application/json' },
@@ -42,7 +42,7 @@ export default defineCourier({
     };
   },
   meaning: b2cTable,
-  push: delhiveryPush,
+  webhook: delhiveryWebhook,
   read(response, asked, now) {
     const body = jsonOf(response);
     const list = isObject(body) && Array.isArray(body.ShipmentData) ? rowsOf(body.ShipmentData) : undefined;
@@ -52,9 +52,9 @@ export default defineCourier({
       return parcel && parcel[0] !== null ? [parcel] : [];
     });
     const refused = isObject(body) && (body.Error || body.error || body.rmk || body.Success === false);
-    // an empty list says that it knows none of them; one with nothing readable in it says nothing
+    // an empty list: none was found; a list with nothing readable in it is malformed
     if (found.length === 0 && (refused || list?.length !== 0))
-      return refusal('Delhivery B2C', response, asked, DELHIVERY_COMPLAINTS);
+      return refusal('Delhivery B2C', response, asked, DELHIVERY_ERRORS);
     return byNumber('Delhivery B2C', asked, found);
   },
 });

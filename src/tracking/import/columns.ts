@@ -1,4 +1,4 @@
-/** What a line of an import may hold; whatever else it holds is left alone. */
+/** The columns of an import; others are ignored. */
 export const COLUMNS = [
   'source',
   'marketplace_order_id',
@@ -13,7 +13,7 @@ export const COLUMNS = [
 export type Column = (typeof COLUMNS)[number];
 export type Values = Partial<Record<Column, string>>;
 
-/** Other names under which the columns come; compared in lower case without blanks, hyphens and underscores. */
+/** Aliases; compared in lower case without spaces, hyphens and underscores. */
 const ALSO: Partial<Record<Column, string>> = {
   marketplace_order_id: 'marketplaceorder ordernumber orderno',
   booking_courier: 'courier couriername',
@@ -28,5 +28,5 @@ const BY_NAME: ReadonlyMap<string, Column> = new Map(
   ),
 );
 
-/** `AWB Number`, `awbNumber` and `awb` are awb_number; undefined for a column that is not ours. */
+/** `AWB Number`, `awbNumber` and `awb` are awb_number; undefined for an unknown column. */
 export const columnOf = (name: string): Column | undefined => BY_NAME.get(bare(name));

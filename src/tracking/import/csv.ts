@@ -1,20 +1,20 @@
 import { Readable } from 'node:stream';
 import { parse } from 'csv-parse';
-import { UserError } from '../../errors.ts';
+import { UserError } from '../../lib/errors.ts';
 import { COLUMNS, type Column, columnOf, type Values } from './columns.ts';
 import { type Given, IGNORED_MOST, type Lines, LONGEST_LINE } from './given.ts';
 
-/** Excel's hint of the delimiter, a line of its own before the header. */
+/** Excel's delimiter hint, a line before the header. */
 const HINT = /^"?sep=([^\p{L}\p{N}"\r\n])/iu;
 
-/** @param text the file's beginning, a whole line at least */
+/** @param text the beginning of the file, at least a whole line */
 export function readCsv(bytes: AsyncIterable<Buffer>, text: string): Lines {
   const ignored = new Set<string>();
   const delimiter = HINT.exec(text.trimStart())?.[1] ?? delimiterOf(text);
   return { format: 'csv', ignored, lines: csvLines(bytes, delimiter, ignored) };
 }
 
-/** The one of them that is most frequent in the first line, outside quotes. */
+/** The most frequent delimiter in the first line, outside quotes. */
 function delimiterOf(text: string): string {
   const header = (text.trimStart().split(/[\r\n]/)[0] ?? '').replace(/"[^"]*"/g, '');
   const count = (sign: string) => header.split(sign).length;
@@ -22,16 +22,16 @@ function delimiterOf(text: string): string {
 }
 
 interface CsvRecord {
-  /** Where it begins. */
+  /** Its first line. */
   line: number;
   fields: string[];
 }
 
-/** Where the parser is, as its callbacks tell; it reads a little ahead of what is taken from it. */
+/** The parser's state, from its callbacks; it reads slightly ahead of its consumer. */
 interface Faults {
-  /** The line in which the last sound record ended. */
+  /** The line in which the last valid record ended. */
   end: number;
-  /** Lines that the parser has counted too many: to it, a CRLF inside quotes is two. */
+  /** Lines that the parser has counted twice: CRLFs inside quotes. */
   tooMany: number;
   refused: Given[];
   open: { line: number } | undefined;
@@ -47,8 +47,8 @@ function csvParser(delimiter: string, faults: Faults) {
     bom: true,
     record_delimiter: ['\r\n', '\n', '\r'],
     relax_column_count: true,
-    relax_quotes: true, // 12" in a column that is not ours; whyQuote says what is not to pass
-    ltrim: true, // blanks before a quote; not rtrim, by which csv-parse 7.0.3 drops what it has read after a skipped record
+    relax_quotes: true, // allows 12" in an unknown column; whyQuote rejects the rest
+    ltrim: true, // spaces before a quote; not rtrim: csv-parse 7.0.3 then loses data after a skipped record
     skip_empty_lines: true,
     max_record_size: LONGEST_LINE,
     skip_records_with_error: true,
@@ -56,7 +56,7 @@ function csvParser(delimiter: string, faults: Faults) {
       faults.tooMany += sum(fields, /\r\n/g);
       faults.end = lines - faults.tooMany;
       const record: CsvRecord = { line: faults.end - sum(fields, /\r\n|\r|\n/g), fields };
-      return record as never; // its types know of lists of texts alone
+      return record as never; // its types allow only string arrays
     },
     on_skip(error) {
       const line = faults.end + 1;
@@ -87,7 +87,7 @@ async function* csvLines(
       if (!header) {
         if (!/^sep=/i.test(record.fields[0] ?? '')) header = headerOf(record.fields, ignored);
       } else if (!first) yield csvLine(record, header);
-      else if (first.push(record) === LOOKED_AT) {
+      else if (first.push(record) === SAMPLE) {
         yield* csvLinesOf(first, header);
         first = undefined;
       }
@@ -103,28 +103,27 @@ async function* csvLines(
     yield {
       line: faults.open.line,
       values: {},
-      refused:
-        'a quote is opened here, or soon after, and not closed: of this line and all that follow nothing is read',
+      refused: 'a quote opened here or soon after is never closed: this line and all after it are skipped',
     };
 }
 
 const isBlank = (field: string) => field.trim() === '';
 
 interface Header {
-  /** Those of the fields up to the last one with a name. */
+  /** Up to the last field with a name. */
   columns: (Column | undefined)[];
-  /** How many fields a line may have: as many as the first line, with the separators at its end or without them. */
+  /** Allowed numbers of fields: as in the first line, with or without its trailing separators. */
   widths: number[];
-  /** As many fields as lines have that all end with separators, with nothing behind them. */
+  /** The number of fields when every line ends with empty extra fields. */
   padded: number;
 }
 
-/** Lines by which one tells whether all of the file end with separators. */
-const LOOKED_AT = 20;
+/** Lines that decide whether all lines end with separators. */
+const SAMPLE = 20;
 
 /**
- * The first lines. When no one of them has as few fields as there are columns, they end with separators. In one line alone
- * it may be a separator in its midst that has moved all that follow it.
+ * The first lines. Only if all of them have more fields than columns do lines end with separators: in a single line it
+ * may be an extra separator in the middle, which shifts all fields after it.
  */
 function* csvLinesOf(records: readonly CsvRecord[], header: Header): Generator<Given> {
   const widths = records.map(({ fields }) => fields.length).filter((width) => width >= header.columns.length);
@@ -132,14 +131,14 @@ function* csvLinesOf(records: readonly CsvRecord[], header: Header): Generator<G
   for (const record of records) yield csvLine(record, header);
 }
 
-/** @throws UserError when a column is missing or there twice */
+/** @throws UserError when a column is missing or duplicated */
 function headerOf(given: readonly string[], ignored: Set<string>): Header {
   const names = given.slice(0, given.findLastIndex((name) => !isBlank(name)) + 1);
   const columns = names.map(columnOf);
   const twice = columns.find((column, at) => column && columns.indexOf(column) !== at);
   if (twice)
     throw new UserError(
-      `The columns ${names.filter((_, at) => columns[at] === twice).join(' and ')} are all ${twice}: leave one.`,
+      `The columns ${names.filter((_, at) => columns[at] === twice).join(' and ')} all mean ${twice}: keep only one.`,
     );
   const missing: string[] = (
     ['source', 'marketplace_order_id', 'booking_courier', 'booked_at'] as const
@@ -148,7 +147,7 @@ function headerOf(given: readonly string[], ignored: Set<string>): Header {
     missing.push('awb_number or lr_number');
   if (missing.length > 0)
     throw new UserError(
-      `The first line must name the columns; missing: ${missing.join(', ')}. It names ${names.map((name) => name.trim().slice(0, 40)).join(', ')}. Known are ${COLUMNS.join(', ')}.`,
+      `The first line must name the columns; missing: ${missing.join(', ')}. It names ${names.map((name) => name.trim().slice(0, 40)).join(', ')}. Known columns: ${COLUMNS.join(', ')}.`,
     );
   for (const [at, name] of names.entries())
     if (!columns[at] && name.trim() && ignored.size < IGNORED_MOST) ignored.add(name.trim());
@@ -167,8 +166,8 @@ function csvLine({ line, fields }: CsvRecord, { columns, widths, padded }: Heade
 }
 
 /**
- * A field that still begins with a quote began a quoted text that did not end where it closed. In one line it is the
- * field's own business; over several it has swallowed lines, which must not be lost without a word.
+ * A field that still begins with a quote had text after its closing quote. It is rejected in a known column, and wherever
+ * it spans lines: those must not be lost silently.
  */
 function whyQuote(fields: readonly string[], columns: Header['columns']): string | undefined {
   const wrong = fields.find(
@@ -177,5 +176,5 @@ function whyQuote(fields: readonly string[], columns: Header['columns']): string
   if (wrong === undefined) return undefined;
   const more = sum([wrong], /\r\n|\r|\n/g);
   const lost = more === 1 ? 'the one after it' : `the ${more} after it`;
-  return `a quote stands where none may stand${more > 0 ? `: of this line and ${lost} nothing is read` : ''}`;
+  return `misplaced quote${more > 0 ? `: this line and ${lost} are skipped` : ''}`;
 }

@@ -1,61 +1,64 @@
 import type { Db } from '../../db/client.ts';
+import { orderStatuses } from '../../db/schema/index.ts';
+import { UserError } from '../../lib/errors.ts';
 import type { Values } from './columns.ts';
-import { type DateOrder, findOrder } from './dates.ts';
+import { type DateOrder, findOrder, timesOfZone } from './dates.ts';
 import { readLines } from './lines.ts';
 import { type Row, type Rules, rowOf } from './row.ts';
 import { type Written, writeRows } from './write.ts';
 
 export { COLUMNS } from './columns.ts';
-export { DATE_ORDERS, type DateOrder } from './dates.ts';
+export { DATE_ORDERS, type DateOrder, timesOfZone } from './dates.ts';
 
-/** Rows of one transaction. */
+/** C4: Indian couriers send local time without a zone. */
+const USUAL_ZONE = '+05:30';
+/** Rows per transaction. */
 const AT_ONCE = 1_000;
-/** C4: couriers of India write local time without a zone. */
-export const USUAL_ZONE = '+05:30';
-
 export interface RefusedLine {
   line: number;
   reason: string;
-  /** What could be read of it. */
+  /** Those that could be read. */
   values: Values;
 }
 
 export interface Imported extends Omit<Written, 'refused'> {
   format: 'csv' | 'ndjson';
-  /** Lines with anything in them, the header aside. */
+  /** Lines that are not blank, without the header. */
   lines: number;
   refused: number;
-  /** Columns that are not ours. */
+  /** Unknown columns. */
   ignored: string[];
 }
 
 export interface ImportOptions {
-  /** The file's name, which tells the format where its content does not. */
+  /** The file's name; decides the format where the content does not. */
   name: string;
-  /** The zone of times that name none, `+05:30`; default: India's. */
+  /** The zone of times without one, as `timesOfZone` knows it; default: India's. */
   zone?: string;
-  /** The order of day, month and year; default: as the file's own lines tell, where it can be read `again`. */
+  /** The order of day, month and year; default: detected from the file's lines, if it can be read `again`. */
   dates?: DateOrder | undefined;
-  /** The same bytes from the beginning; undefined for what can be read once alone. */
+  /** The same bytes from the beginning; undefined if they can be read only once. */
   again?: (() => AsyncIterable<Buffer>) | undefined;
   onRefused(line: RefusedLine): void | Promise<void>;
   onProgress?(soFar: Imported): void;
 }
 
 /**
- * Brings parcels of another program in: CSV or NDJSON, a thousand lines at a time, in constant memory. A line that is
- * wrong is refused by itself (R3); the same file twice changes nothing.
- * Without `dates` the file is read twice, the first time for the order of its dates alone: so nothing is written of a file
- * whose dates cannot be told, and nothing of it has to be kept.
- * @throws UserError when the file is none of both, or its dates can be read in several ways
+ * Imports parcels of another program: CSV or NDJSON, a thousand lines at a time, in constant memory. An invalid line is
+ * refused alone (R3); importing a file again changes nothing.
+ * Without `dates` the file is read twice, first to detect the order of its dates: nothing is written when they are
+ * ambiguous, and nothing needs to be kept in memory.
+ * @throws UserError when the file is neither format, its dates are ambiguous, or the zone is none
  */
 export async function importParcels(
   { db, clock }: { db: Db; clock: () => number },
   bytes: AsyncIterable<Buffer>,
   { name, zone = USUAL_ZONE, dates, again, onRefused, onProgress }: ImportOptions,
 ): Promise<Imported> {
+  const times = timesOfZone(zone);
+  if (!times) throw new UserError(`"${zone}" is no time zone`);
   const order = dates ?? (again && (await findOrder((await readLines(again(), name)).lines)));
-  const rules: Rules = { zone, order, now: clock(), orderStatuses: await readOrderStatuses(db) };
+  const rules: Rules = { times, order, now: clock(), orderStatuses: await readOrderStatuses(db) };
   const { format, ignored, lines } = await readLines(bytes, name);
   const total: Imported = {
     ...{ format, lines: 0, imported: 0, known: 0, refused: 0, orders: 0, followed: {}, ignored: [] },
@@ -98,8 +101,8 @@ function add(total: Imported, { imported, known, orders, followed }: Written): v
 
 /** By code and by name. */
 async function readOrderStatuses(db: Db): Promise<Map<string, number>> {
-  const rows = await db.$client<{ code: number; name: string }[]>`
-    select code, name from order_statuses order by code`;
+  const { code, name } = orderStatuses;
+  const rows = await db.select({ code, name }).from(orderStatuses).orderBy(code);
   return new Map(
     rows.flatMap(({ code, name }) => [[String(code), code] as const, [name.toLowerCase(), code] as const]),
   );

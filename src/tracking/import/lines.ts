@@ -1,16 +1,16 @@
 import { extname } from 'node:path';
-import { UserError } from '../../errors.ts';
+import { UserError } from '../../lib/errors.ts';
 import { readCsv } from './csv.ts';
 import type { Lines } from './given.ts';
 import { readNdjson } from './ndjson.ts';
 
-/** What is looked at to tell the format. */
+/** Bytes read to detect the format. */
 const HEAD = 64 * 1024;
 
 /**
- * Reads CSV (commas, semicolons, tabs, bars or what a first line `sep=` says; quotes; a BOM) or NDJSON, with any line end,
- * one line after the other: never more than a little of the file is in memory.
- * @param name tells the format where the content does not; may be `-`
+ * Streams CSV (commas, semicolons, tabs, bars or what a first line `sep=` sets; quotes; a BOM) or NDJSON, with any line
+ * ending.
+ * @param name decides the format where the content does not; may be `-`
  * @throws UserError when it is neither: binary, compressed, UTF-16, empty, or without our columns
  */
 export async function readLines(bytes: AsyncIterable<Buffer>, name: string): Promise<Lines> {
@@ -20,13 +20,13 @@ export async function readLines(bytes: AsyncIterable<Buffer>, name: string): Pro
   const first = text.trimStart()[0];
   if (first === undefined) throw new UserError('The file is empty.');
   if (first === '[')
-    throw new UserError('This is a JSON array; one object a line is wanted: jq -c ".[]" FILE');
+    throw new UserError('This is a JSON array; expected one object per line: jq -c ".[]" FILE');
   return first === '{' || ['.ndjson', '.jsonl', '.json'].includes(extname(name).toLowerCase())
     ? readNdjson(all)
     : readCsv(all, text);
 }
 
-/** The first bytes, up to a whole line at least, and then all of them. */
+/** The first bytes, at least a whole line, and then all of them. */
 async function peek(bytes: AsyncIterable<Buffer>): Promise<{ head: Buffer; all: AsyncIterable<Buffer> }> {
   const iterator = bytes[Symbol.asyncIterator]();
   let head = Buffer.alloc(0);
@@ -59,5 +59,5 @@ function mustBeText(head: Buffer): void {
     if (bytes.every((byte, at) => head[at] === byte)) throw new UserError(`The file is ${what}.`);
   const zero = head.indexOf(0);
   if (zero >= 0)
-    throw new UserError(`The file is no text (byte ${zero + 1} is zero): CSV or NDJSON in UTF-8 is wanted.`);
+    throw new UserError(`The file is not text (byte ${zero + 1} is zero): expected CSV or NDJSON in UTF-8.`);
 }

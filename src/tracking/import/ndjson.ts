@@ -22,13 +22,13 @@ async function* ndjsonLines(bytes: AsyncIterable<Buffer>, ignored: Set<string>):
 
 const [LF, CR] = [10, 13];
 
-/** Where the next line ends, from `from` on; -1: not in this chunk. */
+/** The end of the line at `from`; -1: not in this chunk. */
 function lineEnd(chunk: Buffer, from: number): number {
   const [lf, cr] = [chunk.indexOf(LF, from), chunk.indexOf(CR, from)];
   return lf < 0 || cr < 0 ? Math.max(lf, cr) : Math.min(lf, cr);
 }
 
-/** Lines without their end (LF, CRLF or CR); null for one that is too long. */
+/** Lines without their line endings (LF, CRLF or CR); null for one that is too long. */
 async function* splitLines(bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer | null> {
   let rest: Buffer[] = [];
   let length = 0;
@@ -54,10 +54,10 @@ function jsonLine(text: string, line: number, ignored: Set<string>): Given {
   try {
     object = parse(text, undefined, { onDuplicateKey: ({ newValue }) => newValue });
   } catch {
-    return { line, values: {}, refused: 'it is no JSON' };
+    return { line, values: {}, refused: 'it is not valid JSON' };
   }
   if (typeof object !== 'object' || object === null || Array.isArray(object) || isLosslessNumber(object))
-    return { line, values: {}, refused: 'it is no JSON object' };
+    return { line, values: {}, refused: 'it is not a JSON object' };
   const values: Values = {};
   let refused: string | undefined;
   for (const [name, value] of Object.entries(object)) {
@@ -67,12 +67,12 @@ function jsonLine(text: string, line: number, ignored: Set<string>): Given {
     } else if (values[column] !== undefined) refused = `it has ${column} twice`;
     else if (typeof value === 'string' || value === null) values[column] = value ?? '';
     else if (isLosslessNumber(value)) {
-      // as it is written: 1.23457e+12 is a whole number to JSON, and has lost digits all the same
+      // as written: 1.23457e+12 is an integer in JSON, but has lost digits
       values[column] = value.value.replace(/^(-?\d+)\.0+$/, '$1');
-      // JSON's numbers are floats to most programs: what lost digits on its way must not become another parcel
+      // most programs read JSON numbers as floats: a number that lost digits must not become another parcel's
       if (Math.abs(Number(value.value)) > Number.MAX_SAFE_INTEGER)
         refused = `${column} is too long for a number: put it in quotes`;
-    } else refused = `${column} is no text`;
+    } else refused = `${column} is not a string`;
   }
   return refused === undefined ? { line, values } : { line, values, refused };
 }

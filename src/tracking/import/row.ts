@@ -1,9 +1,9 @@
-import { cleanNumber, isNone, type NumberKind, numberFault } from '../../numbers.ts';
-import { STATUSES, type Status } from '../status.ts';
+import { cleanNumber, isNone, type NumberKind, numberFault } from '../../lib/numbers.ts';
+import { STATUSES, type Status } from '../engine/status.ts';
 import type { Column, Values } from './columns.ts';
 import { bookedAtOf, type DateRules } from './dates.ts';
 
-/** A line that can go into the database. */
+/** A valid line. */
 export interface Row {
   line: number;
   source: string;
@@ -23,13 +23,13 @@ export interface Rules extends DateRules {
   orderStatuses: ReadonlyMap<string, number>;
 }
 
-/** The spellings that decide whose parcels they are (C2), which compare them letter by letter. */
+/** The spellings that the selection of trackers compares, case-sensitively (C2). */
 const SOURCES = ['shopify', 'woocommerce', 'Outbound', 'other', 'Retailer', 'temu'];
 const LONGEST = 200;
 const REQUIRED = ['source', 'marketplace_order_id', 'booking_courier', 'booked_at'] as const;
 const TOTALS = /^\W*((grand|sub)[- ]?)?(totals?|sum)\b/i;
 
-/** A line refused, with the reason. */
+/** Refuses a line; the message is the reason. */
 class Refused extends Error {
   override name = 'Refused';
 }
@@ -44,7 +44,7 @@ export function rowOf(line: number, values: Values, rules: Rules): Row | string 
     const awb = numberOf(values, 'awb_number', 'parcel');
     const lr = numberOf(values, 'lr_number', 'parcel');
     if (awb === null && lr === null)
-      refuse(`it has neither an awb_number nor a lr_number${placeholders(values)}`);
+      refuse(`it has neither an awb_number nor an lr_number${placeholders(values)}`);
     const source = required(values, 'source');
     return {
       line,
@@ -64,7 +64,7 @@ export function rowOf(line: number, values: Values, rules: Rules): Row | string 
   }
 }
 
-/** Reports end with one. */
+/** Reports end with a row of totals. */
 const isTotals = (values: Values): boolean =>
   REQUIRED.filter((column) => isNone(values[column] ?? '')).length > 1 &&
   Object.values(values).some((text) => TOTALS.test(text));
@@ -72,12 +72,12 @@ const isTotals = (values: Values): boolean =>
 function textOf(values: Values, column: Column): string {
   const text = values[column]?.trim() ?? '';
   if (text.includes('\uFFFD')) refuse(`${column} is not UTF-8: save the file as UTF-8`);
-  if (/\p{Cc}/u.test(text)) refuse(`${column} holds a line break or another control character`);
+  if (/\p{Cc}/u.test(text)) refuse(`${column} contains a line break or another control character`);
   if (text.length > LONGEST) refuse(`${column} is longer than ${LONGEST} characters`);
   return text;
 }
 
-/** What programs write where they have nothing (nan, NULL, -) is nothing. */
+/** A placeholder (nan, NULL, -) counts as empty. */
 function optional(values: Values, column: Column): string {
   const text = textOf(values, column);
   return isNone(text) ? '' : text;
@@ -111,17 +111,15 @@ function timeIn(text: string, rules: Rules): Date {
 }
 
 function statusOf(text: string): Status | null {
-  const word = text.toLowerCase().replace(/[\s-]+/g, '_');
-  const status = STATUSES.find((one) => one === word);
-  if (!status && !isNone(text)) refuse(`status "${text}" is none of ${STATUSES.join(', ')}`);
+  const wanted = text.toLowerCase().replace(/[\s-]+/g, '_');
+  const status = STATUSES.find((one) => one === wanted);
+  if (!status && !isNone(text)) refuse(`status "${text}" is not one of ${STATUSES.join(', ')}`);
   return status ?? null;
 }
 
 function orderStatusOf(text: string, { orderStatuses }: Rules): number | null {
   const code = orderStatuses.get(text.toLowerCase());
   if (code === undefined && !isNone(text))
-    refuse(
-      `order_status "${text}" is none of table order_statuses (${[...orderStatuses.keys()].join(', ')})`,
-    );
+    refuse(`order_status "${text}" is not in table order_statuses (${[...orderStatuses.keys()].join(', ')})`);
   return code ?? null;
 }

@@ -1,5 +1,5 @@
-// The overview in motion: draws its charts from /data.json and keeps its sections up to date. Without this file the page
-// shows the same numbers as tables.
+// Draws the overview's charts from /data.json and keeps its sections up to date. Without JavaScript the page shows the
+// same numbers as tables.
 (() => {
   const { uPlot } = window;
   const REFRESH_MS = 15_000;
@@ -8,7 +8,7 @@
   const FONT_OF_LABELS = '10px system-ui, sans-serif'; // seven side by side on a phone
   const drawn = new Map(); // id of a chart → { plot, box }
 
-  // --- numbers in words ---
+  // --- number formats ---
 
   const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 });
   const trim = (number) => String(Math.round(number * 10) / 10);
@@ -25,7 +25,7 @@
     minutes: (value) => duration(value * 60),
   };
 
-  /** Steps of an axis that people count in. */
+  /** Round axis steps. */
   const STEPS = [
     1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400, 172_800,
   ];
@@ -100,7 +100,7 @@
     const at = plot?.cursor.idx;
     const format = FORMATS[chart.unit];
     const told = chart.series.map(({ label, values }, nth) => {
-      // of bars the last one says nothing about the others
+      // the last bar says nothing about the others
       const last = chart.kind === 'lines' ? values.findLast((one) => one !== null) : null;
       const value = at == null ? last : values[at];
       const late = chart.unit === 'minutes' && value < 0;
@@ -166,7 +166,7 @@
           x: { time: !chart.labels, range: () => span(one.chart) },
           y: { range: range(chart) },
         },
-        // as everywhere on these pages: readers are in several countries
+        // UTC as on all pages: readers are in several countries
         tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), 'Etc/UTC'),
         axes: axes(chart),
         series: [{}, ...series(chart)],
@@ -220,7 +220,7 @@
 
   async function refreshSections() {
     const answer = await fetch(location.href, { headers: { accept: 'text/html' } });
-    if (answer.redirected) return location.reload(); // to the login: the session is over
+    if (answer.redirected) return location.reload(); // to the login: the session has ended
     if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
     const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
     for (const now of document.querySelectorAll('[data-live]')) {

@@ -1,16 +1,16 @@
-import { duration } from '../../durations.ts';
-import { type Chart, type History, WINDOWS } from '../history.ts';
-import { count, Heads, Table, utc } from './parts.tsx';
+import { duration } from '../../lib/format-time.ts';
+import { type Chart, type ChartHistory, WINDOWS } from '../../ops/charts.ts';
+import { count, HeaderCells, Table, utc } from './parts.tsx';
 
-/** Rows of a chart's table: more nobody reads. */
+/** Rows of a chart's table. */
 const ROWS = 12;
 
-/** The charts; charts.js draws them. The same numbers stand below each of them as a table. */
-export const Charts = ({ history: { charts, hours } }: { history: History }) => (
+/** The charts, drawn by charts.js, each with its numbers as a table below. */
+export const Charts = ({ history: { charts, hours } }: { history: ChartHistory }) => (
   <section id="charts" aria-labelledby="charts-title" data-hours={hours}>
     <div class="section-head">
       <h2 id="charts-title">Over time</h2>
-      <nav class="windows" aria-label="Window of the charts">
+      <nav class="windows" aria-label="Time range">
         {WINDOWS.map((window) => (
           <a href={`/?hours=${window}`} aria-current={window === hours ? 'true' : undefined}>
             {windowText(window)}
@@ -52,14 +52,16 @@ const Numbers = ({ title, labels, x = [], series, unit }: Chart) => {
   if (!series.some(({ values }) => values.some((value) => value !== null)))
     return <p class="none">no data yet</p>;
   const places = (labels ?? x).map((_, place) => place);
-  // the newest first, every so many
+  // newest first, thinned out
   const every = Math.ceil(places.length / ROWS);
   const shown = labels ? places : places.toReversed().filter((_, nth) => nth % every === 0);
   return (
     <Table
       label={title}
       head={
-        <Heads of={[labels ? 'Left' : 'From (UTC)', ...series.map(({ label }) => `#${label || 'all'}`)]} />
+        <HeaderCells
+          of={[labels ? 'Time left' : 'From (UTC)', ...series.map(({ label }) => `#${label || 'all'}`)]}
+        />
       }
     >
       {shown.map((place) => (

@@ -1,47 +1,63 @@
-import { duration } from '../../durations.ts';
+import { duration } from '../../lib/format-time.ts';
 import {
   FRESHNESS_MINUTES,
+  isFinal,
   STATUSES,
   type TrackerOverview,
   type TrackingOverview,
 } from '../../tracking/index.ts';
-import { Ago, Bar, Button, Buttons, Cell, count, Heads, Panel, Said, spaced, Table, Tag } from './parts.tsx';
+import {
+  Bar,
+  Button,
+  Buttons,
+  Cell,
+  count,
+  HeaderCells,
+  Panel,
+  RelativeTime,
+  spaced,
+  Table,
+  Tag,
+  UserText,
+} from './parts.tsx';
 
 type Trackers = { trackers: readonly TrackerOverview[]; now: number };
 
 const COURIER_HEAD = [
   'Courier',
   'State',
-  'Next round',
-  'Last round',
-  '#Asked',
+  'Next run',
+  'Last run',
+  '#Checked',
   '#Updated',
   '#Not found',
   '#Other order',
-  '#Unknown word',
+  '#Unmapped',
   '#Failed',
   '',
 ];
 
-/** How each tracker runs: its state, its last round, and why it does not run. */
+/** Each tracker: its state, its last run, and why it does not run. */
 export const Couriers = ({ trackers, now }: Trackers) => (
-  <Panel id="couriers" title="Couriers" aside="a round asks for every parcel that is due">
+  <Panel id="couriers" title="Couriers" aside="a run checks every parcel that is due">
     <Buttons>
-      <Table label="Couriers" head={<Heads of={COURIER_HEAD} />}>
+      <Table label="Couriers" head={<HeaderCells of={COURIER_HEAD} />}>
         {trackers.map((one) => (
           <tr class={one.on ? '' : 'zero'}>
             <th scope="row" class="keep">
               {one.title}
             </th>
-            <td class={one.stoppedReason || one.waitingUntil ? 'name' : 'keep'}>
+            <td class={one.stoppedReason || one.waitingUntil || one.feed ? 'name' : 'keep'}>
               <State tracker={one} now={now} />
             </td>
-            <td class="keep">{one.on && one.nextRunAt ? <Ago at={one.nextRunAt} now={now} /> : '–'}</td>
+            <td class="keep">
+              {one.on && one.nextRunAt ? <RelativeTime at={one.nextRunAt} now={now} /> : '–'}
+            </td>
             <LastRun tracker={one} now={now} />
             <td class="keep">
               {one.on ? (
-                <Button does="track" of={one.name} label={`Ask ${one.title} now`}>
-                  ask now
+                <Button does="track" of={one.name} label={`Run ${one.title} now`}>
+                  Run now
                 </Button>
               ) : null}
             </td>
@@ -62,17 +78,25 @@ const State = ({ tracker, now }: { tracker: TrackerOverview; now: number }) => {
   if (tracker.stoppedReason)
     return (
       <>
-        <Tag tone="bad">stopped</Tag> <Said>{tracker.stoppedReason}</Said>
+        <Tag tone="bad">stopped</Tag> <UserText>{tracker.stoppedReason}</UserText>
       </>
     );
   if (tracker.waitingUntil)
     return (
       <>
-        <Tag tone="warn">waits</Tag> until <Ago at={tracker.waitingUntil} now={now} />:{' '}
-        <Said>{tracker.waitingReason}</Said>
+        <Tag tone="warn">cooling down</Tag> until <RelativeTime at={tracker.waitingUntil} now={now} />:{' '}
+        <UserText>{tracker.waitingReason}</UserText>
       </>
     );
-  return <Tag tone="ok">on</Tag>;
+  if (tracker.feed)
+    return (
+      <>
+        <Tag tone="warn">feed fails</Tag> first <RelativeTime at={tracker.feed.failingSince} now={now} />:{' '}
+        <UserText>{tracker.feed.why}</UserText>
+        {tracker.feed.byNumber ? '; parcels are polled by number' : ''}
+      </>
+    );
+  return <Tag tone="ok">active</Tag>;
 };
 
 const LastRun = ({ tracker: { lastRun }, now }: { tracker: TrackerOverview; now: number }) => {
@@ -83,7 +107,7 @@ const LastRun = ({ tracker: { lastRun }, now }: { tracker: TrackerOverview; now:
   return (
     <>
       <td class="keep">
-        <Ago at={startedAt} now={now} />
+        <RelativeTime at={startedAt} now={now} />
         {finishedAt ? `, took ${duration(finishedAt.getTime() - startedAt.getTime())}` : ', running'}
       </td>
       <td class="num">
@@ -98,16 +122,16 @@ const LastRun = ({ tracker: { lastRun }, now }: { tracker: TrackerOverview; now:
   );
 };
 
-/** Statuses of parcels that are followed: the others are final. */
-const FOLLOWED = ['pending', 'in_transit', 'out_for_delivery', 'ndr', 'rto_in_transit'];
+/** Statuses of parcels that are tracked: the others are final. */
+const FOLLOWED: readonly string[] = STATUSES.filter((status) => !isFinal(status));
 const AGES = [
   ...FRESHNESS_MINUTES.map((minutes) => `up to ${minutes < 120 ? `${minutes} min` : `${minutes / 60} h`}`),
   'older',
-  'never asked',
+  'never checked',
 ];
 const KINDS = ['b0', 'b1', 'b2', 'b3', 'b4'];
 
-/** Parcels by status and by when they were last asked for, or told of by their courier. */
+/** Parcels by status and by when they were last checked. */
 export const Parcels = ({
   tracking: { trackers, parcels },
   now,
@@ -122,22 +146,18 @@ export const Parcels = ({
   ];
   const changes = Object.entries(parcels.changes);
   return (
-    <Panel
-      id="parcels"
-      title="Parcels on their way"
-      aside="by courier, status and when they were last asked for"
-    >
+    <Panel id="parcels" title="Parcels in transit" aside="by courier, status and last check">
       {followed.length === 0 ? (
-        <p class="none">No parcel is followed at the moment.</p>
+        <p class="none">No parcels are being tracked.</p>
       ) : (
         <>
           <Table
-            label="Parcels on their way"
+            label="Parcels in transit"
             head={
-              <Heads
+              <HeaderCells
                 of={[
                   ...['Courier', '#All', ...statuses.map((one) => `#${spaced(one)}`)],
-                  ...['Asked longest ago', 'Last asked'],
+                  ...['Oldest check', 'Last checked'],
                 ]}
               />
             }
@@ -152,7 +172,7 @@ export const Parcels = ({
                   <Cell of={one.statuses[status] ?? 0} />
                 ))}
                 <td class="keep">
-                  <Ago at={one.oldestAskedAt} now={now} />
+                  <RelativeTime at={one.oldestAskedAt} now={now} />
                 </td>
                 <td>
                   <span
@@ -166,7 +186,7 @@ export const Parcels = ({
               </tr>
             ))}
           </Table>
-          <ul class="keys" aria-label="When they were last asked for">
+          <ul class="keys" aria-label="Last checked">
             {AGES.map((age, nth) => (
               <li class={KINDS[nth]}>{age}</li>
             ))}
@@ -175,7 +195,7 @@ export const Parcels = ({
       )}
       {changes.length > 0 ? (
         <p class="muted">
-          Changes of the last day:{' '}
+          Changes in the last 24 hours:{' '}
           {changes.map(([status, number]) => `${spaced(status)} ${count(number)}`).join(' · ')}
         </p>
       ) : null}
@@ -183,7 +203,7 @@ export const Parcels = ({
   );
 };
 
-/** How full the accounts are, and who has to wait (C10, T17). */
+/** Rate-limit use, and trackers in cooldown (C10, T17). */
 export const Limits = ({
   trackers,
   limits,
@@ -197,16 +217,16 @@ export const Limits = ({
       title="Rate limits"
       aside={
         limits.length > fullest.length
-          ? `the fullest of ${count(limits.length)}`
-          : 'use of the last minute, and waits'
+          ? `the ${fullest.length} most used of ${count(limits.length)}`
+          : 'use in the last minute, and pauses'
       }
     >
       {fullest.length > 0 ? (
-        <Table label="Use of limits" head={<Heads of={['Account', '#Used', '']} />}>
+        <Table label="Rate-limit use" head={<HeaderCells of={['Account', '#Used', '']} />}>
           {fullest.map(({ account, used }) => (
             <tr>
               <th scope="row" class="name">
-                <Said>{account}</Said>
+                <UserText>{account}</UserText>
               </th>
               <td class="num">{Math.round(used * 100)} %</td>
               <td>
@@ -219,10 +239,13 @@ export const Limits = ({
           ))}
         </Table>
       ) : (
-        <p class="none">No use has been measured in the last minutes; the scheduler does it once a minute.</p>
+        <p class="none">No measurements in the last few minutes; the scheduler takes one every minute.</p>
       )}
       {running.length > 0 ? (
-        <Table label="Waits" head={<Heads of={['Courier', '#Limit', '#Requests', '#Waits', 'Waits now']} />}>
+        <Table
+          label="Rate-limit pauses"
+          head={<HeaderCells of={['Courier', '#Limit', '#Requests', '#Pauses', 'Paused until']} />}
+        >
           {running.map(({ title, lastRun, waitingUntil }) => (
             <tr>
               <th scope="row" class="keep">
@@ -236,7 +259,7 @@ export const Limits = ({
               <td class="keep">
                 {waitingUntil ? (
                   <span class="warn">
-                    <Ago at={waitingUntil} now={now} />
+                    <RelativeTime at={waitingUntil} now={now} />
                   </span>
                 ) : (
                   <span class="zero">no</span>

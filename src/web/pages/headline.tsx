@@ -1,31 +1,33 @@
-import { type Matter, plural } from './matter.ts';
-import type { OverviewData } from './overview-data.ts';
-import { Ago, count, Panel, Said, Tag, utc } from './parts.tsx';
+import { plural } from '../../lib/plural.ts';
+import type { AttentionItem, OverviewData } from './overview-data.ts';
+import { count, Panel, RelativeTime, Tag, UserText, utc } from './parts.tsx';
 
-/** The answer to "is all well?". */
-export const Headline = ({ verdict, overview, now }: OverviewData) => {
+/** The state of the fleet in one line. */
+export const Headline = ({ headline, overview, now }: OverviewData) => {
   const synced = overview.stores.flatMap(({ lastSyncedAt }) => lastSyncedAt ?? []);
   const latest = synced.sort((a, b) => b.getTime() - a.getTime())[0] ?? null;
   const { followed, lastChangeAt } = overview.tracking.parcels;
   const parcels = Object.values(followed).reduce((sum, one) => sum + one, 0);
   return (
-    <section class={`verdict ${verdict.tone}`} id="verdict" data-live="" aria-labelledby="verdict-title">
+    <section class={`verdict ${headline.tone}`} id="verdict" data-live="" aria-labelledby="verdict-title">
       <h1 id="verdict-title">
-        <span aria-hidden="true">{verdict.tone === 'ok' ? '✓ ' : verdict.tone === 'warn' ? '● ' : '▲ '}</span>
-        {verdict.text}
+        <span aria-hidden="true">
+          {headline.tone === 'ok' ? '✓ ' : headline.tone === 'warn' ? '● ' : '▲ '}
+        </span>
+        {headline.text}
       </h1>
       <p>
         {plural(overview.stores.length, 'store')}
         {latest ? (
           <>
-            , last read <Ago at={latest} now={now} />
+            , last synced <RelativeTime at={latest} now={now} />
           </>
         ) : null}
         {' · '}
-        {plural(parcels, 'parcel')} on their way
+        {plural(parcels, 'parcel')} in transit
         {lastChangeAt ? (
           <>
-            , last change <Ago at={lastChangeAt} now={now} />
+            , last update <RelativeTime at={lastChangeAt} now={now} />
           </>
         ) : null}
       </p>
@@ -36,8 +38,8 @@ export const Headline = ({ verdict, overview, now }: OverviewData) => {
   );
 };
 
-/** The numbers that one looks for first. */
-export const Figures = ({ overview, troubles, history }: OverviewData) => {
+/** The key figures. */
+export const Figures = ({ overview, counts, history }: OverviewData) => {
   const orders = new Map<string, number>();
   for (const store of overview.stores)
     for (const [status, number] of Object.entries(store.orders))
@@ -49,18 +51,18 @@ export const Figures = ({ overview, troubles, history }: OverviewData) => {
     [
       `New orders, ${history.hours < 48 ? `${history.hours} h` : `${history.hours / 24} days`}`,
       arrived,
-      `${count(waiting)} being completed`,
+      `${count(waiting)} being fetched`,
     ],
     [
-      'To be shipped',
+      'To ship',
       (orders.get('Ready for Shipping') ?? 0) + (orders.get('Partially Shipped') ?? 0),
       `${count(orders.get('Pending') ?? 0)} pending`,
     ],
-    ['Incomplete', troubles.incomplete, `${count(troubles.failed)} set aside`],
-    ['AWBs at risk', troubles.risk, 'within 2 h, or late'],
-    ['AWBs not taken', troubles.parked, `${count(troubles.unmatched)} without an order`],
+    ['Incomplete', counts.incomplete, `${count(counts.failed)} not saved`],
+    ['AWBs at risk', counts.risk, 'due within 2 h or late'],
+    ['AWBs rejected', counts.parked, `${count(counts.unmatched)} without an order`],
     [
-      'Changes of parcels, 24 h',
+      'Status changes, 24 h',
       Object.values(overview.tracking.parcels.changes).reduce((sum, one) => sum + one, 0),
       `${count(overview.tracking.parcels.changes.delivered ?? 0)} delivered`,
     ],
@@ -79,22 +81,22 @@ export const Figures = ({ overview, troubles, history }: OverviewData) => {
   );
 };
 
-/** More than this nobody reads at once. */
-const MOST_MATTERS = 8;
+/** Items that are shown at once; the rest is folded away. */
+const MOST_SHOWN = 8;
 
-export const Matters = ({ matters }: { matters: readonly Matter[] }) => (
-  <Panel id="matters" title="Needs a person" still>
-    <ul class="matters">
-      {matters.slice(0, MOST_MATTERS).map((one) => (
-        <MatterLine {...one} />
+export const AttentionItems = ({ items }: { items: readonly AttentionItem[] }) => (
+  <Panel id="attention" title="Needs attention" still>
+    <ul class="attention">
+      {items.slice(0, MOST_SHOWN).map((one) => (
+        <AttentionLine {...one} />
       ))}
     </ul>
-    {matters.length > MOST_MATTERS ? (
-      <details id="more-matters">
-        <summary>{matters.length - MOST_MATTERS} more</summary>
-        <ul class="matters">
-          {matters.slice(MOST_MATTERS).map((one) => (
-            <MatterLine {...one} />
+    {items.length > MOST_SHOWN ? (
+      <details id="more-attention">
+        <summary>{items.length - MOST_SHOWN} more</summary>
+        <ul class="attention">
+          {items.slice(MOST_SHOWN).map((one) => (
+            <AttentionLine {...one} />
           ))}
         </ul>
       </details>
@@ -102,15 +104,15 @@ export const Matters = ({ matters }: { matters: readonly Matter[] }) => (
   </Panel>
 );
 
-const MatterLine = ({ urgency, what, todo, command, link }: Matter) => (
+const AttentionLine = ({ severity, what, todo, command, link }: AttentionItem) => (
   <li>
-    <Tag tone={urgency === 'act' ? 'bad' : 'warn'}>{urgency}</Tag>
+    <Tag tone={severity === 'action' ? 'bad' : 'warn'}>{severity === 'action' ? 'action' : 'warning'}</Tag>
     <div>
       <p class="what">
-        <Said>{what}</Said>
+        <UserText>{what}</UserText>
       </p>
       <p class="todo">
-        <Said>{todo}</Said> {command ? <code>{command}</code> : null}
+        <UserText>{todo}</UserText> {command ? <code>{command}</code> : null}
       </p>
     </div>
     <p class="go">{link ? <a href={link.href}>{link.text}</a> : null}</p>

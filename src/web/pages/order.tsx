@@ -1,75 +1,76 @@
-import type { Stories } from '../../stories.ts';
-import type { Buyer } from '../../temu/orders/buyer.ts';
-import type { OrderStory } from '../../temu/orders/story.ts';
+import type { Timelines } from '../../ops/explain.ts';
+import type { Buyer } from '../../orders/buyer.ts';
+import type { OrderTimeline } from '../../orders/timeline.ts';
 import { SearchBox } from './orders.tsx';
 import { Fact, Parcels, Tracking, toneOf } from './parcel.tsx';
-import { Ago, At, Heads, Panel, Said, Table, Tag, utc } from './parts.tsx';
+import { At, HeaderCells, Panel, RelativeTime, Table, Tag, UserText, utc } from './parts.tsx';
 
-export interface StoryData {
+export interface TimelineData {
   number: string;
-  stories: Stories;
-  /** T18: null where the user may not see them. */
+  timelines: Timelines;
+  /** T18: null when the user may not see them. */
   buyers: readonly Buyer[] | null;
   now: number;
 }
 
-/** All that is known under a number: what `explain` prints, and for those who may the buyer (T18). */
-export const StoryPage = ({ number, stories, buyers, now }: StoryData) => (
+/** Everything about a number: what `explain` prints, and the buyer for users with `write` (T18). */
+export const TimelinePage = ({ number, timelines, buyers, now }: TimelineData) => (
   <>
     <div class="title">
       <h1 class="id">
-        <Said>{number}</Said>
+        <UserText>{number}</UserText>
       </h1>
-      <a href="/orders">All that need a person</a>
+      <a href="/orders">All orders that need attention</a>
     </div>
-    {stories.orders.map((order, nth) => (
+    {timelines.warnings.map((warning) => (
+      <p class="because warn">
+        <UserText>{warning}.</UserText>
+      </p>
+    ))}
+    {timelines.orders.map((order, nth) => (
       <Order order={order} buyers={buyers} nth={nth} now={now} />
     ))}
-    {stories.parcels.length > 0 ? <Parcels parcels={stories.parcels} /> : null}
-    {stories.tracking.map((story, nth) => (
-      <Tracking story={story} nth={nth} now={now} />
+    {timelines.parcels.length > 0 ? <Parcels parcels={timelines.parcels} /> : null}
+    {timelines.tracking.map((timeline, nth) => (
+      <Tracking timeline={timeline} nth={nth} now={now} />
     ))}
   </>
 );
 
-/** Why there is no story, and what to do. */
+/** Why nothing is found, and what to do. */
 export const UnknownNumberPage = ({ number }: { number: string }) => (
   <>
-    <h1>No such number</h1>
+    <h1>Not found</h1>
     <p class="because">
-      Neither an order nor a parcel <code dir="auto">{number}</code> is known here.
+      No order or parcel has the number <code dir="auto">{number}</code>.
     </p>
     <ul class="because">
       <li>Is the number complete, as Temu or the courier writes it?</li>
       <li>
-        Is its store added and synced? The <a href="/#stores">overview</a> shows up to when each store has
-        been read.
+        Is its store added and synced? The <a href="/#stores">overview</a> shows when each store was last
+        synced.
       </li>
       <li>
-        Parcels of other channels come in by the shipping app or by <code>orderfleet shipments import</code>.
+        Parcels of other channels come from the shipping app or from <code>orderfleet shipments import</code>.
       </li>
     </ul>
     <SearchBox number={number} />
   </>
 );
 
-/** Times as people read them; the rest as it is. */
-const Value = ({ of, now }: { of: string | number | null; now: number }) => {
-  if (typeof of !== 'string' || !/^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(of)) return <>{of ?? '–'}</>;
-  const at = new Date(of);
-  return (
-    <>
-      <Ago at={at} now={now} /> <span class="muted">{utc(at)}</span>
-    </>
-  );
-};
+/** A time, relative and in UTC. */
+const Time = ({ at, now }: { at: Date; now: number }) => (
+  <>
+    <RelativeTime at={at} now={now} /> <span class="muted">{utc(at)}</span>
+  </>
+);
 
 const Order = ({
   order,
   buyers,
   nth,
   now,
-}: Omit<StoryData, 'number' | 'stories'> & { order: OrderStory; nth: number }) => {
+}: Omit<TimelineData, 'number' | 'timelines'> & { order: OrderTimeline; nth: number }) => {
   const { marketplaceOrderId: number, store, status, because, facts, products, openErrors, events } = order;
   const buyer = buyers?.find((one) => one.number === number && one.store === store);
   return (
@@ -82,18 +83,18 @@ const Order = ({
           still
         >
           <p class="because">
-            <Said>{because}</Said>
+            <UserText>{because}</UserText>
           </p>
           {openErrors.map((error) => (
             <p class="bad">
-              <Said>{error}</Said>
+              <UserText>{error}</UserText>
             </p>
           ))}
           <dl class="facts">
-            <Fact name="store">{store ?? 'none: of another channel'}</Fact>
+            <Fact name="store">{store ?? 'none (another channel)'}</Fact>
             {Object.entries(facts).map(([name, value]) => (
               <Fact name={name}>
-                <Value of={value} now={now} />
+                {value instanceof Date ? <Time at={value} now={now} /> : (value ?? '–')}
               </Fact>
             ))}
           </dl>
@@ -101,12 +102,12 @@ const Order = ({
         </Panel>
         <BuyerPanel id={`order-${nth}-buyer`} buyer={buyer} hidden={buyers === null} now={now} />
       </div>
-      <Panel id={`order-${nth}-events`} title="What happened" aside="times in UTC" still>
+      <Panel id={`order-${nth}-events`} title="Timeline" aside="times in UTC" still>
         <ol class="events">
           {events.map(({ at, what }) => (
             <li>
               <At at={at} />
-              <Said>{what}</Said>
+              <UserText>{what}</UserText>
             </li>
           ))}
         </ol>
@@ -115,8 +116,8 @@ const Order = ({
   );
 };
 
-const Products = ({ products }: Pick<OrderStory, 'products'>) => (
-  <Table label="Products" head={<Heads of={['#Quantity', '#Price', 'SKU', 'Temu SKU', 'Title']} />}>
+const Products = ({ products }: Pick<OrderTimeline, 'products'>) => (
+  <Table label="Products" head={<HeaderCells of={['#Quantity', '#Price', 'SKU', 'Temu SKU', 'Title']} />}>
     {products.map((one) => (
       <tr>
         <td class="num">{one.quantity}</td>
@@ -124,7 +125,7 @@ const Products = ({ products }: Pick<OrderStory, 'products'>) => (
         <td class="id keep">{one.sku ?? <span class="warn">none</span>}</td>
         <td class="id keep">{one.temuSkuId ?? '–'}</td>
         <td class="wide">
-          <Said>{one.title ?? '–'}</Said>
+          <UserText>{one.title ?? '–'}</UserText>
         </td>
       </tr>
     ))}
@@ -146,7 +147,7 @@ const BuyerPanel = ({
   if (hidden)
     return (
       <Panel id={id} title="Buyer" still>
-        <p class="none">Hidden: only users who may change things see who the buyer is.</p>
+        <p class="none">Hidden: read-only users do not see buyer data.</p>
       </Panel>
     );
   if (!buyer) return null;
@@ -155,20 +156,20 @@ const BuyerPanel = ({
     return (
       <Panel id={id} title="Buyer" still>
         <p class="none">
-          Erased on {utc(erasedAt).slice(0, 10)} (<Ago at={erasedAt} now={now} />
-          ), the set number of days after the order’s end.
+          Erased on {utc(erasedAt).slice(0, 10)} (<RelativeTime at={erasedAt} now={now} />) after the
+          retention period.
         </p>
       </Panel>
     );
   return (
-    <Panel id={id} title="Buyer" aside="personal data: pass it on to nobody" still>
+    <Panel id={id} title="Buyer" aside="Personal data – do not share" still>
       <dl class="facts">
-        <Fact name="name">{name ?? 'not known'}</Fact>
-        <Fact name="phone">{phone ?? 'not known'}</Fact>
-        <Fact name="mail">{mail ?? 'not known'}</Fact>
+        <Fact name="name">{name ?? 'unknown'}</Fact>
+        <Fact name="phone">{phone ?? 'unknown'}</Fact>
+        <Fact name="email">{mail ?? 'unknown'}</Fact>
         <Fact name="address">
           {address.length === 0
-            ? 'not known'
+            ? 'unknown'
             : address.map((line, nth) => (
                 <>
                   {nth > 0 ? <br /> : null}

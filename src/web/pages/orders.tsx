@@ -1,64 +1,80 @@
+import {
+  ATTENTION_LISTS,
+  type AttentionCounts,
+  type AttentionEntry,
+  type AttentionList,
+} from '../../orders/attention.ts';
 import { RETRY_AT_ONCE } from '../../temu/awb/index.ts';
-import { TROUBLES, type Trouble, type TroubleCounts, type Troubled } from '../../temu/trouble.ts';
-import { Ago, Button, Buttons, count, Heads, Left, Panel, Said, StoryLink, Table } from './parts.tsx';
+import {
+  Button,
+  Buttons,
+  Countdown,
+  count,
+  HeaderCells,
+  Panel,
+  RelativeTime,
+  Table,
+  TimelineLink,
+  UserText,
+} from './parts.tsx';
 
-/** Rows of one page of a list. */
+/** Rows per page. */
 export const PAGE_ROWS = 50;
 
-const LISTS: Record<Trouble, { tab: string; title: string; none: string; at: string }> = {
+const LISTS: Record<AttentionList, { tab: string; title: string; none: string; at: string }> = {
   risk: {
-    ...{ tab: 'At risk', title: 'Ship-by within two hours or just past, and Temu has no AWB' },
+    ...{ tab: 'At risk', title: 'Due to ship within two hours or overdue, with no AWB on Temu' },
     ...{ none: 'No order is at risk.', at: 'Ship by' },
   },
   parked: {
-    ...{ tab: 'AWB not taken', title: 'AWBs that Temu did not take, of the last 30 days' },
-    ...{ none: 'Temu has taken every AWB.', at: 'Ship by' },
+    ...{ tab: 'AWB rejected', title: 'AWBs that Temu rejected, last 30 days' },
+    ...{ none: 'Temu has accepted every AWB.', at: 'Ship by' },
   },
   failed: {
-    ...{ tab: 'Set aside', title: 'Orders that could not be stored, of the last 30 days' },
-    ...{ none: 'No order was set aside.', at: 'Came in' },
+    ...{ tab: 'Not saved', title: 'Orders that could not be saved, last 30 days' },
+    ...{ none: 'Every order was saved.', at: 'Received' },
   },
   incomplete: {
-    ...{ tab: 'Incomplete', title: 'Orders of which a price or an address is missing' },
+    ...{ tab: 'Incomplete', title: 'Orders with a missing price or address' },
     ...{ none: 'Every order is complete.', at: 'Since' },
   },
   errors: {
-    ...{ tab: 'Open errors', title: 'Orders with an error that is not mended' },
+    ...{ tab: 'Open errors', title: 'Orders with an unresolved error' },
     ...{ none: 'No order has an error.', at: 'Since' },
   },
   unmatched: {
-    ...{ tab: 'AWB without order', title: 'AWBs whose order has not come within a day, of the last 30 days' },
-    ...{ none: 'Every AWB has its order.', at: 'Came in' },
+    ...{ tab: 'AWB without order', title: 'AWBs with no matching order after a day, last 30 days' },
+    ...{ none: 'Every AWB has its order.', at: 'Received' },
   },
 };
 
 export interface OrdersData {
-  show: Trouble;
+  show: AttentionList;
   /** From 1. */
   page: number;
-  counts: TroubleCounts;
-  rows: readonly Troubled[];
-  /** With how the error begins that they all have; undefined: whatever they have. */
+  counts: AttentionCounts;
+  rows: readonly AttentionEntry[];
+  /** Only errors that begin with this; undefined: all. */
   errors?: { says: string; total: number } | undefined;
   now: number;
 }
 
-/** Of a long error the beginning is enough to find it by. */
+/** The beginning of a long error identifies it. */
 const LONGEST_SAYS = 200;
-/** The list of the orders that have an error. */
+/** URL of the list of orders with an error. */
 export const errorsHref = (message: string) =>
   hrefOf('errors', { says: [...message].slice(0, LONGEST_SAYS).join('') });
 
-const hrefOf = (show: Trouble, more: Record<string, string>) =>
+const hrefOf = (show: AttentionList, more: Record<string, string>) =>
   `/orders?${new URLSearchParams({ show, ...more })}`;
 
-/** Orders that need a person, by why; and the way to the story of any other. */
+/** Orders that need attention, by reason, and a search. */
 export const OrdersPage = ({ show, page, counts, rows, errors, now }: OrdersData) => (
   <>
     <h1>Orders</h1>
     <SearchBox />
-    <nav class="tabs" id="tabs" data-live="" aria-label="Why they need a person">
-      {TROUBLES.map((trouble) => (
+    <nav class="tabs" id="tabs" data-live="" aria-label="Reason">
+      {ATTENTION_LISTS.map((trouble) => (
         <a href={`/orders?show=${trouble}`} aria-current={trouble === show ? 'page' : undefined}>
           {LISTS[trouble].tab} <span class={counts[trouble] > 0 ? '' : 'zero'}>{count(counts[trouble])}</span>
         </a>
@@ -81,14 +97,14 @@ export const SearchBox = ({ number = '' }: { number?: string }) => (
       spellcheck={false}
       required
     />
-    <button type="submit">Find its story</button>
+    <button type="submit">Look up</button>
   </form>
 );
 
 const RetryAll = ({ total }: { total: number }) => (
   <Buttons>
     <Button does="retryFailed" of="all">
-      try {total > RETRY_AT_ONCE ? `the first ${RETRY_AT_ONCE}` : 'all'} again
+      Retry {total > RETRY_AT_ONCE ? `the first ${RETRY_AT_ONCE}` : 'all'}
     </Button>
   </Buttons>
 );
@@ -101,34 +117,35 @@ const List = ({ show, page, rows, errors, now, total }: Omit<OrdersData, 'counts
     <Panel id="list" title={title} aside={show === 'parked' && total > 0 ? <RetryAll total={total} /> : null}>
       {errors ? (
         <p>
-          Those with <Said>“{errors.says}”</Said> · <a href={hrefOf('errors', {})}>all errors</a>
+          With the error <UserText>“{errors.says}”</UserText> ·{' '}
+          <a href={hrefOf('errors', {})}>See all errors</a>
         </p>
       ) : null}
       {rows.length === 0 ? (
-        <p class="none">{page > 1 ? 'There is nothing more.' : none}</p>
+        <p class="none">{page > 1 ? 'No more orders.' : none}</p>
       ) : (
         <Table
           label={title}
-          head={<Heads of={[at, show === 'unmatched' ? 'AWB' : 'Order', 'Store', 'AWB', 'Why']} />}
+          head={<HeaderCells of={[at, show === 'unmatched' ? 'AWB' : 'Order', 'Store', 'AWB', 'Why']} />}
         >
           {rows.map((row) => (
             <tr>
               <td class="keep">
                 {show === 'risk' && row.at ? (
-                  <Left until={row.at} now={now} />
+                  <Countdown until={row.at} now={now} />
                 ) : (
-                  <Ago at={row.at} now={now} />
+                  <RelativeTime at={row.at} now={now} />
                 )}
               </td>
               <td class="keep">
-                <StoryLink number={row.number} />
+                <TimelineLink number={row.number} />
               </td>
               <td class="name">
-                <Said>{row.store ?? '–'}</Said>
+                <UserText>{row.store ?? '–'}</UserText>
               </td>
               <td class="id keep">{row.awbNumber ?? '–'}</td>
               <td class="wide">
-                <Said>{row.why ?? 'no reason is known'}</Said>
+                <UserText>{row.why ?? 'unknown reason'}</UserText>
               </td>
             </tr>
           ))}
@@ -138,7 +155,7 @@ const List = ({ show, page, rows, errors, now, total }: Omit<OrdersData, 'counts
         <nav class="pages" aria-label="Pages">
           {page > 1 ? <a href={pageHref(page - 1)}>Previous</a> : null}
           <span class="muted">
-            page {page} of {Math.max(page, Math.ceil(total / PAGE_ROWS))}
+            Page {page} of {Math.max(page, Math.ceil(total / PAGE_ROWS))}
           </span>
           {total > page * PAGE_ROWS ? <a href={pageHref(page + 1)}>Next</a> : null}
         </nav>

@@ -1,13 +1,23 @@
 import type { DeliveryOverview } from '../../alerts/index.ts';
-import type { Overview } from '../../overview.ts';
-import type { OrderAtRisk } from '../../temu/awb/index.ts';
-import type { StrangeWord } from '../../tracking/index.ts';
+import type { Overview } from '../../ops/overview.ts';
+import type { OrderAtRisk } from '../../orders/at-risk.ts';
+import type { UnmappedStatus } from '../../tracking/index.ts';
 import { Charts } from './charts.tsx';
 import { Couriers, Limits, Parcels } from './couriers.tsx';
-import { Figures, Headline, Matters } from './headline.tsx';
+import { AttentionItems, Figures, Headline } from './headline.tsx';
 import { errorsHref } from './orders.tsx';
 import type { OverviewData } from './overview-data.ts';
-import { Ago, Cell, count, Heads, Left, Panel, Said, StoryLink, Table } from './parts.tsx';
+import {
+  Cell,
+  Countdown,
+  count,
+  HeaderCells,
+  Panel,
+  RelativeTime,
+  Table,
+  TimelineLink,
+  UserText,
+} from './parts.tsx';
 import { Stores } from './stores.tsx';
 
 export const OverviewPage = (data: OverviewData) => {
@@ -17,14 +27,14 @@ export const OverviewPage = (data: OverviewData) => {
       <Headline {...data} />
       <Figures {...data} />
       <div id="needs" data-live="">
-        {data.matters.length > 0 ? <Matters matters={data.matters} /> : null}
+        {data.attention.length > 0 ? <AttentionItems items={data.attention} /> : null}
       </div>
       <Charts history={data.history} />
       <Stores stores={overview.stores} now={now} />
       <div class="columns">
         <div class="stack">
-          <AtRisk orders={data.atRisk} total={data.troubles.risk} now={now} />
-          <Failures errors={overview.orderErrors} words={data.words} now={now} />
+          <AtRisk orders={data.atRisk} total={data.counts.risk} now={now} />
+          <Failures errors={overview.orderErrors} unmapped={data.unmapped} now={now} />
           <Delivery delivery={overview.delivery} />
         </div>
         <div class="stack">
@@ -44,35 +54,35 @@ const AtRisk = ({ orders, total, now }: { orders: readonly OrderAtRisk[]; total:
     title="AWBs at risk"
     aside={
       total > orders.length ? (
-        <a href="/orders?show=risk">all {count(total)}</a>
+        <a href="/orders?show=risk">See all {count(total)}</a>
       ) : (
-        'ship-by within two hours, Temu has no number'
+        'due to ship within two hours, no AWB on Temu'
       )
     }
   >
     {orders.length === 0 ? (
       <p class="none">No order is at risk.</p>
     ) : (
-      <Table label="AWBs at risk" head={<Heads of={['Ship by', 'Order', 'Store', 'AWB', 'Why']} />}>
+      <Table label="AWBs at risk" head={<HeaderCells of={['Ship by', 'Order', 'Store', 'AWB', 'Why']} />}>
         {orders.map((one) => (
           <tr>
             <td class="keep">
-              <Left until={one.shipBy} now={now} />
+              <Countdown until={one.shipBy} now={now} />
             </td>
             <td class="keep">
-              <StoryLink number={one.order} />
+              <TimelineLink number={one.order} />
             </td>
             <td class="name">
-              <Said>{one.store ?? '–'}</Said>
+              <UserText>{one.store ?? '–'}</UserText>
             </td>
             <td class="id keep">{one.awbNumber ?? <span class="zero">none yet</span>}</td>
             <td class="wide">
               {one.error ? (
-                <Said>{one.error}</Said>
+                <UserText>{one.error}</UserText>
               ) : one.push ? (
-                `to be told: ${one.push}`
+                `queued for Temu (${one.push})`
               ) : (
-                'no AWB has been created'
+                'no AWB created yet'
               )}
             </td>
           </tr>
@@ -83,10 +93,10 @@ const AtRisk = ({ orders, total, now }: { orders: readonly OrderAtRisk[]; total:
 );
 
 const Queues = ({ queues, silent }: Pick<Overview, 'queues' | 'silent'>) => (
-  <Panel id="queues" title="Queues" aside={<a href="/queues">open Bull Board</a>}>
+  <Panel id="queues" title="Queues" aside={<a href="/queues">Open Bull Board</a>}>
     <Table
       label="Queues"
-      head={<Heads of={['Queue', '#Waiting', '#In work', '#Later', '#Failed', '#Workers']} />}
+      head={<HeaderCells of={['Queue', '#Waiting', '#Active', '#Delayed', '#Failed', '#Workers']} />}
     >
       {queues.map((one) => (
         <tr>
@@ -113,7 +123,7 @@ const Queues = ({ queues, silent }: Pick<Overview, 'queues' | 'silent'>) => (
             <a href={`/queues/queue/${one.queue}`}>{one.queue}</a>
           </th>
           <td class="bad" colspan={5}>
-            no answer
+            not responding
           </td>
         </tr>
       ))}
@@ -123,24 +133,24 @@ const Queues = ({ queues, silent }: Pick<Overview, 'queues' | 'silent'>) => (
 
 const Failures = ({
   errors,
-  words,
+  unmapped,
   now,
 }: {
   errors: Overview['orderErrors'];
-  words: readonly StrangeWord[];
+  unmapped: readonly UnmappedStatus[];
   now: number;
 }) => (
-  <Panel id="failures" title="Open errors of orders" aside="most frequent first">
+  <Panel id="failures" title="Open order errors" aside="most frequent first">
     {errors.length === 0 ? (
       <p class="none">None.</p>
     ) : (
-      <Table label="Open errors of orders" head={<Heads of={['#Orders', 'What Temu or the data says']} />}>
+      <Table label="Open order errors" head={<HeaderCells of={['#Orders', 'Error']} />}>
         {errors.map(({ orders, type, message }) => (
           <tr>
             <Cell of={orders} />
             <td class="wide">
               <a href={errorsHref(message)}>
-                <Said>{message}</Said>
+                <UserText>{message}</UserText>
               </a>{' '}
               <span class="muted">{type}</span>
             </td>
@@ -148,24 +158,24 @@ const Failures = ({
         ))}
       </Table>
     )}
-    {words.length > 0 ? (
+    {unmapped.length > 0 ? (
       <>
         <header id="words">
-          <h3>Words of couriers without a meaning</h3>
+          <h3>Unmapped courier statuses</h3>
         </header>
         <Table
-          label="Words without a meaning"
-          head={<Heads of={['Word', 'Courier', '#Parcels', 'First seen']} />}
+          label="Unmapped courier statuses"
+          head={<HeaderCells of={['Status', 'Courier', '#Parcels', 'First seen']} />}
         >
-          {words.slice(0, 10).map((one) => (
+          {unmapped.slice(0, 10).map((one) => (
             <tr>
               <td class="name">
-                <Said>{one.word}</Said>
+                <UserText>{one.word}</UserText>
               </td>
               <td class="keep">{one.tracker}</td>
               <Cell of={one.showing} />
               <td class="keep">
-                <Ago at={one.firstSeenAt} now={now} />
+                <RelativeTime at={one.firstSeenAt} now={now} />
               </td>
             </tr>
           ))}
@@ -176,7 +186,7 @@ const Failures = ({
 );
 
 const Delivery = ({ delivery: { sent, waiting, failed, nowhere } }: { delivery: DeliveryOverview }) => (
-  <Panel id="delivery" title="Messages of the last day" aside="Slack, mail, webhooks">
+  <Panel id="delivery" title="Notifications, last 24 hours" aside="Slack, email, webhooks">
     <p>
       {count(sent)} sent · {count(waiting)} waiting ·{' '}
       <span class={failed > 0 ? 'bad' : ''}>{count(failed)} failed</span>

@@ -1,22 +1,22 @@
 import type { Child } from 'hono/jsx';
-import type { ParcelStory } from '../../temu/awb/index.ts';
-import type { TrackingStory } from '../../tracking/index.ts';
+import type { PushTimeline } from '../../temu/awb/index.ts';
+import type { TrackingTimeline } from '../../tracking/index.ts';
 import {
-  Ago,
   At,
   Button,
   Buttons,
-  Heads,
+  HeaderCells,
   Panel,
-  Said,
-  StoryLink,
+  RelativeTime,
   spaced,
   Table,
   Tag,
+  TimelineLink,
+  UserText,
   utc,
 } from './parts.tsx';
 
-/** A name and its value, in a list of class `facts`. */
+/** A name and its value, in a `<dl class="facts">`. */
 export const Fact = ({ name, children }: { name: string; children: Child }) => (
   <>
     <dt>{name}</dt>
@@ -26,7 +26,7 @@ export const Fact = ({ name, children }: { name: string; children: Child }) => (
   </>
 );
 
-/** A status' colour. */
+/** A status's colour. */
 export const toneOf = (status: string) =>
   status === 'Incomplete'
     ? 'warn'
@@ -41,19 +41,19 @@ const PUSH_TONES: Record<string, 'ok' | 'warn' | 'bad'> = {
   unknown: 'warn',
 };
 
-/** What Temu was told. */
-export const Parcels = ({ parcels }: { parcels: readonly ParcelStory[] }) => (
+/** What was confirmed with Temu. */
+export const Parcels = ({ parcels }: { parcels: readonly PushTimeline[] }) => (
   <Panel id="parcels" title="AWBs and Temu">
     <Buttons>
       <Table
         label="AWBs and Temu"
-        head={<Heads of={['AWB', 'Carrier', 'State', 'Booked (UTC)', 'Why, and what comes next']} />}
+        head={<HeaderCells of={['AWB', 'Carrier', 'State', 'Booked (UTC)', 'Reason and next step']} />}
       >
         {parcels.map((one) => (
           <tr>
-            <td class="keep">{one.awbNumber ? <StoryLink number={one.awbNumber} /> : '–'}</td>
+            <td class="keep">{one.awbNumber ? <TimelineLink number={one.awbNumber} /> : '–'}</td>
             <td class="name">
-              <Said>{one.carrier ?? '–'}</Said>
+              <UserText>{one.carrier ?? '–'}</UserText>
             </td>
             <td>
               {one.push ? (
@@ -64,10 +64,10 @@ export const Parcels = ({ parcels }: { parcels: readonly ParcelStory[] }) => (
             </td>
             <td class="keep">{one.bookedAt ? <At at={one.bookedAt} /> : '–'}</td>
             <td class="wide">
-              <Said>{one.because}</Said>{' '}
+              <UserText>{one.because}</UserText>{' '}
               {one.order && (one.push === 'parked' || one.push === 'rejected') ? (
                 <Button does="retry" of={one.order}>
-                  try again
+                  Retry
                 </Button>
               ) : null}
             </td>
@@ -78,77 +78,89 @@ export const Parcels = ({ parcels }: { parcels: readonly ParcelStory[] }) => (
   </Panel>
 );
 
-const SIBLINGS: Record<TrackingStory['siblings'][number]['is'], string> = {
-  split: 'another parcel of the order:',
-  after: 'the order was booked again as',
-  before: 'the order was booked before as',
+const SIBLINGS: Record<TrackingTimeline['siblings'][number]['is'], string> = {
+  split: 'part of the same order:',
+  after: 'rebooked as',
+  before: 'previously booked as',
+  return: 'goes back as',
+  redirection: 'redirected as',
+  'return-of': 'the return of',
+  'redirection-of': 'redirected from',
 };
 
-/** A parcel on its way. */
-export const Tracking = ({ story, nth, now }: { story: TrackingStory; nth: number; now: number }) => {
+/** A parcel and its tracking history. */
+export const Tracking = ({
+  timeline,
+  nth,
+  now,
+}: {
+  timeline: TrackingTimeline;
+  nth: number;
+  now: number;
+}) => {
   const number = [
-    story.awbNumber ? `AWB ${story.awbNumber}` : '',
-    story.lrNumber ? `LR ${story.lrNumber}` : '',
+    timeline.awbNumber ? `AWB ${timeline.awbNumber}` : '',
+    timeline.lrNumber ? `LR ${timeline.lrNumber}` : '',
   ]
     .filter(Boolean)
     .join(', ');
-  const bad = ['lost', 'destroyed', 'ndr'].includes(story.status);
+  const bad = ['lost', 'destroyed', 'ndr'].includes(timeline.status);
   return (
     <div class="columns" id={`parcel-${nth}`} data-live="">
       <Panel
         id={`parcel-${nth}-what`}
         title={`Parcel ${number}`}
-        aside={<Tag tone={bad ? 'bad' : toneOf(story.status)}>{spaced(story.status)}</Tag>}
+        aside={<Tag tone={bad ? 'bad' : toneOf(timeline.status)}>{spaced(timeline.status)}</Tag>}
         still
       >
         <p class="because">
-          <Said>{story.because}</Said>
+          <UserText>{timeline.because}</UserText>
         </p>
         <dl class="facts">
           <Fact name="order">
-            <StoryLink number={story.order} /> from {story.source}
+            <TimelineLink number={timeline.order} /> from {timeline.source}
           </Fact>
           <Fact name="booked">
-            <Ago at={story.bookedAt} now={now} /> with {story.bookingCourier}
+            <RelativeTime at={timeline.bookedAt} now={now} /> with {timeline.bookingCourier}
           </Fact>
-          <Fact name="courier">
-            {story.courierStatus ?? 'nothing yet'}
-            {story.statusAt ? (
+          <Fact name="courier status">
+            {timeline.courierStatus ?? 'no status yet'}
+            {timeline.statusAt ? (
               <>
                 {' '}
-                since <Ago at={story.statusAt} now={now} />
+                since <RelativeTime at={timeline.statusAt} now={now} />
               </>
             ) : null}
           </Fact>
-          <Fact name="last asked">
-            <Ago at={story.lastAskedAt} now={now} />
+          <Fact name="last checked">
+            <RelativeTime at={timeline.lastAskedAt} now={now} />
           </Fact>
-          {story.nextRunAt ? (
-            <Fact name="next round">
-              <Ago at={story.nextRunAt} now={now} />
+          {timeline.nextRunAt ? (
+            <Fact name="next check">
+              <RelativeTime at={timeline.nextRunAt} now={now} />
             </Fact>
           ) : null}
-          {story.unmapped ? (
-            <Fact name="not known">
-              <span class="warn">“{story.unmapped.word}”</span>
+          {timeline.unmapped ? (
+            <Fact name="unmapped status">
+              <span class="warn">“{timeline.unmapped.word}”</span>
             </Fact>
           ) : null}
-          {story.siblings.map((one) => (
-            <Fact name="besides">
-              {SIBLINGS[one.is]} <StoryLink number={one.number} />, {spaced(one.status)}
+          {timeline.siblings.map((one) => (
+            <Fact name="related">
+              {SIBLINGS[one.is]} <TimelineLink number={one.number} />, {spaced(one.status)}
             </Fact>
           ))}
         </dl>
       </Panel>
-      <Panel id={`parcel-${nth}-events`} title="Its way" aside="by the courier’s clock, in UTC" still>
-        {story.events.length === 0 ? (
-          <p class="none">No change of status yet.</p>
+      <Panel id={`parcel-${nth}-events`} title="Tracking history" aside="courier’s times, in UTC" still>
+        {timeline.events.length === 0 ? (
+          <p class="none">No status changes yet.</p>
         ) : (
           <ol class="events">
-            {story.events.map((event) => (
+            {timeline.events.map((event) => (
               <li>
                 <At at={event.occurredAt} />
-                <span dir="auto" title={`heard ${utc(event.recordedAt)}`}>
+                <span dir="auto" title={`received ${utc(event.recordedAt)}`}>
                   <b>{spaced(event.status)}</b>{' '}
                   {event.courierStatus ? <span class="muted">{event.courierStatus}</span> : null}
                 </span>

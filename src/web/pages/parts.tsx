@@ -1,9 +1,9 @@
 import { type Child, createContext, type PropsWithChildren, useContext } from 'hono/jsx';
-import { relative } from '../../durations.ts';
-import type { ActionName } from '../actions.ts';
+import { relative, utc } from '../../lib/format-time.ts';
+import type { ActionName } from '../routes/actions.ts';
 
-/** A time as "3 min ago", with the time itself, in UTC, for whoever wants it. */
-export const Ago = ({ at, now }: { at: Date | null; now: number }) =>
+/** "3 min ago", with the absolute time in UTC on hover. */
+export const RelativeTime = ({ at, now }: { at: Date | null; now: number }) =>
   at ? (
     <time datetime={at.toISOString()} title={utc(at)}>
       {relative(at, now)}
@@ -12,8 +12,8 @@ export const Ago = ({ at, now }: { at: Date | null; now: number }) =>
     <span class="zero">never</span>
   );
 
-/** A deadline, in minutes while they count: "88 min left", "5 min late". */
-export const Left = ({ until, now }: { until: Date; now: number }) => {
+/** Time to a deadline: "88 min left", "5 min late". */
+export const Countdown = ({ until, now }: { until: Date; now: number }) => {
   const minutes = Math.round((until.getTime() - now) / 60_000);
   const size = Math.abs(minutes);
   const text = size < 180 ? `${size} min` : `${Math.round(size / 60)} h`;
@@ -24,15 +24,14 @@ export const Left = ({ until, now }: { until: Date; now: number }) => {
   );
 };
 
-/** "2026-11-22 06:47:34 UTC". */
-export const utc = (at: Date): string => `${at.toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+export { utc };
 
-/** A time itself: of events, which are read one after the other. */
+/** An absolute time, for lists of events. */
 export const At = ({ at }: { at: Date }) => <time datetime={at.toISOString()}>{utc(at).slice(0, -4)}</time>;
 
 export const count = (number: number): string => number.toLocaleString('en');
 
-/** A number in a table's cell: nothing is quiet, and what should not be there has a colour. */
+/** A number in a table cell: zeros are dimmed, unwanted numbers coloured. */
 export const Cell = ({ of, tone }: { of: number; tone?: 'warn' | 'bad' }) => (
   <td class={`num ${of === 0 ? 'zero' : (tone ?? '')}`}>{count(of)}</td>
 );
@@ -41,17 +40,17 @@ export const Tag = ({ tone = '', children }: PropsWithChildren<{ tone?: 'ok' | '
   <span class={`tag ${tone}`}>{children}</span>
 );
 
-/** Text from outside: of any direction, length and script, in the place of ours. */
-export const Said = ({ children }: { children: Child }) => <bdi class="wrap">{children}</bdi>;
+/** Text from outside, of any direction, length and script, isolated from ours. */
+export const UserText = ({ children }: { children: Child }) => <bdi class="wrap">{children}</bdi>;
 
-/** Leads to the story of an order, an AWB or an LR number. */
-export const StoryLink = ({ number }: { number: string }) => (
+/** Links to the page of an order, an AWB or an LR number. */
+export const TimelineLink = ({ number }: { number: string }) => (
   <a class="id wrap" href={`/orders/${encodeURIComponent(number)}`}>
     {number}
   </a>
 );
 
-/** A titled box of a page. What it shows is kept up to date by charts.js unless `still`. */
+/** A titled section. charts.js keeps it up to date unless `still`. */
 export const Panel = (
   props: PropsWithChildren<{ id: string; title: string; aside?: Child; still?: boolean }>,
 ) => (
@@ -69,7 +68,7 @@ export const Panel = (
   </section>
 );
 
-/** A table that scrolls inside its own box where it is too wide; the box can be scrolled by keys. */
+/** A table that scrolls horizontally when too wide, also by keyboard. */
 export const Table = ({ label, head, children }: PropsWithChildren<{ label: string; head: Child }>) => (
   <section class="scroll" aria-label={label} tabindex={0}>
     <table>
@@ -81,8 +80,8 @@ export const Table = ({ label, head, children }: PropsWithChildren<{ label: stri
   </section>
 );
 
-/** Column heads by their names; those that begin with # are of numbers. */
-export const Heads = ({ of }: { of: readonly string[] }) => (
+/** Column headings; a leading # marks a column of numbers. */
+export const HeaderCells = ({ of }: { of: readonly string[] }) => (
   <>
     {of.map((name) => (
       <th scope="col" class={name.startsWith('#') ? 'num' : ''}>
@@ -92,7 +91,7 @@ export const Heads = ({ of }: { of: readonly string[] }) => (
   </>
 );
 
-/** Parts of a whole as one bar; `kinds` are the classes of the parts. Its numbers stand beside it. */
+/** Parts of a whole as one stacked bar with its numbers; `kinds` are the CSS classes of the parts. */
 export const Bar = ({ parts, kinds }: { parts: readonly number[]; kinds: readonly string[] }) => {
   const total = Math.max(
     1,
@@ -116,15 +115,15 @@ export const Bar = ({ parts, kinds }: { parts: readonly number[]; kinds: readonl
   );
 };
 
-/** Words of the program as people write them: in_transit → in transit. */
+/** in_transit → in transit. */
 export const spaced = (word: string): string => word.replaceAll('_', ' ');
 
-/** The page that buttons lead back to; undefined for users who may only look: they see no buttons. */
-export const Back = createContext<string | undefined>(undefined);
+/** The page to return to after an action; undefined for read-only users, who see no buttons. */
+export const ReturnPath = createContext<string | undefined>(undefined);
 
 /** A form around buttons. */
 export const Buttons = ({ children }: PropsWithChildren) => {
-  const back = useContext(Back);
+  const back = useContext(ReturnPath);
   if (back === undefined) return <>{children}</>;
   return (
     <form class="buttons" method="post" action="/actions">
@@ -134,9 +133,9 @@ export const Buttons = ({ children }: PropsWithChildren) => {
   );
 };
 
-/** A button inside `Buttons`; `label` says it whole where the text is short. */
+/** A button inside `Buttons`; `label`: the full accessible name of a short text. */
 export const Button = (props: PropsWithChildren<{ does: ActionName; of: string; label?: string }>) =>
-  useContext(Back) === undefined ? null : (
+  useContext(ReturnPath) === undefined ? null : (
     <button class="small" type="submit" name={props.does} value={props.of} aria-label={props.label}>
       {props.children}
     </button>

@@ -1,7 +1,7 @@
 import type { StoreOverview } from '../../temu/overview.ts';
-import { Ago, Button, Buttons, Cell, count, Heads, Panel, Table, Tag } from './parts.tsx';
+import { Button, Buttons, Cell, count, HeaderCells, Panel, RelativeTime, Table, Tag } from './parts.tsx';
 
-/** Beyond so many, the rest is folded away: those in trouble come first. */
+/** Stores shown at once, those with problems first; the rest is folded away. */
 const SHOWN = 12;
 
 export const Stores = ({ stores, now }: { stores: readonly StoreOverview[]; now: number }) => {
@@ -12,12 +12,14 @@ export const Stores = ({ stores, now }: { stores: readonly StoreOverview[]; now:
       id="stores"
       title="Stores"
       aside={
-        stores.length > SHOWN ? `${count(stores.length)}, those in trouble first` : 'read every five minutes'
+        stores.length > SHOWN
+          ? `${count(stores.length)}, those with problems first`
+          : 'synced every five minutes'
       }
     >
       {stores.length === 0 ? (
         <p class="none">
-          No store yet. Add one: <code>orderfleet store add --help</code>
+          No stores yet. Add one: <code>orderfleet store add --help</code>
         </p>
       ) : (
         <StoreTable stores={first} now={now} />
@@ -32,25 +34,25 @@ export const Stores = ({ stores, now }: { stores: readonly StoreOverview[]; now:
   );
 };
 
-/** Paused, not readable, with orders set aside or incomplete; then the others. */
+/** Paused, failing to sync, with orders not saved or incomplete; then the others. */
 const rank = ({ active, reading, inbox }: StoreOverview): number =>
   !active ? 0 : reading?.error ? 1 : inbox.failed > 0 ? 2 : inbox.incomplete > 0 ? 3 : 4;
 
 const HEAD = [
   'Store',
   'State',
-  'Read up to',
+  'Last synced',
   '#Last window',
   '#Open orders',
-  '#In work',
+  '#Fetching',
   '#Incomplete',
-  '#Set aside',
+  '#Not saved',
   '',
 ];
 
 const StoreTable = ({ stores, now }: { stores: readonly StoreOverview[]; now: number }) => (
   <Buttons>
-    <Table label="Stores" head={<Heads of={HEAD} />}>
+    <Table label="Stores" head={<HeaderCells of={HEAD} />}>
       {stores.map((store) => (
         <tr>
           <th scope="row" class="name">
@@ -60,7 +62,7 @@ const StoreTable = ({ stores, now }: { stores: readonly StoreOverview[]; now: nu
             <State {...store} />
           </td>
           <td class="keep">
-            <Ago at={store.lastSyncedAt} now={now} />
+            <RelativeTime at={store.lastSyncedAt} now={now} />
           </td>
           <LastWindow {...store} />
           <Cell of={Object.values(store.orders).reduce((sum, one) => sum + one, 0)} />
@@ -79,26 +81,26 @@ const StoreTable = ({ stores, now }: { stores: readonly StoreOverview[]; now: nu
 const StoreButtons = ({ name, active }: StoreOverview) =>
   active ? (
     <>
-      <Button does="sync" of={name} label={`Read ${name} now`}>
-        read now
+      <Button does="sync" of={name} label={`Sync ${name} now`}>
+        Sync now
       </Button>{' '}
       <Button does="pause" of={name} label={`Pause ${name}`}>
-        pause
+        Pause
       </Button>
     </>
   ) : (
     <Button does="resume" of={name} label={`Resume ${name}`}>
-      resume
+      Resume
     </Button>
   );
 
 const State = ({ active, reading }: StoreOverview) => {
   if (!active) return <Tag tone="bad">paused</Tag>;
-  if (reading?.error) return <Tag tone="warn">not readable</Tag>;
-  return reading ? <Tag>reading</Tag> : <Tag tone="ok">on</Tag>;
+  if (reading?.error) return <Tag tone="warn">sync failing</Tag>;
+  return reading ? <Tag>syncing</Tag> : <Tag tone="ok">active</Tag>;
 };
 
-/** T3: what was stored of what Temu said is there. */
+/** T3: orders stored, of those that Temu counted. */
 const LastWindow = ({ lastWindow }: StoreOverview) =>
   lastWindow ? (
     <td class={`num ${lastWindow.stored < lastWindow.expected ? 'bad' : ''}`}>

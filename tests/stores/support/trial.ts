@@ -4,10 +4,10 @@ import { expect } from 'vitest';
 import { startSandbox } from '../../../sandbox/server.ts';
 import { generateOrders } from '../../../sandbox/temu/generator.ts';
 import { alertHandlers, alertTasks } from '../../../src/alerts/index.ts';
-import { type AwbCreated, createClient } from '../../../src/client.ts';
-import { parseConfig } from '../../../src/config.ts';
-import { openFleet } from '../../../src/fleet.ts';
-import { createLog } from '../../../src/log.ts';
+import { type AwbCreated, createClient } from '../../../src/client/index.ts';
+import { parseConfig } from '../../../src/config/index.ts';
+import { openFleet } from '../../../src/fleet/index.ts';
+import { createLog } from '../../../src/lib/log.ts';
 import { maintenance, maintenanceHandler, schedulesOf } from '../../../src/queue/maintenance.ts';
 import { runWorkers } from '../../../src/queue/run.ts';
 import { reconcileSchedules } from '../../../src/queue/schedules.ts';
@@ -17,6 +17,7 @@ import { addStore } from '../../../src/temu/stores.ts';
 import { reconcileTrackers, trackingHandlers } from '../../../src/tracking/index.ts';
 import { SHOP, storeReadyOrders } from '../../support/orders.ts';
 import { startProcess } from '../../support/process.ts';
+import { openSql } from '../../support/sql.ts';
 import { until } from '../../support/until.ts';
 
 export interface Stores {
@@ -62,8 +63,10 @@ export async function startTrial(stores: Stores): Promise<Trial> {
     scenarios: [{ name: 'plain', weight: 1, status: 2, updated: 'old' }],
   });
   sandbox.world.addOrders(shop, orders);
-  const numbers = await storeReadyOrders(fleet, storeId, orders);
-  await fleet.db.$client`update temu_stores set last_synced_at = now()`;
+  const sql = openSql(config.DATABASE_URL);
+  const numbers = await storeReadyOrders({ fleet, sql }, storeId, orders);
+  await sql`update temu_stores set last_synced_at = now()`;
+  await sql.end();
   const tasks = alertTasks(fleet);
   await reconcileTrackers(fleet, undefined);
   await reconcileSchedules(fleet.queues, maintenance, schedulesOf(tasks), fleet.log);

@@ -75,7 +75,7 @@ describe('matching', () => {
     const match = matchCarrier('dhl', companies, undefined);
     if (match.ok) throw new Error('one was chosen');
     expect(match.candidates.map(({ id }) => id)).toEqual(['1', '2']);
-    expect(match.error).toContain("several of Temu's carriers are called DHL;");
+    expect(match.error).toContain("several of Temu's carriers are named DHL;");
     for (const { id, name } of companies.slice(0, 2)) expect(match.error).toContain(`${name} (${id})`);
     expect(match.error).not.toContain('UPS');
   });
@@ -85,7 +85,7 @@ describe('matching', () => {
     if (match.ok) throw new Error('one was chosen');
     expect(match.candidates.map(({ id }) => id)).toEqual(['101']);
     expect(match.error).toBe(
-      "none of Temu's carriers is called FAN; choose one with: orderfleet carriers pin FAN ID --store NAME. Candidates: FAN Courier (101)",
+      "none of Temu's carriers is named FAN; choose one: orderfleet carriers pin FAN ID --store NAME. Candidates: FAN Courier (101)",
     );
   });
 

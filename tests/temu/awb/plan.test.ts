@@ -54,11 +54,11 @@ describe('T20: what fulfillmentWarning forbids is parked before the call, with t
     [
       'RESTRICT_SELF_SHIPPING',
       'fancourier',
-      /^AWB A: Temu takes no parcels of the seller's own .*: buy its label/,
+      /^AWB A: Temu does not allow the seller's own shipping .*: buy its label/,
     ],
-    ['restrict_self_shipping ', 'fedex', /no parcels of the seller's own/],
-    ['RESTRICT_FEDEX_SELF_SHIPPING', 'FedEx', /^AWB A: Temu takes no FedEx parcels .*another carrier/],
-    ['RESTRICT_FEDEX_SELF_SHIPPING', 'fedex-ground', /no fedex-ground parcels/],
+    ['restrict_self_shipping ', 'fedex', /does not allow the seller's own shipping/],
+    ['RESTRICT_FEDEX_SELF_SHIPPING', 'FedEx', /^AWB A: Temu does not allow FedEx .*another carrier/],
+    ['RESTRICT_FEDEX_SELF_SHIPPING', 'fedex-ground', /does not allow fedex-ground/],
     ['RESTRICT_FEDEX_SELF_SHIPPING', 'ups', null],
     ['RESTRICT_USPS_SELF_SHIPPING', 'USPS', /RESTRICT_USPS_SELF_SHIPPING/],
     ['RESTRICT_USPS_SELF_SHIPPING', 'ups', null],
@@ -177,13 +177,13 @@ describe('what is not told', () => {
       'an item that the order does not have',
       { parcels: [parcel('A', [unit('L1', 2), unit('L9')])] },
       UNTIL_IT_CHANGES,
-      /AWB A names the item L9/,
+      /AWB A lists the item L9/,
     ],
     [
       'an item that was cancelled',
       { lines: [line('L1', 2), line('L2', 0)], parcels: [parcel('A', [unit('L1', 2), unit('L2')])] },
       UNTIL_IT_CHANGES,
-      /names the item L2/,
+      /lists the item L2/,
     ],
     [
       'a parcel for the whole order beside parts of it',
@@ -299,7 +299,7 @@ describe('properties', () => {
         const count = missing?.items?.length ?? 0;
         expect(plan).toEqual({
           do: 'wait',
-          reason: `waits for the parcels of ${count} more unit${count === 1 ? '' : 's'} of the order`,
+          reason: `waiting for the parcels of ${count} more unit${count === 1 ? '' : 's'} of the order`,
         });
       }),
     );

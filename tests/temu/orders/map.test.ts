@@ -1,19 +1,19 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Failure, ok, type Result } from '../../../src/errors.ts';
+import { type Failure, ok, type Result } from '../../../src/lib/errors.ts';
 import { failureOf, readEnvelope } from '../../../src/temu/envelope.ts';
 import { parseExact } from '../../../src/temu/json.ts';
-import {
-  type Amounts,
-  amountAnswer,
-  type ListItem,
-  listItem,
-  readAnswer,
-  type Shipping,
-  shippingAnswer,
-} from '../../../src/temu/orders/answers.ts';
 import { type MapInput, mapOrder } from '../../../src/temu/orders/map.ts';
 import { decimalOf } from '../../../src/temu/orders/money.ts';
+import {
+  type Amounts,
+  amountResponse,
+  type ListItem,
+  listItem,
+  parseResponse,
+  type Shipping,
+  shippingResponse,
+} from '../../../src/temu/orders/responses.ts';
 import { HOLD_MS } from '../../../src/temu/orders/status.ts';
 import { recordedText } from '../recorded.ts';
 
@@ -43,8 +43,8 @@ const UPDATED = new Date(1736430759_000);
 const LATER = new Date(UPDATED.getTime() + 24 * 3_600_000);
 
 const readItem = (value: unknown): ListItem => listItem.parse(value);
-const readAmounts = (value: unknown) => readAnswer('orderAmount', amountAnswer, ok(value));
-const readShipping = (value: unknown) => readAnswer('orderShipping', shippingAnswer, ok(value));
+const readAmounts = (value: unknown) => parseResponse('orderAmount', amountResponse, ok(value));
+const readShipping = (value: unknown) => parseResponse('orderShipping', shippingResponse, ok(value));
 /** A refusal as the client gives it, from the text of Temu's answer. */
 const refused = (text: string): { ok: false; failure: Failure } => {
   const read = readEnvelope(text);
@@ -200,7 +200,7 @@ describe('T7: statuses', () => {
     (value, kept, named) => {
       expect(map({ parent: { parentOrderStatus: value } })).toMatchObject({
         marketplaceStatus: kept,
-        decision: { status: 'Incomplete', healable: false },
+        decision: { status: 'Incomplete', backfillable: false },
         errors: [{ type: 'Unknown Status', message: expect.stringContaining(`the status ${named},`) }],
       });
     },
@@ -574,7 +574,7 @@ describe('T12: cancelled before shipment', () => {
       status: 'Pending',
       pendingUntil: new Date(UPDATED.getTime() + 30 * 60_000),
       statusAfterPending: final,
-      healable: false,
+      backfillable: false,
     });
     expect(map({ rows }, at(HOLD_MS)).decision).toMatchObject({ status: final, pendingUntil: null });
     expect(map({ rows }, at(HOLD_MS + 86_400_000)).decision).toMatchObject({
@@ -590,7 +590,7 @@ describe('T12: cancelled before shipment', () => {
   it('T12, T13: while it waits a missing part is no error yet; after the wait it is', () => {
     const rows = [row(3, 1)];
     expect(map({ rows }, { ...at(0), amounts: priceRefused })).toMatchObject({
-      decision: { status: 'Pending', statusAfterPending: 'Incomplete', healable: true },
+      decision: { status: 'Pending', statusAfterPending: 'Incomplete', backfillable: true },
       errors: [],
     });
     expect(map({ rows }, { ...at(HOLD_MS), amounts: priceRefused })).toMatchObject({
@@ -651,7 +651,7 @@ describe('T13: Incomplete', () => {
     'T13: $failed fails for an order in state $state: $status, errors: $error',
     ({ failed, state, status, error }) => {
       const order = map({ parent: { parentOrderStatus: state } }, none[failed]);
-      expect(order.decision).toMatchObject({ status, healable: error });
+      expect(order.decision).toMatchObject({ status, backfillable: error });
       expect(order.errors).toEqual(
         error ? messages[failed]?.map((message) => ({ type: 'Order Download', message })) : [],
       );
@@ -674,7 +674,7 @@ describe('T13: Incomplete', () => {
 
   it('T13: an unknown status is not mended by a call, whatever fails', () => {
     const order = map({ parent: { parentOrderStatus: 9 } }, { amounts: priceRefused });
-    expect(order.decision).toMatchObject({ status: 'Incomplete', healable: false });
+    expect(order.decision).toMatchObject({ status: 'Incomplete', backfillable: false });
     expect(order.errors.map(({ type }) => type)).toEqual(['Unknown Status']);
   });
 });
@@ -906,7 +906,7 @@ describe('mapOrder, for everything that the schemas accept', () => {
     property((given) => {
       const { decision, errors } = mapOrder(given);
       const told = errors.some(({ type }) => type === 'Order Download');
-      expect(told).toBe(decision.healable && decision.pendingUntil === null);
+      expect(told).toBe(decision.backfillable && decision.pendingUntil === null);
     });
   });
 });

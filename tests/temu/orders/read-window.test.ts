@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { ListPage } from '../../../src/temu/orders/answers.ts';
-import { PAGE_SIZE, type ReadPage, readWindow } from '../../../src/temu/orders/page.ts';
+import type { ListPage } from '../../../src/temu/orders/responses.ts';
+import { PAGE_SIZE, type ReadPage, readWindow } from '../../../src/temu/orders/sync-window.ts';
 
 /** Temu's list of a closed window, kept as Temu keeps it: descending by update time, numbered as it is right now. */
 function createList(size: number) {

@@ -4,7 +4,7 @@ import {
   decideStatus,
   HOLD_MS,
   isKnownState,
-  nextHeal,
+  nextBackfill,
   type StateValue,
   stateName,
 } from '../../../src/temu/orders/status.ts';
@@ -39,7 +39,7 @@ describe('T7: states', () => {
       status,
       pendingUntil: null,
       statusAfterPending: null,
-      healable: false,
+      backfillable: false,
     });
   });
 
@@ -53,7 +53,7 @@ describe('T7: states', () => {
           status: 'Incomplete',
           pendingUntil: null,
           statusAfterPending: null,
-          healable: false,
+          backfillable: false,
         });
       }),
     );
@@ -66,14 +66,14 @@ describe('T7: states that are no number', () => {
     (value) => {
       expect(isKnownState(value)).toBe(false);
       expect(stateName(value)).toBe(value);
-      expect(decide({ value })).toMatchObject({ status: 'Incomplete', healable: false });
+      expect(decide({ value })).toMatchObject({ status: 'Incomplete', backfillable: false });
     },
   );
 
   it('T7: none at all has no name', () => {
     expect(isKnownState(null)).toBe(false);
     expect(stateName(null)).toBeNull();
-    expect(decide({ value: null })).toMatchObject({ status: 'Incomplete', healable: false });
+    expect(decide({ value: null })).toMatchObject({ status: 'Incomplete', backfillable: false });
   });
 });
 
@@ -142,7 +142,7 @@ describe('T12: cancelled before shipment', () => {
           const seen = decide({ value, lines, partMissing, ageMs });
           const late = decide({ value, lines, partMissing, ageMs: HOLD_MS });
           expect(seen.statusAfterPending ?? seen.status).toBe(late.status);
-          expect(seen.healable).toBe(late.healable);
+          expect(seen.backfillable).toBe(late.backfillable);
           expect(seen.pendingUntil === null).toBe(seen.statusAfterPending === null);
           if (seen.pendingUntil) expect(seen.status).toBe('Pending');
         },
@@ -160,8 +160,8 @@ describe('T13: Incomplete', () => {
     [3, 'Cancelled', false],
     [4, 'Shipped', false],
     [5, 'Shipped', false],
-  ])('T13: with a part missing an order in state %i is %s', (value, status, healable) => {
-    expect(decide({ value, partMissing: true })).toMatchObject({ status, healable });
+  ])('T13: with a part missing an order in state %i is %s', (value, status, backfillable) => {
+    expect(decide({ value, partMissing: true })).toMatchObject({ status, backfillable });
   });
 
   it('T12, T13: held first, Incomplete after, when a part is missing of what may still ship', () => {
@@ -169,19 +169,19 @@ describe('T13: Incomplete', () => {
     expect(decide({ value: 2, lines, partMissing: true, ageMs: 0 })).toMatchObject({
       status: 'Pending',
       statusAfterPending: 'Incomplete',
-      healable: true,
+      backfillable: true,
     });
     const none = [{ ordered: 2, cancelled: 2 }];
     expect(decide({ value: 2, lines: none, partMissing: true, ageMs: 0 })).toMatchObject({
       statusAfterPending: 'Cancelled',
-      healable: false,
+      backfillable: false,
     });
   });
 });
 
 describe('T13: when a missing part is asked for again', () => {
   const heal = (ageMs: number, notReadyTries: number | null = null) =>
-    (nextHeal(UPDATED, later(ageMs), notReadyTries)?.getTime() ?? Number.NaN) - later(ageMs).getTime();
+    (nextBackfill(UPDATED, later(ageMs), notReadyTries)?.getTime() ?? Number.NaN) - later(ageMs).getTime();
 
   it.each([
     ['at once', 0, HOUR],
@@ -195,8 +195,8 @@ describe('T13: when a missing part is asked for again', () => {
   });
 
   it('T13: then no more', () => {
-    expect(nextHeal(UPDATED, later(8 * DAY), null)).toBeNull();
-    expect(nextHeal(UPDATED, later(8 * DAY), 6)).toBeNull();
+    expect(nextBackfill(UPDATED, later(8 * DAY), null)).toBeNull();
+    expect(nextBackfill(UPDATED, later(8 * DAY), 6)).toBeNull();
   });
 
   it('T16: "not ready" is asked for again within minutes: 2, 4, 8, 16, 32, then as the others', () => {
@@ -207,7 +207,7 @@ describe('T13: when a missing part is asked for again', () => {
   it('T13: followed through, it asks 24 times in the first day and 7 to 8 times in the week after', () => {
     let now = UPDATED;
     const asked: number[] = [];
-    for (let next = nextHeal(UPDATED, now, null); next; next = nextHeal(UPDATED, now, null)) {
+    for (let next = nextBackfill(UPDATED, now, null); next; next = nextBackfill(UPDATED, now, null)) {
       asked.push(next.getTime() - UPDATED.getTime());
       now = next;
     }

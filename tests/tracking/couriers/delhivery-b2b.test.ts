@@ -1,19 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import courier from '../../../src/tracking/couriers/delhivery-b2b.ts';
-import {
-  at,
-  connect,
-  expectHardy,
-  failure,
-  items,
-  junk,
-  NOW,
-  recorded,
-  rows,
-  scan,
-  settingsOf,
-} from './reading.ts';
+import { describeCourier } from './four.ts';
+import { at, connect, failure, items, junk, NOW, recorded, rows, scan, settingsOf } from './reading.ts';
 
 const LR = '220110457';
 const shape = recorded('delhivery-b2b.lrn-track.shape.json');
@@ -59,11 +48,95 @@ const B2C = rows(`
   rto_in_transit: RTO_INITIATED
 `);
 
+const env = { DELHIVERY_B2B_USERNAME: 'user', DELHIVERY_B2B_PASSWORD: 'pass' };
+const call = {
+  method: 'GET',
+  url: 'http://127.0.0.1:9/b2b/lrn/track?lrnum=22+0%261',
+} as const;
+
+describeCourier(courier, {
+  request: [
+    // under the origin, however it is given
+    ...['http://127.0.0.1:9/b2b', 'http://127.0.0.1:9/b2b/', 'http://127.0.0.1:9/b2b/lrn/track'].map(
+      (base) => ({
+        env: { ...env, DELHIVERY_B2B_URL: base },
+        numbers: ['22 0&1'],
+        sends: call,
+        login: {
+          url: 'http://127.0.0.1:9/b2b/ums/login',
+          method: 'POST' as const,
+          body: '{"username":"user","password":"pass"}',
+        },
+        secrets: [{ authorization: 'Bearer secret' }],
+      }),
+    ),
+    { env, numbers: ['1'], sends: { url: 'https://ltl-clients-api.delhivery.com/lrn/track?lrnum=1' } },
+  ],
+  off: [{ DELHIVERY_B2B_USERNAME: 'user' }],
+  rhythm: { batch: 1, mostPerRun: 480, everyMs: 480_000, limit: { max: 8, seconds: 5 }, atOnce: 3 },
+  read: [
+    {
+      what: 'a recorded answer: it left its origin',
+      body: shape,
+      asked: [LR],
+      says: {
+        [LR]: {
+          is: 'scan',
+          rawStatus: 'LEFT_ORIGIN',
+          courierStatus: 'LEFT_ORIGIN',
+          means: 'in_transit',
+          at: at('2026-02-21T08:00:00'),
+          pickedUpAt: at('2026-02-20T00:00:00'),
+          deliveredAt: null,
+        },
+      },
+    },
+  ],
+  askedInErrors: [LR],
+  errors: [
+    [{ success: false, error: 'Invalid Parameters, Please pass LR number or TrackId' }, 400, 'rejected'],
+    [{ message: 'No Such Resource' }, 404, 'malformed'],
+    ...['', '<html>', '{}', '[]', { success: true, data: {} }, { success: true, data: [] }].map(
+      (body) => [body, 200, 'malformed'] as const,
+    ),
+    // C11: a refused token, whatever the status
+    ...[
+      { success: false, message: 'Token Decode Error: Signature has expired' },
+      { success: false, error: 'Invalid authorization header provided' },
+      { error: { code: 'UNAUTHORISED' }, message: 'UNAUTHORISED' },
+      { success: false, error: { message: 'The user is not authorized to perform this action.' } },
+    ].flatMap((body) => [200, 400].map((status) => [body, status, 'credentials'] as const)),
+  ],
+  hostile: (number) =>
+    fc.record({
+      success: fc.oneof(fc.boolean(), junk),
+      data: fc.oneof(
+        junk,
+        fc.record({
+          lrnum: fc.oneof(fc.constant(number), junk),
+          status: fc.oneof(fc.constantFrom('DELIVERED', 'Pending'), junk),
+          wbns: fc.oneof(
+            junk,
+            fc.array(
+              fc.oneof(junk, fc.record({ scan_timestamp: junk, pickup_date: junk, delivered_date: junk })),
+            ),
+          ),
+        }),
+      ),
+    }),
+  persons: ([name, phone, street, mail, longitude]) =>
+    answer('OFD', { scan_remark: `${name} ${phone}`, location: street }, { consignee: mail, longitude }),
+  askedInPersons: [LR],
+  statuses: [
+    {
+      words: [...OFFICIAL, ...OLDER, ...B2C],
+      number: LR,
+      bodies: (word) => [answer(word), answer(word.toLowerCase().replaceAll('_', ' '))],
+    },
+  ],
+});
+
 describe('C4: data.status, official and B2C words', () => {
-  test.each([...OFFICIAL, ...OLDER, ...B2C])('C5: %s: %s', (status, word) => {
-    expect(means(word)).toBe(status);
-    expect(means(word.toLowerCase().replaceAll('_', ' '))).toBe(status);
-  });
   test('B2C’s Pending: in_transit if picked up before today, else pending', () => {
     expect(means('Pending', { pickup_date: '2026-09-09' })).toBe('in_transit');
     expect(means('Pending', { pickup_date: '2026-09-10' })).toBe('pending');
@@ -72,7 +145,7 @@ describe('C4: data.status, official and B2C words', () => {
   test('C6: no word is unchanged here, and an unknown one is kept', () => {
     for (const [, word] of [...OFFICIAL, ...OLDER, ...B2C]) expect(means(word)).not.toBe('unchanged');
     expect(scan(courier, answer('On the Moon'), LR)).toMatchObject({
-      word: 'ON_THE_MOON',
+      rawStatus: 'ON_THE_MOON',
       courierStatus: 'On the Moon',
       means: undefined,
     });
@@ -80,17 +153,6 @@ describe('C4: data.status, official and B2C words', () => {
 });
 
 describe('recorded answers', () => {
-  test('left its origin', () => {
-    expect(scan(courier, shape, LR)).toEqual({
-      is: 'scan',
-      word: 'LEFT_ORIGIN',
-      courierStatus: 'LEFT_ORIGIN',
-      means: 'in_transit',
-      at: at('2026-02-21T08:00:00'),
-      pickedUpAt: at('2026-02-20T00:00:00'),
-      deliveredAt: null,
-    });
-  });
   test('an older answer, with boxes', () => {
     const body = {
       success: true,
@@ -152,51 +214,14 @@ describe('answers without a consignment', () => {
     for (const status of [200, 400, 404])
       expect(items(courier, body, [LR], { status })[LR]?.is).toBe('notFound');
   });
-  test.each([
-    { success: false, message: 'Token Decode Error: Signature has expired' },
-    { success: false, error: 'Invalid authorization header provided' },
-    { error: { code: 'UNAUTHORISED' }, message: 'UNAUTHORISED' },
-    { success: false, error: { message: 'The user is not authorized to perform this action.' } },
-  ])('C11: a refused token, whatever the status: %j', (body) => {
-    for (const status of [200, 400])
-      expect(failure(courier, body, [LR], { status }).kind).toBe('credentials');
-  });
-  test('a refusal and a wrong address', () => {
-    const invalid = { success: false, error: 'Invalid Parameters, Please pass LR number or TrackId' };
-    expect(failure(courier, invalid, [LR], { status: 400 }).kind).toBe('rejected');
-    expect(failure(courier, { message: 'No Such Resource' }, [LR], { status: 404 }).kind).toBe('malformed');
-    for (const body of ['', '<html>', '{}', '[]', { success: true, data: {} }, { success: true, data: [] }])
-      expect(failure(courier, body, [LR]).kind).toBe('malformed');
-  });
   test('C4: an answer about another LR, or about none, is not taken for this one', () => {
     expect(items(courier, answer('DELIVERED', {}, { lrnum: '9' }), [LR])).toEqual({});
     expect(failure(courier, answer('DELIVERED', {}, { lrnum: null }), [LR]).kind).toBe('malformed');
     expect(items(courier, answer('DELIVERED', {}, { lrnum: Number(LR) }), [LR])).toHaveProperty(LR);
   });
-  test('R4: nothing throws', () => {
-    expectHardy(courier, (number) =>
-      fc.record({
-        success: fc.oneof(fc.boolean(), junk),
-        data: fc.oneof(
-          junk,
-          fc.record({
-            lrnum: fc.oneof(fc.constant(number), junk),
-            status: fc.oneof(fc.constantFrom('DELIVERED', 'Pending'), junk),
-            wbns: fc.oneof(
-              junk,
-              fc.array(
-                fc.oneof(junk, fc.record({ scan_timestamp: junk, pickup_date: junk, delivered_date: junk })),
-              ),
-            ),
-          }),
-        ),
-      }),
-    );
-  });
 });
 
 describe('C1, C11: the calls', () => {
-  const env = { DELHIVERY_B2B_USERNAME: 'user', DELHIVERY_B2B_PASSWORD: 'pass' };
   const jwt = (exp: unknown) => `h.${Buffer.from(JSON.stringify({ exp })).toString('base64url')}.s`;
   const login = (body: unknown, status = 200) =>
     connect(courier, env)?.access.login?.read({
@@ -205,35 +230,7 @@ describe('C1, C11: the calls', () => {
       text: typeof body === 'string' ? body : JSON.stringify(body),
     });
 
-  test('one LR a request, Bearer, under the origin', () => {
-    for (const base of [
-      'http://127.0.0.1:9/b2b',
-      'http://127.0.0.1:9/b2b/',
-      'http://127.0.0.1:9/b2b/lrn/track',
-    ]) {
-      const connection = connect(courier, { ...env, DELHIVERY_B2B_URL: base });
-      expect(connection?.request(['22 0&1']).url).toBe('http://127.0.0.1:9/b2b/lrn/track?lrnum=22+0%261');
-      expect(connection?.access.login?.request).toMatchObject({
-        url: 'http://127.0.0.1:9/b2b/ums/login',
-        method: 'POST',
-        body: '{"username":"user","password":"pass"}',
-      });
-      expect(connection?.access.schemes.map((scheme) => scheme('x'))).toEqual([
-        { authorization: 'Bearer x' },
-      ]);
-    }
-    expect(connect(courier, env)?.request(['1']).url).toBe(
-      'https://ltl-clients-api.delhivery.com/lrn/track?lrnum=1',
-    );
-  });
-  test('off without both credentials', () => {
-    expect(connect(courier, {})).toBeUndefined();
-    expect(connect(courier, { DELHIVERY_B2B_USERNAME: 'user' })).toBeUndefined();
-  });
-  test('limits and workers', () => {
-    expect(courier).toMatchObject({ batch: 1, mostPerRun: 480, everyMs: 480_000 });
-    expect(courier.limit?.(settingsOf(courier))).toEqual({ max: 8, seconds: 5 });
-    expect(courier.atOnce(settingsOf(courier))).toBe(3);
+  test('workers, and when a token is renewed', () => {
     expect(courier.atOnce(settingsOf(courier, { B2B_TRACKING_WORKERS: '7' }))).toBe(7);
     expect(connect(courier, env)?.access.login?.renewBeforeMs).toBe(2 * 3_600_000);
   });

@@ -1,20 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import courier from '../../../src/tracking/couriers/delhivery-b2c.ts';
-import {
-  at,
-  connect,
-  expectHardy,
-  failure,
-  items,
-  junk,
-  NOW,
-  PERSONAL,
-  recorded,
-  rows,
-  scan,
-  settingsOf,
-} from './reading.ts';
+import { describeCourier } from './four.ts';
+import { at, connect, failure, items, junk, NOW, recorded, rows, scan } from './reading.ts';
 
 const AWB = '57930810000081';
 interface Parcel {
@@ -38,28 +26,124 @@ function parcel({ type, status, code, time, ...fields }: Parcel) {
 const answer = (...parcels: Parcel[]) => ({ ShipmentData: parcels.map(parcel) });
 const means = (fields: Parcel, now = NOW) => scan(courier, answer(fields), AWB, { now }).means;
 
-describe('C4: StatusType, then Status', () => {
-  test.each(
-    rows(`
-      unchanged: UD/Manifested
-      booking_cancelled: CN/Canceled CN/Closed
-      in_transit: UD/In_Transit
-      out_for_delivery: UD/Dispatched
-      delivered: DL/Delivered
-      rto: DL/RTO
-      rto_in_transit: RT/In_Transit RT/Pending RT/Dispatched
-      unchanged: DL/DTO PP/Open PP/Scheduled PP/Dispatched PU/In_Transit PU/Pending PU/Dispatched PU/Collected
-      lost: LT/Lost
-    `),
-  )('C5: %s: %s', (status, pair) => {
-    const [type, word = ''] = pair.split('/');
-    const said = scan(courier, answer({ type, status: word.replaceAll('_', ' '), code: 'X-ANY' }), AWB);
-    expect(said.means).toBe(status);
-    expect(said.word).toBe(`${type}-${word.toUpperCase()}`);
-    // C4: courier_status is {type}-{status} in lower case with underscores
-    expect(said.courierStatus).toBe(`${type}-${word}`.toLowerCase());
-  });
+const key = { DELHIVERY_AUTH_TOKEN_B2C: 'abc' };
 
+describeCourier(courier, {
+  request: [
+    {
+      env: key,
+      numbers: ['1', 'A B', '3'],
+      sends: {
+        url: 'https://track.delhivery.com/api/v1/packages/json/?waybill=1,A+B,3&verbose=0',
+        method: 'GET',
+      },
+      secrets: [{ authorization: 'Token secret' }],
+    },
+    // at another address, which may have a query
+    {
+      env: { ...key, DELHIVERY_URL: 'http://127.0.0.1:9/track?x=1' },
+      numbers: ['1'],
+      sends: { url: 'http://127.0.0.1:9/track?x=1&waybill=1&verbose=0' },
+    },
+  ],
+  off: [{ DELHIVERY_AUTH_TOKEN_B2C: 'Token' }],
+  rhythm: {
+    batch: 50,
+    mostPerRun: 36_000,
+    everyMs: 480_000,
+    limit: { max: 7, seconds: 3 },
+    atOnce: 10,
+    selection: { courier: 'delhivery', sources: 'primary', number: 'awb' },
+  },
+  read: [
+    {
+      what: 'a recorded parcel in transit, with scans and consignee',
+      body: recorded('delhivery-b2c.in-transit.json'),
+      asked: ['26805710004126'],
+      says: {
+        26805710004126: {
+          is: 'scan',
+          rawStatus: 'UD-IN_TRANSIT',
+          courierStatus: 'ud-in_transit',
+          means: 'in_transit',
+          at: at('2024-09-22T09:25:10.124'),
+          reference: '2245',
+          pickedUpAt: at('2024-09-21T18:10:52'),
+          deliveredAt: null,
+          rtoStartedAt: null,
+        },
+      },
+    },
+  ],
+  errors: [
+    // C11: a refused token
+    ...[
+      { detail: 'Authentication credentials were not provided.' },
+      { Error: 'Login or API Key Required' },
+      'There has been an error but we were asked to not let you see that. Please contact the dev team.',
+    ].map((body) => [body, 400, 'credentials'] as const),
+    ['<html><body>Bad Gateway</body></html>', 200, 'malformed'],
+    ['<html><body>Not Found</body></html>', 404, 'malformed'],
+    ['', 200, 'malformed'],
+    ['{"ShipmentData":[', 200, 'malformed'],
+    ['null', 200, 'malformed'],
+    [{}, 200, 'malformed'],
+    [{ ShipmentData: {} }, 200, 'malformed'],
+    [{ ShipmentData: [null, 7, 'x', []] }, 200, 'malformed'],
+    [
+      { ShipmentData: [{ Shipment: null }, { Shipment: { AWB: {}, Status: 'Delivered' } }] },
+      200,
+      'malformed',
+    ],
+    [{ location: 'elsewhere' }, 302, 'malformed'],
+  ],
+  hostile: (number) => {
+    const status = fc.record({ Status: junk, StatusType: junk, StatusCode: junk, StatusDateTime: junk });
+    const shipment = fc.record({
+      AWB: fc.oneof(fc.constant(number), junk),
+      Status: fc.oneof(status, junk),
+      PickedupDate: junk,
+      ReferenceNo: junk,
+    });
+    return fc.record({
+      ShipmentData: fc.oneof(junk, fc.array(fc.record({ Shipment: fc.oneof(junk, shipment) }))),
+    });
+  },
+  persons: ([name, phone, street, mail, longitude]) =>
+    answer({
+      Consignee: { Name: name, Telephone1: phone, Address1: [street] },
+      SenderName: mail,
+      Scans: [{ ScanDetail: { Scan: name, geo_location: { long: longitude }, Instructions: phone } }],
+    }),
+  askedInPersons: [AWB],
+  statuses: [
+    {
+      words: rows(`
+        unchanged: UD/Manifested
+        booking_cancelled: CN/Canceled CN/Closed
+        in_transit: UD/In_Transit
+        out_for_delivery: UD/Dispatched
+        delivered: DL/Delivered
+        rto: DL/RTO
+        rto_in_transit: RT/In_Transit RT/Pending RT/Dispatched
+        unchanged: DL/DTO PP/Open PP/Scheduled PP/Dispatched PU/In_Transit PU/Pending PU/Dispatched PU/Collected
+        lost: LT/Lost
+      `),
+      number: AWB,
+      bodies: (pair) => {
+        const [type, word = ''] = pair.split('/');
+        return [answer({ type, status: word.replaceAll('_', ' '), code: 'X-ANY' })];
+      },
+      // courier_status is {type}-{status} in lower case with underscores
+      kept: (pair) => ({
+        rawStatus: pair.toUpperCase().replace('/', '-'),
+        courierStatus: pair.toLowerCase().replace('/', '-'),
+      }),
+    },
+  ],
+});
+
+describe('C4: StatusType, then Status', () => {
   test('every pair of the recorded vocabulary is known', () => {
     for (const { statusType, status } of recorded('delhivery-b2c.status-vocabulary.json'))
       expect(means({ type: statusType, status }), `${statusType}/${status}`).toBeDefined();
@@ -67,9 +151,13 @@ describe('C4: StatusType, then Status', () => {
 
   test('C6: an unknown pair is kept as it came, whatever its parts mean elsewhere', () => {
     const strange = scan(courier, answer({ type: 'RT', status: 'Delivered' }), AWB);
-    expect(strange).toMatchObject({ word: 'RT-DELIVERED', courierStatus: 'rt-delivered', means: undefined });
+    expect(strange).toMatchObject({
+      rawStatus: 'RT-DELIVERED',
+      courierStatus: 'rt-delivered',
+      means: undefined,
+    });
     expect(scan(courier, answer({ type: null, status: 'In Transit' }), AWB)).toMatchObject({
-      word: 'IN_TRANSIT',
+      rawStatus: 'IN_TRANSIT',
       means: undefined,
     });
     expect(means({ type: 'UD', status: 'Teleported' })).toBeUndefined();
@@ -133,20 +221,6 @@ describe('C4: UD/Not Picked, by its code', () => {
 });
 
 describe('recorded answers', () => {
-  test('in transit, with scans and consignee', () => {
-    const body = recorded('delhivery-b2c.in-transit.json');
-    expect(scan(courier, body, '26805710004126')).toEqual({
-      is: 'scan',
-      word: 'UD-IN_TRANSIT',
-      courierStatus: 'ud-in_transit',
-      means: 'in_transit',
-      at: at('2024-09-22T09:25:10.124'),
-      reference: '2245',
-      pickedUpAt: at('2024-09-21T18:10:52'),
-      deliveredAt: null,
-      rtoStartedAt: null,
-    });
-  });
   test.each(['verbose0', 'verbose2'])('cancelled before the pickup (%s)', (verbose) => {
     const body = recorded(`delhivery-b2c.cancelled-before-pickup.${verbose}.json`);
     expect(scan(courier, body, '57930810000066')).toMatchObject({
@@ -264,39 +338,6 @@ describe('C4, R3: items', () => {
     expect(Object.keys(items(courier, answer({}), [AWB, '2']))).toEqual([AWB]);
     expect(items(courier, { ShipmentData: [] }, [AWB, '2'])).toEqual({});
   });
-  test('nothing of persons and places leaves the reader', () => {
-    const [name, phone, street, mail, longitude] = PERSONAL;
-    const body = answer({
-      Consignee: { Name: name, Telephone1: phone, Address1: [street] },
-      SenderName: mail,
-      Scans: [{ ScanDetail: { Scan: name, geo_location: { long: longitude }, Instructions: phone } }],
-    });
-    const shown = JSON.stringify(items(courier, body, [AWB]));
-    for (const personal of PERSONAL) expect(shown).not.toContain(personal);
-  });
-  test('R4: nothing throws', () => {
-    const status = fc.record({ Status: junk, StatusType: junk, StatusCode: junk, StatusDateTime: junk });
-    expectHardy(courier, (number) =>
-      fc.record({
-        ShipmentData: fc.oneof(
-          junk,
-          fc.array(
-            fc.record({
-              Shipment: fc.oneof(
-                junk,
-                fc.record({
-                  AWB: fc.oneof(fc.constant(number), junk),
-                  Status: fc.oneof(status, junk),
-                  PickedupDate: junk,
-                  ReferenceNo: junk,
-                }),
-              ),
-            }),
-          ),
-        ),
-      }),
-    );
-  });
   test('R4: deep JSON and long texts', () => {
     const deep = `{"ShipmentData":${'['.repeat(100_000)}${']'.repeat(100_000)}}`;
     expect(failure(courier, deep, [AWB]).kind).toBe('malformed');
@@ -306,13 +347,6 @@ describe('C4, R3: items', () => {
 });
 
 describe('answers without parcels', () => {
-  test.each([
-    { detail: 'Authentication credentials were not provided.' },
-    { Error: 'Login or API Key Required' },
-    'There has been an error but we were asked to not let you see that. Please contact the dev team.',
-  ])('C11: a refused token: %j', (body) => {
-    expect(failure(courier, body, [AWB], { status: 400 }).kind).toBe('credentials');
-  });
   test.each<[unknown, number | undefined]>([
     ['Throttled, wait 8 seconds.', 8_000],
     [{ detail: 'Request was throttled. Expected available in 1.5 seconds.' }, 1_500],
@@ -332,20 +366,6 @@ describe('answers without parcels', () => {
       expect(failure(courier, { Error: text }, [AWB], { status }).message).toContain(text);
     }
   });
-  test.each<[unknown, number]>([
-    ['<html><body>Bad Gateway</body></html>', 200],
-    ['<html><body>Not Found</body></html>', 404],
-    ['', 200],
-    ['{"ShipmentData":[', 200],
-    ['null', 200],
-    [{}, 200],
-    [{ ShipmentData: {} }, 200],
-    [{ ShipmentData: [null, 7, 'x', []] }, 200],
-    [{ ShipmentData: [{ Shipment: null }, { Shipment: { AWB: {}, Status: 'Delivered' } }] }, 200],
-    [{ location: 'elsewhere' }, 302],
-  ])('%j with status %i is malformed', (body, status) => {
-    expect(failure(courier, body, [AWB, '2'], { status }).kind).toBe('malformed');
-  });
   test('T18: a sentence is shown without what may be a phone, a mail address or a token', () => {
     const said = { Error: `call 98765 43210 or asha@example.org, key ${'a1'.repeat(20)}` };
     const { message } = failure(courier, said, [AWB]);
@@ -353,30 +373,11 @@ describe('answers without parcels', () => {
   });
 });
 
-describe('C1: the call', () => {
-  const connection = (env: Record<string, string>) => connect(courier, env);
-  test('asks for numbers with commas, with the key as Token', () => {
-    for (const token of ['abc', 'Token abc', 'token  abc ']) {
-      const { access, request } = connection({ DELHIVERY_AUTH_TOKEN_B2C: token }) ?? {};
-      expect(access?.schemes.map((scheme) => scheme(access.key ?? ''))).toEqual([
-        { authorization: 'Token abc' },
-      ]);
-      const { url, method } = request?.(['1', 'A B', '3']) ?? {};
-      expect(method).toBe('GET');
-      expect(url).toBe('https://track.delhivery.com/api/v1/packages/json/?waybill=1,A+B,3&verbose=0');
-    }
-  });
-  test('at another address, which may have a query', () => {
-    const env = { DELHIVERY_AUTH_TOKEN_B2C: 'abc', DELHIVERY_URL: 'http://127.0.0.1:9/track?x=1' };
-    expect(connection(env)?.request(['1']).url).toBe('http://127.0.0.1:9/track?x=1&waybill=1&verbose=0');
-  });
-  test('off without a token', () => {
-    expect(connection({})).toBeUndefined();
-    expect(connection({ DELHIVERY_AUTH_TOKEN_B2C: 'Token' })).toBeUndefined();
-  });
-  test('within the limits of the table', () => {
-    expect(courier).toMatchObject({ batch: 50, mostPerRun: 36_000, everyMs: 480_000 });
-    expect(courier.limit?.(settingsOf(courier))).toEqual({ max: 7, seconds: 3 });
-    expect(courier.selection).toMatchObject({ courier: 'delhivery', sources: 'primary', number: 'awb' });
-  });
+test('C11: the key, with or without the word Token', () => {
+  for (const token of ['abc', 'Token abc', 'token  abc ']) {
+    const { access } = connect(courier, { DELHIVERY_AUTH_TOKEN_B2C: token }) ?? {};
+    expect(access?.schemes.map((scheme) => scheme(access.key ?? ''))).toEqual([
+      { authorization: 'Token abc' },
+    ]);
+  }
 });

@@ -1,19 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import courier from '../../../src/tracking/couriers/delhivery-fallback.ts';
-import {
-  at,
-  connect,
-  expectHardy,
-  failure,
-  items,
-  junk,
-  PERSONAL,
-  recorded,
-  rows,
-  scan,
-  settingsOf,
-} from './reading.ts';
+import { describeCourier } from './four.ts';
+import { at, connect, failure, items, junk, recorded, rows, scan, settingsOf } from './reading.ts';
 
 const AWB = '1221910110563';
 interface Change {
@@ -29,28 +18,137 @@ function answer({ type, status, ...fields }: Change = {}) {
 }
 const said = (change: Change) => scan(courier, answer(change), AWB);
 
-describe('C4: hqStatus and statusType through the B2C table', () => {
-  test.each(
-    rows(`
-      unchanged: UD/Manifested DL/DTO PP/Open PP/Scheduled PP/Dispatched PU/In_Transit PU/Pending PU/Dispatched
-      booking_cancelled: UD/Not_Picked CN/Canceled CN/Closed
-      in_transit: UD/In_Transit
-      out_for_delivery: UD/Dispatched
-      delivered: DL/Delivered
-      rto: DL/RTO
-      rto_in_transit: RT/In_Transit RT/Pending RT/Dispatched
-      lost: LT/Lost
-    `),
-  )('C5: %s: %s', (status, pair) => {
-    const [type, word = ''] = pair.split('/');
-    // the second opinion is not asked
-    const scan = said({ type, hqStatus: word.replaceAll('_', ' '), status: 'DISPOSED_OFF' });
-    expect(scan).toMatchObject({
-      means: status,
-      word: `${type}-${word.toUpperCase()}`,
-      courierStatus: pair.toLowerCase().replace('/', '-'),
+const SECOND = rows(`
+        unchanged: PICK_UP_PENDING MANIFESTED WAITING_PICKUP PICKUP_QUEUED PICKUP_RESCHEDULED PICK_REQUESTED SHIPMENT_BOOKED
+        in_transit: IN_TRANSIT PICKED_UP DISPATCHED RECEIVED_AT_ORIGIN REACHED_AT_DESTINATION BAGGED RECEIVED ADDED_TO_BAG
+        in_transit: CONNECTION_ALLOCATED IN_TRANSIT_TO PICKUP_COMPLETE SHIPPED IN_TRANSIT_TO_NEXT_FACILITY
+        in_transit: PICKUP REACHED_DEST_CITY
+        out_for_delivery: OFD OUT_FOR_DELIVERY OUT_DELIVERY
+        delivered: DELIVERED SHIPMENT_DELIVERED
+        rto: RTO RTO_DELIVERED RETURNED_TO_ORIGIN RTO_COMPLETED DELIVERED_SELLER
+        rto_in_transit: RETURNED_INTRANSIT RTO_IN_TRANSIT RTO_IN_INTRANSIT RTO_OUT_FOR_DELIVERY RTO_OFD RTO_INITIATED
+        rto_in_transit: OUT_FOR_RETURN RETURNED REACHED_SEL_CITY OUT_DELIVERY_SELLER
+        booking_cancelled: NOT_PICKED CANCELLED BOOKING_CANCELLED
+        ndr: NDR FAILED_DELIVERY UNDELIVERED
+        lost: LOST MISSING UNTRACEABLE
+        destroyed: DESTROYED DISPOSED_OFF DAMAGED
+    `);
+
+describeCourier(courier, {
+  request: [
+    {
+      env: { DELHIVERY_AUTH_TOKEN_B2C: 'abc' },
+      numbers: [AWB],
+      sends: { url: `https://dlv-api.delhivery.com/v3/unified-tracking?wbn=${AWB}`, method: 'GET' },
+      secrets: [{ authorization: 'Token secret' }, {}],
+    },
+  ],
+  rhythm: { batch: 1, everyMs: 7_200_000, limit: { max: 3, seconds: 5 }, atOnce: 3 },
+  read: [
+    {
+      what: 'a recorded parcel that waits for its pickup',
+      body: answer(),
+      asked: [AWB],
+      says: {
+        [AWB]: {
+          is: 'scan',
+          rawStatus: 'UD-MANIFESTED',
+          courierStatus: 'ud-manifested',
+          means: 'unchanged',
+          at: at('2025-03-21T17:57:56.807'),
+          reference: 'TR17MI42560023T589',
+          pickedUpAt: null,
+          deliveredAt: null,
+        },
+      },
+    },
+  ],
+  askedInErrors: [AWB],
+  errors: [
+    [{ statusCode: 429, message: 'Too many' }, 200, 'throttled'],
+    [{ statusCode: 500, message: 'oops' }, 200, 'malformed'],
+    [{ statusCode: 400, message: 'wbn is required' }, 400, 'rejected'],
+    ['<html></html>', 200, 'malformed'],
+    ['{}', 200, 'malformed'],
+    [{ statusCode: 200, message: 'Success' }, 200, 'malformed'],
+    [{ statusCode: 200, data: [null] }, 200, 'malformed'],
+    [
+      { statusCode: 200, message: 7, data: [{ awb: null, hqStatus: [], status: 'Delivered' }] },
+      200,
+      'malformed',
+    ],
+    ['Throttled, wait 8 seconds.', 200, 'throttled'],
+  ],
+  hostile: (number) => {
+    const steps = fc.array(
+      fc.record({
+        scans: fc.oneof(junk, fc.array(fc.record({ scan: junk, scanType: junk, scanDateTime: junk }))),
+      }),
+    );
+    const item = fc.record({
+      awb: fc.oneof(fc.constant(number), junk),
+      hqStatus: fc.oneof(fc.constant('Pending'), junk),
+      status: fc.oneof(junk, fc.record({ status: junk, statusType: junk, statusDateTime: junk })),
+      currentFlow: junk,
+      currentTrackIndex: junk,
+      trackingStates: fc.oneof(junk, steps),
     });
-  });
+    return fc.record({
+      statusCode: junk,
+      message: fc.oneof(junk, fc.constant('invalid AWB')),
+      data: fc.oneof(junk, fc.array(fc.oneof(junk, item))),
+    });
+  },
+  persons: ([name, phone, street, mail, longitude]) =>
+    answer({
+      consignee: name,
+      consigneeAddress: street,
+      consignor: mail,
+      fePhoneMasked: phone,
+      destination: longitude,
+      trackingStates: [{ scans: [{ scanNslRemark: name, cityLocation: street }] }],
+    }),
+  askedInPersons: [AWB],
+  statuses: [
+    {
+      words: rows(`
+        unchanged: UD/Manifested DL/DTO PP/Open PP/Scheduled PP/Dispatched PU/In_Transit PU/Pending PU/Dispatched
+        booking_cancelled: UD/Not_Picked CN/Canceled CN/Closed
+        in_transit: UD/In_Transit
+        out_for_delivery: UD/Dispatched
+        delivered: DL/Delivered
+        rto: DL/RTO
+        rto_in_transit: RT/In_Transit RT/Pending RT/Dispatched
+        lost: LT/Lost
+      `),
+      number: AWB,
+      bodies: (pair) => {
+        const [type, word = ''] = pair.split('/');
+        // the second opinion is not asked
+        return [answer({ type, hqStatus: word.replaceAll('_', ' '), status: 'DISPOSED_OFF' })];
+      },
+      kept: (pair) => ({
+        rawStatus: pair.toUpperCase().replace('/', '-'),
+        courierStatus: pair.toLowerCase().replace('/', '-'),
+      }),
+    },
+    // status.status is asked when that table has no such word
+    {
+      words: SECOND,
+      number: AWB,
+      bodies: (word) => [answer({ hqStatus: 'Something New', status: word })],
+      kept: () => ({ rawStatus: 'UD-SOMETHING_NEW' }),
+    },
+    {
+      words: SECOND,
+      number: AWB,
+      bodies: (word) => [answer({ hqStatus: null, status: word })],
+      kept: (word) => ({ rawStatus: word }),
+    },
+  ],
+});
+
+describe('C4: hqStatus and statusType through the B2C table', () => {
   test('Pending: picked up before today, by the scans of the steps that have happened', () => {
     const steps = (day: string) => [
       {
@@ -75,32 +173,9 @@ describe('C4: hqStatus and statusType through the B2C table', () => {
 });
 
 describe('status.status is asked when that table has no such word', () => {
-  test.each(
-    rows(`
-      unchanged: PICK_UP_PENDING MANIFESTED WAITING_PICKUP PICKUP_QUEUED PICKUP_RESCHEDULED PICK_REQUESTED SHIPMENT_BOOKED
-      in_transit: IN_TRANSIT PICKED_UP DISPATCHED RECEIVED_AT_ORIGIN REACHED_AT_DESTINATION BAGGED RECEIVED ADDED_TO_BAG
-      in_transit: CONNECTION_ALLOCATED IN_TRANSIT_TO PICKUP_COMPLETE SHIPPED IN_TRANSIT_TO_NEXT_FACILITY
-      in_transit: PICKUP REACHED_DEST_CITY
-      out_for_delivery: OFD OUT_FOR_DELIVERY OUT_DELIVERY
-      delivered: DELIVERED SHIPMENT_DELIVERED
-      rto: RTO RTO_DELIVERED RETURNED_TO_ORIGIN RTO_COMPLETED DELIVERED_SELLER
-      rto_in_transit: RETURNED_INTRANSIT RTO_IN_TRANSIT RTO_IN_INTRANSIT RTO_OUT_FOR_DELIVERY RTO_OFD RTO_INITIATED
-      rto_in_transit: OUT_FOR_RETURN RETURNED REACHED_SEL_CITY OUT_DELIVERY_SELLER
-      booking_cancelled: NOT_PICKED CANCELLED BOOKING_CANCELLED
-      ndr: NDR FAILED_DELIVERY UNDELIVERED
-      lost: LOST MISSING UNTRACEABLE
-      destroyed: DESTROYED DISPOSED_OFF DAMAGED
-    `),
-  )('C5: %s: %s', (means, word) => {
-    expect(said({ hqStatus: 'Something New', status: word })).toMatchObject({
-      means,
-      word: 'UD-SOMETHING_NEW',
-    });
-    expect(said({ hqStatus: null, status: word })).toMatchObject({ means, word });
-  });
   test('C6: what neither knows is kept as the first has it', () => {
     expect(said({ hqStatus: 'Something New', status: 'SOMETHING_ELSE' })).toMatchObject({
-      word: 'UD-SOMETHING_NEW',
+      rawStatus: 'UD-SOMETHING_NEW',
       means: undefined,
     });
   });
@@ -119,18 +194,6 @@ test.each([
 });
 
 describe('recorded answers', () => {
-  test('waits for its pickup', () => {
-    expect(scan(courier, answer(), AWB)).toEqual({
-      is: 'scan',
-      word: 'UD-MANIFESTED',
-      courierStatus: 'ud-manifested',
-      means: 'unchanged',
-      at: at('2025-03-21T17:57:56.807'),
-      reference: 'TR17MI42560023T589',
-      pickedUpAt: null,
-      deliveredAt: null,
-    });
-  });
   test('not picked, "Canceled" on the site', () => {
     const body = {
       statusCode: 200,
@@ -178,69 +241,6 @@ describe('R3, R4: items', () => {
     for (const data of [[], {}, null])
       expect(items(courier, { statusCode: 200, message: 'ok', data }, [AWB])).toEqual({});
   });
-  test('no persons, no addresses', () => {
-    const [name, phone, street, mail] = PERSONAL;
-    const body = answer({
-      consignee: name,
-      consigneeAddress: street,
-      consignor: mail,
-      fePhoneMasked: phone,
-      trackingStates: [{ scans: [{ scanNslRemark: name, cityLocation: street }] }],
-    });
-    const shown = JSON.stringify(items(courier, body, [AWB]));
-    for (const personal of PERSONAL) expect(shown).not.toContain(personal);
-  });
-  test.each<[unknown, number, string]>([
-    [{ statusCode: 429, message: 'Too many' }, 200, 'throttled'],
-    [{ statusCode: 500, message: 'oops' }, 200, 'malformed'],
-    [{ statusCode: 400, message: 'wbn is required' }, 400, 'rejected'],
-    ['<html></html>', 200, 'malformed'],
-    ['{}', 200, 'malformed'],
-    [{ statusCode: 200, message: 'Success' }, 200, 'malformed'],
-    [{ statusCode: 200, data: [null] }, 200, 'malformed'],
-    [
-      { statusCode: 200, message: 7, data: [{ awb: null, hqStatus: [], status: 'Delivered' }] },
-      200,
-      'malformed',
-    ],
-    ['Throttled, wait 8 seconds.', 200, 'throttled'],
-  ])('%j (%i): %s', (body, status, kind) => {
-    expect(failure(courier, body, [AWB], { status }).kind).toBe(kind);
-  });
-  test('R4: nothing throws', () => {
-    expectHardy(courier, (number) =>
-      fc.record({
-        statusCode: junk,
-        message: fc.oneof(junk, fc.constant('invalid AWB')),
-        data: fc.oneof(
-          junk,
-          fc.array(
-            fc.oneof(
-              junk,
-              fc.record({
-                awb: fc.oneof(fc.constant(number), junk),
-                hqStatus: fc.oneof(fc.constant('Pending'), junk),
-                status: fc.oneof(junk, fc.record({ status: junk, statusType: junk, statusDateTime: junk })),
-                currentFlow: junk,
-                currentTrackIndex: junk,
-                trackingStates: fc.oneof(
-                  junk,
-                  fc.array(
-                    fc.record({
-                      scans: fc.oneof(
-                        junk,
-                        fc.array(fc.record({ scan: junk, scanType: junk, scanDateTime: junk })),
-                      ),
-                    }),
-                  ),
-                ),
-              }),
-            ),
-          ),
-        ),
-      }),
-    );
-  });
 });
 
 describe('C1: the call', () => {
@@ -268,13 +268,8 @@ describe('C1: the call', () => {
       secrets: [{}],
     });
   });
-  test('off without token and address', () => {
-    expect(connect(courier, {})).toBeUndefined();
-  });
   test('one request in five seconds per worker, 30 seconds each, every two hours', () => {
-    expect(courier).toMatchObject({ batch: 1, timeoutMs: 30_000, everyMs: 7_200_000 });
-    expect(courier.mostPerRun).toBeUndefined();
-    expect(courier.limit?.(settingsOf(courier))).toEqual({ max: 3, seconds: 5 });
+    expect(courier.timeoutMs).toBe(30_000);
     const five = settingsOf(courier, { FALLBACK_TRACKING_WORKERS: '5' });
     expect(courier.limit?.(five)).toEqual({ max: 5, seconds: 5 });
     expect(courier.atOnce(five)).toBe(5);

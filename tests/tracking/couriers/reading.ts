@@ -3,7 +3,7 @@ import path from 'node:path';
 import fc from 'fast-check';
 import { expect } from 'vitest';
 import { z } from 'zod';
-import type { Connection, Courier, Item, Scan } from '../../../src/tracking/courier.ts';
+import type { Connection, Courier, Item, Scan } from '../../../src/tracking/toolkit/courier.ts';
 
 const FOLDER = path.join(import.meta.dirname, '../../fixtures/couriers');
 
@@ -67,8 +67,8 @@ export const rows = (table: string): [status: string, word: string][] =>
     .flatMap((line) => {
       const [status = '', words = ''] = line.split(':');
       return words
-        .trim()
         .split(/\s+/)
+        .filter(Boolean)
         .map((word): [string, string] => [status.trim(), word]);
     });
 
@@ -106,7 +106,7 @@ export function expectHardy(courier: AnyCourier, bodies: (number: string) => fc.
 function expectStorable(item: Item) {
   expect(['scan', 'notFound', 'ended']).toContain(item.is);
   if (item.is !== 'scan') return;
-  expect(item.word).toMatch(/^[\p{L}\p{N}_-]{1,130}$/u);
+  expect(item.rawStatus).toMatch(/^[\p{L}\p{N}_-]{1,130}$/u);
   expect(item.courierStatus).not.toMatch(/[\p{Cc}\p{Cs}]/u);
   for (const time of [item.at, item.pickedUpAt, item.deliveredAt, item.rtoStartedAt])
     if (time) expect(Number.isNaN(time.getTime())).toBe(false);

@@ -1,20 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import courier from '../../../src/tracking/couriers/shiprocket.ts';
-import {
-  at,
-  connect,
-  expectHardy,
-  failure,
-  items,
-  junk,
-  NOW,
-  PERSONAL,
-  recorded,
-  rows,
-  scan,
-  settingsOf,
-} from './reading.ts';
+import { describeCourier } from './four.ts';
+import { at, connect, failure, items, junk, NOW, recorded, rows, scan, settingsOf } from './reading.ts';
 
 const AWB = '788829354408';
 const answer = (data: unknown, number = AWB) => ({ [number]: { tracking_data: data } });
@@ -70,11 +58,130 @@ const IDS: Record<string, number[]> = {
 const CODES: Record<string, string> = recorded('shiprocket.shipment-status-codes.json');
 const byId = Object.entries(IDS).flatMap(([means, ids]) => ids.map((id): [string, number] => [means, id]));
 
+const env = { SHIPROCKET_EMAIL: 'api@example.org', SHIPROCKET_PASSWORD: 'pass' };
+
+describeCourier(courier, {
+  request: [
+    {
+      env: { ...env, SHIPROCKET_URL: 'http://127.0.0.1:9/v1/external/' },
+      // as text
+      numbers: ['1', '2'],
+      sends: {
+        url: 'http://127.0.0.1:9/v1/external/courier/track/awbs',
+        method: 'POST',
+        headers: expect.objectContaining({ 'content-type': 'application/json' }),
+        body: '{"awbs":["1","2"]}',
+      },
+      login: {
+        url: 'http://127.0.0.1:9/v1/external/auth/login',
+        body: '{"email":"api@example.org","password":"pass"}',
+      },
+      secrets: [{ authorization: 'Bearer secret' }],
+    },
+    { env, numbers: [], sends: { url: 'https://apiv2.shiprocket.in/v1/external/courier/track/awbs' } },
+  ],
+  off: [{ SHIPROCKET_EMAIL: 'x' }],
+  rhythm: {
+    batch: 50,
+    everyMs: 480_000,
+    limit: { max: 1, seconds: 1 },
+    atOnce: 10,
+    selection: { courier: 'shiprocket', sources: 'primary', number: 'awb' },
+  },
+  read: [
+    {
+      what: 'a recorded batch',
+      body: recorded('shiprocket.track-awbs.bulk.json'),
+      asked: [AWB, '788830567028', '3'],
+      says: {
+        [AWB]: {
+          is: 'scan',
+          rawStatus: 'AWB_ASSIGNED',
+          courierStatus: 'AWB Assigned',
+          means: 'unchanged',
+          at: at('2019-08-01T02:05:05'),
+          pickedUpAt: null,
+          deliveredAt: null,
+        },
+        788830567028: {
+          is: 'scan',
+          rawStatus: 'PICKUP_GENERATED',
+          courierStatus: 'Pickup Generated',
+          means: 'pending',
+          at: at('2019-08-01T05:20:55'),
+          pickedUpAt: null,
+          deliveredAt: null,
+        },
+      },
+    },
+  ],
+  errors: [
+    [
+      {
+        message: 'The given data was invalid.',
+        errors: { awbs: ['The awbs must be an array.'] },
+        status_code: 422,
+      },
+      422,
+      'rejected',
+    ],
+    [{ message: 'Token has expired', status_code: 401 }, 200, 'credentials'],
+    [{ message: 'Unauthenticated.' }, 202, 'credentials'],
+    [{ message: 'Wrong number of segments' }, 400, 'credentials'],
+    [{ message: 'Too Many Attempts', status_code: 429 }, 200, 'throttled'],
+    // Laravel's own words; the batch must not be halved into more requests
+    [{ message: 'Too Many Attempts.' }, 200, 'throttled'],
+    ['<html></html>', 200, 'malformed'],
+    ['', 200, 'malformed'],
+    [{ tracking: 1 }, 200, 'malformed'],
+    [{}, 404, 'malformed'],
+  ],
+  hostile: (number) => {
+    const data = fc.record({
+      shipment_status: junk,
+      shipment_track: fc.oneof(
+        junk,
+        fc.array(fc.oneof(junk, fc.record({ awb_code: junk, current_status: junk, pickup_date: junk }))),
+      ),
+      shipment_track_activities: fc.oneof(
+        junk,
+        fc.array(fc.oneof(junk, fc.record({ date: junk, 'sr-status': junk, 'sr-status-label': junk }))),
+      ),
+    });
+    return fc.oneof(
+      fc.dictionary(
+        fc.constantFrom(number, 'X', '__proto__', 'message'),
+        fc.oneof(junk, fc.record({ tracking_data: fc.oneof(junk, data) })),
+      ),
+      fc.record({
+        awb: fc.oneof(fc.constant(number), junk),
+        current_status: junk,
+        shipment_status_id: junk,
+        current_timestamp: junk,
+        scans: junk,
+      }),
+    );
+  },
+  persons: ([name, phone, street, mail, longitude]) =>
+    answer({
+      ...track('Delivered', { consignee_name: name, delivered_to: street, courier_agent_details: phone }),
+      shipment_track_activities: [
+        { date: '2026-09-01 10:00:00', activity: `Out for delivery by ${name} ${phone}`, location: street },
+      ],
+      mail,
+      longitude,
+    }),
+  askedInPersons: [AWB],
+  statuses: [
+    {
+      words: OLDER,
+      number: AWB,
+      bodies: (word) => [answer(track(word)), answer(track(word.toLowerCase().replaceAll('_', ' ')))],
+    },
+  ],
+});
+
 describe('C4: words', () => {
-  test.each(OLDER)('C5: %s: %s', (means, word) => {
-    expect(said(track(word)).means).toBe(means);
-    expect(said(track(word.toLowerCase().replaceAll('_', ' '))).means).toBe(means);
-  });
   test.each(byId)('C5: %s: the official word of id %i', (means, id) => {
     const word = CODES[id] as string;
     const older = OLDER.find(([, one]) => one === word.toUpperCase().replace(/[ _]+/g, '_'));
@@ -88,9 +195,9 @@ describe('C4: words', () => {
   test('C4: an unknown word gives way to the label, if that is known', () => {
     const activities = [{ date: '2026-09-03 10:00:00', 'sr-status-label': 'OUT FOR DELIVERY' }];
     const unknown = { ...track('Beamed Up'), shipment_track_activities: activities };
-    expect(said(unknown)).toMatchObject({ word: 'OUT_FOR_DELIVERY', means: 'out_for_delivery' });
+    expect(said(unknown)).toMatchObject({ rawStatus: 'OUT_FOR_DELIVERY', means: 'out_for_delivery' });
     const both = { ...unknown, shipment_track_activities: [{ 'sr-status-label': 'Beamed Down' }] };
-    expect(said(both)).toMatchObject({ word: 'BEAMED_UP', means: undefined });
+    expect(said(both)).toMatchObject({ rawStatus: 'BEAMED_UP', means: undefined });
   });
 
   test('every official id is in one row', () => {
@@ -98,7 +205,7 @@ describe('C4: words', () => {
   });
   test.each(byId)('C4: %s: id %i where there is no word', (means, id) => {
     for (const none of [null, '', 'NA', undefined]) {
-      expect(said({ ...track(none), shipment_status: id })).toMatchObject({ means, word: `ID_${id}` });
+      expect(said({ ...track(none), shipment_status: id })).toMatchObject({ means, rawStatus: `ID_${id}` });
       expect(said({ ...track(none), shipment_status: String(id) }).means).toBe(means);
     }
     expect(said({ shipment_track_activities: [{ 'sr-status': String(id) }] }).means).toBe(means);
@@ -125,37 +232,14 @@ describe('C4: words', () => {
   });
   test('C6: an unknown word is kept, not replaced by what an id may mean', () => {
     expect(said({ ...track('Beamed Up'), shipment_status: 7 })).toMatchObject({
-      word: 'BEAMED_UP',
+      rawStatus: 'BEAMED_UP',
       means: undefined,
     });
-    expect(said({ shipment_status: 99 })).toMatchObject({ word: 'ID_99', means: undefined });
+    expect(said({ shipment_status: 99 })).toMatchObject({ rawStatus: 'ID_99', means: undefined });
   });
 });
 
 describe('recorded answers', () => {
-  test('a batch', () => {
-    const found = items(courier, recorded('shiprocket.track-awbs.bulk.json'), [AWB, '788830567028', '3']);
-    expect(found).toEqual({
-      [AWB]: {
-        is: 'scan',
-        word: 'AWB_ASSIGNED',
-        courierStatus: 'AWB Assigned',
-        means: 'unchanged',
-        at: at('2019-08-01T02:05:05'),
-        pickedUpAt: null,
-        deliveredAt: null,
-      },
-      788830567028: {
-        is: 'scan',
-        word: 'PICKUP_GENERATED',
-        courierStatus: 'Pickup Generated',
-        means: 'pending',
-        at: at('2019-08-01T05:20:55'),
-        pickedUpAt: null,
-        deliveredAt: null,
-      },
-    });
-  });
   test('C9: all unknown', () => {
     expect(items(courier, recorded('shiprocket.track-awbs.all-unknown.json'), [AWB, '2'])).toEqual({});
     expect(items(courier, [], [AWB, '2'])).toEqual({});
@@ -229,75 +313,9 @@ describe('items', () => {
       [AWB]: { means: 'delivered' },
     });
   });
-  test('no persons, no phones', () => {
-    const [name, phone, street] = PERSONAL;
-    const data = {
-      ...track('Delivered', { consignee_name: name, delivered_to: street, courier_agent_details: phone }),
-      shipment_track_activities: [
-        { date: '2026-09-01 10:00:00', activity: `Out for delivery by ${name} ${phone}`, location: street },
-      ],
-    };
-    const shown = JSON.stringify(items(courier, answer(data), [AWB]));
-    for (const personal of PERSONAL) expect(shown).not.toContain(personal);
-  });
-  test('R4: nothing throws', () => {
-    const data = fc.record({
-      shipment_status: junk,
-      shipment_track: fc.oneof(
-        junk,
-        fc.array(fc.oneof(junk, fc.record({ awb_code: junk, current_status: junk, pickup_date: junk }))),
-      ),
-      shipment_track_activities: fc.oneof(
-        junk,
-        fc.array(fc.oneof(junk, fc.record({ date: junk, 'sr-status': junk, 'sr-status-label': junk }))),
-      ),
-    });
-    expectHardy(courier, (number) =>
-      fc.oneof(
-        fc.dictionary(
-          fc.constantFrom(number, 'X', '__proto__', 'message'),
-          fc.oneof(junk, fc.record({ tracking_data: fc.oneof(junk, data) })),
-        ),
-        fc.record({
-          awb: fc.oneof(fc.constant(number), junk),
-          current_status: junk,
-          shipment_status_id: junk,
-          current_timestamp: junk,
-          scans: junk,
-        }),
-      ),
-    );
-  });
-});
-
-describe('answers without parcels', () => {
-  test.each<[unknown, number, string]>([
-    [
-      {
-        message: 'The given data was invalid.',
-        errors: { awbs: ['The awbs must be an array.'] },
-        status_code: 422,
-      },
-      422,
-      'rejected',
-    ],
-    [{ message: 'Token has expired', status_code: 401 }, 200, 'credentials'],
-    [{ message: 'Unauthenticated.' }, 202, 'credentials'],
-    [{ message: 'Wrong number of segments' }, 400, 'credentials'],
-    [{ message: 'Too Many Attempts', status_code: 429 }, 200, 'throttled'],
-    // Laravel's own words; the batch must not be halved into more requests
-    [{ message: 'Too Many Attempts.' }, 200, 'throttled'],
-    ['<html></html>', 200, 'malformed'],
-    ['', 200, 'malformed'],
-    [{ tracking: 1 }, 200, 'malformed'],
-    [{}, 404, 'malformed'],
-  ])('%j (%i): %s', (body, status, kind) => {
-    expect(failure(courier, body, [AWB, '2'], { status }).kind).toBe(kind);
-  });
 });
 
 describe('C1, C11: the calls', () => {
-  const env = { SHIPROCKET_EMAIL: 'api@example.org', SHIPROCKET_PASSWORD: 'pass' };
   const login = (status: number, body: unknown) =>
     connect(courier, env)?.access.login?.read({
       status,
@@ -305,24 +323,6 @@ describe('C1, C11: the calls', () => {
       text: JSON.stringify(body),
     });
 
-  test('numbers as text, by POST, Bearer', () => {
-    const connection = connect(courier, { ...env, SHIPROCKET_URL: 'http://127.0.0.1:9/v1/external/' });
-    expect(connection?.request(['1', '2'])).toMatchObject({
-      url: 'http://127.0.0.1:9/v1/external/courier/track/awbs',
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: '{"awbs":["1","2"]}',
-    });
-    expect(connection?.access.login?.request).toMatchObject({
-      url: 'http://127.0.0.1:9/v1/external/auth/login',
-      body: '{"email":"api@example.org","password":"pass"}',
-    });
-    expect(connection?.access.schemes.map((scheme) => scheme('x'))).toEqual([{ authorization: 'Bearer x' }]);
-    expect(connect(courier, env)?.request([]).url).toBe(
-      'https://apiv2.shiprocket.in/v1/external/courier/track/awbs',
-    );
-    expect(connect(courier, { SHIPROCKET_EMAIL: 'x' })).toBeUndefined();
-  });
   test('its token lives ten days and is renewed a day or two before', () => {
     const day = 86_400_000;
     expect(login(200, { token: 'abc', id: 1 })).toEqual({
@@ -338,11 +338,7 @@ describe('C1, C11: the calls', () => {
     expect(result).toMatchObject({ ok: false, failure: { kind: 'credentials' } });
     expect(result?.ok === false && result.failure.message).toContain('User blocked');
   });
-  test('a batch of 50, one request a second', () => {
-    expect(courier).toMatchObject({ batch: 50, everyMs: 480_000 });
-    expect(courier.mostPerRun).toBeUndefined();
-    expect(courier.limit?.(settingsOf(courier))).toEqual({ max: 1, seconds: 1 });
+  test('as many at once as it is told', () => {
     expect(courier.atOnce(settingsOf(courier, { SHIPROCKET_TRACKING_WORKERS: '4' }))).toBe(4);
-    expect(courier.selection).toMatchObject({ courier: 'shiprocket', sources: 'primary', number: 'awb' });
   });
 });

@@ -1,20 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import courier from '../../../src/tracking/couriers/velocity.ts';
-import {
-  at,
-  connect,
-  expectHardy,
-  failure,
-  items,
-  junk,
-  NOW,
-  PERSONAL,
-  recorded,
-  rows,
-  scan,
-  settingsOf,
-} from './reading.ts';
+import { describeCourier } from './four.ts';
+import { at, connect, items, junk, NOW, recorded, rows, scan } from './reading.ts';
 
 const AWB = 'VEL1';
 const answer = (data: unknown, number = AWB) => ({ result: { [number]: { tracking_data: data } } });
@@ -49,15 +37,119 @@ const OWN = rows(`
   unchanged: return_ndr_raised
 `);
 
-describe('C4: words', () => {
-  test.each([...OLDER, ...OWN])('C5: %s: %s', (means, word) => {
-    expect(said({ shipment_status: word })).toMatchObject({
-      means,
-      word: word.toUpperCase(),
-      courierStatus: word,
+const logins = { VELOCITY_USERNAME: '+919999999999', VELOCITY_PASSWORD: 'pass' };
+
+describeCourier(courier, {
+  request: [
+    {
+      env: { ...logins, VELOCITY_URL: 'http://127.0.0.1:9/custom/api/v1/' },
+      numbers: ['1', '2'],
+      sends: {
+        url: 'http://127.0.0.1:9/custom/api/v1/order-tracking',
+        method: 'POST',
+        body: '{"awbs":["1","2"]}',
+      },
+      login: {
+        url: 'http://127.0.0.1:9/custom/api/v1/auth-token',
+        body: '{"username":"+919999999999","password":"pass"}',
+      },
+      // the token bare first
+      secrets: [{ authorization: 'secret' }, { authorization: 'Bearer secret' }],
+    },
+    {
+      env: logins,
+      numbers: [],
+      sends: { url: 'https://shazam.velocity.in/custom/api/v1/order-tracking' },
+    },
+  ],
+  off: [{ VELOCITY_USERNAME: 'x' }],
+  rhythm: {
+    batch: 45,
+    mostPerRun: 10_000,
+    everyMs: 480_000,
+    limit: { max: 1, seconds: 1 },
+    atOnce: 10,
+    selection: { courier: 'velocity', sources: 'primary', number: 'awb' },
+  },
+  read: [
+    {
+      what: 'an answer of the older form',
+      body: {
+        result: {
+          AWB1: {
+            tracking_data: {
+              shipment_status: 'IN_TRANSIT',
+              shipment_track: [
+                { current_status: 'IN_TRANSIT', pickup_date: '2026-02-20', delivered_date: '' },
+              ],
+              shipment_track_activities: [{ date: '2026-02-21 08:00:00', location: 'Delhi Warehouse' }],
+            },
+          },
+        },
+      },
+      asked: ['AWB1'],
+      says: {
+        AWB1: {
+          is: 'scan',
+          rawStatus: 'IN_TRANSIT',
+          courierStatus: 'IN_TRANSIT',
+          means: 'in_transit',
+          at: at('2026-02-21T08:00:00'),
+          pickedUpAt: at('2026-02-20T00:00:00'),
+          deliveredAt: null,
+        },
+      },
+    },
+  ],
+  errors: [
+    [{ meta: { message: 'Validation failed', details: 'awbs is required' } }, 400, 'rejected'],
+    [{ message: 'Operation failed' }, 422, 'rejected'],
+    [{ errors: ['too many awbs'] }, 400, 'rejected'],
+    [{ message: 'Unauthorized' }, 200, 'credentials'],
+    [{ result: null, message: 'API access is off' }, 200, 'credentials'],
+    [{ message: 'Too many requests' }, 200, 'throttled'],
+    ['<html>', 200, 'malformed'],
+    [{}, 200, 'malformed'],
+    [{ result: {} }, 404, 'malformed'],
+    [{ result: 7 }, 200, 'malformed'],
+  ],
+  hostile: (number) => {
+    const data = fc.record({
+      shipment_status: junk,
+      shipment_track: fc.oneof(
+        junk,
+        fc.array(fc.record({ current_status: junk, pickup_date: junk, delivered_date: junk })),
+      ),
+      shipment_track_activities: fc.oneof(junk, fc.array(fc.record({ date: junk }))),
     });
-    expect(said({ shipment_track: [{ current_status: word.replaceAll('_', ' ') }] }).means).toBe(means);
-  });
+    return fc.record({
+      result: fc.oneof(
+        junk,
+        fc.dictionary(fc.constantFrom(number, 'X'), fc.record({ tracking_data: fc.oneof(junk, data) })),
+      ),
+    });
+  },
+  persons: ([name, phone, street, mail, longitude]) =>
+    answer({
+      shipment_status: 'lost',
+      shipment_track: [{ consignee_name: name, delivered_to: street, origin: mail }],
+      shipment_track_activities: [{ activity: phone, location: longitude }],
+    }),
+  askedInPersons: [AWB],
+  statuses: [
+    {
+      words: [...OLDER, ...OWN],
+      number: AWB,
+      bodies: (word) => [
+        answer({ shipment_status: word }),
+        answer({ shipment_track: [{ current_status: word.replaceAll('_', ' ') }] }),
+      ],
+      kept: (word) => ({ rawStatus: word.toUpperCase(), courierStatus: word }),
+    },
+  ],
+});
+
+describe('C4: words', () => {
   test('shipment_status first, then shipment_track[0].current_status', () => {
     const shipment_track = [{ current_status: 'DELIVERED' }, { current_status: 'LOST' }];
     expect(said({ shipment_status: 'IN_TRANSIT', shipment_track }).means).toBe('in_transit');
@@ -66,35 +158,13 @@ describe('C4: words', () => {
   });
   test('C6: an unknown word is kept', () => {
     expect(said({ shipment_status: 'held_by_customs' })).toMatchObject({
-      word: 'HELD_BY_CUSTOMS',
+      rawStatus: 'HELD_BY_CUSTOMS',
       means: undefined,
     });
   });
 });
 
 describe('answers', () => {
-  test('of the older form', () => {
-    const body = {
-      result: {
-        AWB1: {
-          tracking_data: {
-            shipment_status: 'IN_TRANSIT',
-            shipment_track: [{ current_status: 'IN_TRANSIT', pickup_date: '2026-02-20', delivered_date: '' }],
-            shipment_track_activities: [{ date: '2026-02-21 08:00:00', location: 'Delhi Warehouse' }],
-          },
-        },
-      },
-    };
-    expect(scan(courier, body, 'AWB1')).toEqual({
-      is: 'scan',
-      word: 'IN_TRANSIT',
-      courierStatus: 'IN_TRANSIT',
-      means: 'in_transit',
-      at: at('2026-02-21T08:00:00'),
-      pickedUpAt: at('2026-02-20T00:00:00'),
-      deliveredAt: null,
-    });
-  });
   test('track_status is null also of what is delivered', () => {
     const data = {
       track_status: null,
@@ -129,71 +199,13 @@ describe('answers', () => {
       B: { is: 'notFound' },
     });
   });
-  test.each<[unknown, number, string]>([
-    [{ meta: { message: 'Validation failed', details: 'awbs is required' } }, 400, 'rejected'],
-    [{ message: 'Operation failed' }, 422, 'rejected'],
-    [{ errors: ['too many awbs'] }, 400, 'rejected'],
-    [{ message: 'Unauthorized' }, 200, 'credentials'],
-    [{ result: null, message: 'API access is off' }, 200, 'credentials'],
-    [{ message: 'Too many requests' }, 200, 'throttled'],
-    ['<html>', 200, 'malformed'],
-    [{}, 200, 'malformed'],
-    [{ result: {} }, 404, 'malformed'],
-    [{ result: 7 }, 200, 'malformed'],
-  ])('%j (%i): %s', (body, status, kind) => {
-    expect(failure(courier, body, [AWB, '2'], { status }).kind).toBe(kind);
-  });
-  test('no persons', () => {
-    const [name, phone, street] = PERSONAL;
-    const data = {
-      shipment_status: 'lost',
-      shipment_track: [{ consignee_name: name, delivered_to: street }],
-      shipment_track_activities: [{ activity: phone }],
-    };
-    const shown = JSON.stringify(items(courier, answer(data), [AWB]));
-    for (const personal of PERSONAL) expect(shown).not.toContain(personal);
-  });
-  test('R4: nothing throws', () => {
-    const data = fc.record({
-      shipment_status: junk,
-      shipment_track: fc.oneof(
-        junk,
-        fc.array(fc.record({ current_status: junk, pickup_date: junk, delivered_date: junk })),
-      ),
-      shipment_track_activities: fc.oneof(junk, fc.array(fc.record({ date: junk }))),
-    });
-    expectHardy(courier, (number) =>
-      fc.record({
-        result: fc.oneof(
-          junk,
-          fc.dictionary(fc.constantFrom(number, 'X'), fc.record({ tracking_data: fc.oneof(junk, data) })),
-        ),
-      }),
-    );
-  });
 });
 
 describe('C1, C11: the calls', () => {
-  const logins = { VELOCITY_USERNAME: '+919999999999', VELOCITY_PASSWORD: 'pass' };
   const ways = (env: Record<string, string>) => {
     const { access } = connect(courier, env) ?? {};
     return access?.schemes.map((scheme) => scheme(access.key ?? 'token').authorization);
   };
-  test('numbers by POST, under the address', () => {
-    const connection = connect(courier, { ...logins, VELOCITY_URL: 'http://127.0.0.1:9/custom/api/v1/' });
-    expect(connection?.request(['1', '2'])).toMatchObject({
-      url: 'http://127.0.0.1:9/custom/api/v1/order-tracking',
-      method: 'POST',
-      body: '{"awbs":["1","2"]}',
-    });
-    expect(connection?.access.login?.request).toMatchObject({
-      url: 'http://127.0.0.1:9/custom/api/v1/auth-token',
-      body: '{"username":"+919999999999","password":"pass"}',
-    });
-    expect(connect(courier, logins)?.request([]).url).toBe(
-      'https://shazam.velocity.in/custom/api/v1/order-tracking',
-    );
-  });
   test('the token bare first, then as Bearer', () => {
     expect(ways(logins)).toEqual(['token', 'Bearer token']);
   });
@@ -201,10 +213,6 @@ describe('C1, C11: the calls', () => {
     expect(ways({ ...logins, VELOCITY_API_KEY: 'key' })).toEqual(['key', 'Bearer key']);
     expect(ways({ VELOCITY_API_KEY: 'Bearer key' })).toEqual(['key', 'Bearer key']);
     expect(connect(courier, { ...logins, VELOCITY_API_KEY: 'key' })?.access.login).toBeUndefined();
-  });
-  test('off without either', () => {
-    expect(connect(courier, {})).toBeUndefined();
-    expect(connect(courier, { VELOCITY_USERNAME: 'x' })).toBeUndefined();
   });
   test('the recorded login: its time has no zone', () => {
     const body = recorded('velocity.auth-token.json');
@@ -226,11 +234,5 @@ describe('C1, C11: the calls', () => {
     expect(read(NOW, { token: 7, message: 'Invalid password' })).toMatchObject({
       failure: { kind: 'credentials' },
     });
-  });
-  test('a batch of 45, 10,000 a run, one request a second', () => {
-    expect(courier).toMatchObject({ batch: 45, mostPerRun: 10_000, everyMs: 480_000 });
-    expect(courier.limit?.(settingsOf(courier))).toEqual({ max: 1, seconds: 1 });
-    expect(courier.atOnce(settingsOf(courier))).toBe(10);
-    expect(courier.selection).toMatchObject({ courier: 'velocity', sources: 'primary', number: 'awb' });
   });
 });

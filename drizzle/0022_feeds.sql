@@ -1,0 +1,1 @@
+ALTER TABLE "trackers" ADD COLUMN "feed_read_to" timestamp with time zone;

@@ -1,0 +1,68 @@
+import { count, isNotNull, lt } from 'drizzle-orm';
+import { samples, shipments } from '../db/schema/index.ts';
+import type { Fleet } from '../fleet/index.ts';
+import { minutes } from '../queue/define.ts';
+import type { Task } from '../queue/maintenance.ts';
+import { readFleetMetrics } from './fleet-metrics.ts';
+
+/** The overview shows a week (O3); one more day, so that the first day is complete. */
+const KEPT_MS = 8 * 86_400_000;
+
+type Sample = Omit<typeof samples.$inferSelect, 'at'>;
+
+/** O3: stores metrics once a minute for the overview's charts (table `samples`). */
+export const samplerTasks = (fleet: Fleet): Task[] => [
+  {
+    id: 'overview-sample',
+    everyMs: minutes(1),
+    run: async () => ({ samples: await writeSamples(fleet) }),
+  },
+  {
+    id: 'overview-forget',
+    everyMs: minutes(60),
+    async run() {
+      const old = lt(samples.at, new Date(fleet.clock() - KEPT_MS));
+      const { count } = await fleet.db.delete(samples).where(old);
+      return { forgotten: count };
+    },
+  },
+];
+
+/** @returns how many were written; 0 when another scheduler has written this minute's */
+async function writeSamples(fleet: Fleet): Promise<number> {
+  const at = new Date(Math.floor(fleet.clock() / minutes(1)) * minutes(1));
+  const read = await readSamples(fleet);
+  const { count } = await fleet.db
+    .insert(samples)
+    .values(read.map((sample) => ({ ...sample, at })))
+    .onConflictDoNothing();
+  return count;
+}
+
+async function readSamples(fleet: Fleet): Promise<Sample[]> {
+  const [figures, followed] = await Promise.all([
+    readFleetMetrics(fleet),
+    fleet.db
+      .select({ label: shipments.status, value: count() })
+      .from(shipments)
+      .where(isNotNull(shipments.trackedBy))
+      .groupBy(shipments.status),
+  ]);
+  const { awb, orders, queues, quotas, trackers } = figures;
+  return [
+    ...quotas.map(({ account, used }) => ({ series: 'quota_used', label: account, value: used })),
+    ...trackers.map(({ tracker, wait }) => ({ series: 'waiting_seconds', label: tracker, value: wait })),
+    ...trackers.flatMap(({ tracker, staleness: [median] }) =>
+      median === undefined ? [] : [{ series: 'staleness_seconds', label: tracker, value: median }],
+    ),
+    ...trackers.flatMap(({ tracker, heard }) =>
+      heard === null ? [] : [{ series: 'heard_seconds', label: tracker, value: heard }],
+    ),
+    ...followed.map((one) => ({ series: 'parcels', ...one })),
+    ...queues.map(({ queue, depth }) => ({ series: 'queue_depth', label: queue, value: depth })),
+    ...(awb.minutesToDeadline === null
+      ? []
+      : [{ series: 'awb_minutes', label: '', value: awb.minutesToDeadline }]),
+    { series: 'orders_waiting', label: '', value: orders.pending ?? 0 },
+  ];
+}

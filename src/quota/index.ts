@@ -1,0 +1,277 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { notInTransaction } from '../lib/in-transaction.ts';
+import type { Ledger } from './ledger.ts';
+
+/**
+ * Shared rate limits (T17): one account per API key over all processes. Postgres keeps the account (`quota_take` in
+ * drizzle/), so an emptied Redis loses no limit, and it keeps when each slot was really used, so that every sliding
+ * second stays within the limit and not only every calendar second.
+ */
+export interface Share {
+  name: string;
+  /** The part of the account that is reserved for it while others wait; the parts of an account add up to 1. */
+  part: number;
+}
+
+/** What an API allows each account: no more than `max` requests in any window of `perMs`, whenever it begins. */
+export interface RateLimitPolicy {
+  max: number;
+  perMs: number;
+  /**
+   * Requests do not arrive as evenly as they leave: cells stay unused this much longer than `perMs`. 30 ms of a
+   * second are the jitter of an ordinary route to a server, and still 97 % is used, or 95.5 % with all of CAUTION
+   * below: T17 wants 95 %.
+   */
+  toleranceMs: number;
+  /** In order of precedence. */
+  shares: readonly Share[];
+}
+
+/** Permission for one request. */
+export interface Slot {
+  /**
+   * To be called when the response has arrived. A request that took longer than others of its kind may have arrived
+   * late, too: its cell stays unused that much longer, so that it and its successor do not fall into one window on
+   * the server.
+   * @param kind calls that take about as long as each other: one API
+   */
+  answered(kind?: string): void;
+}
+
+export interface Quota {
+  /**
+   * Resolves at the moment when one request may leave.
+   * @throws the signal's reason; or the database's error when Postgres is away (no slot without the ledger).
+   */
+  take(account: string, share: string, signal?: AbortSignal): Promise<Slot>;
+  /** The API returned "too fast": no slot of this account is granted for this long. */
+  hold(account: string, ms: number): Promise<void>;
+  /** Rejects everybody who waits. */
+  close(): void;
+}
+
+/** Slots are granted at most this far ahead: the longest that an urgent request waits behind others. */
+const HORIZON_MS = 50;
+/** Slots are this much closer than the average, to make up for time lost to late requests. */
+const SPACING = 0.8;
+/** A slot that may have been used later than this is reported, so that its cell counts from its real use. */
+const LATE_MS = 6;
+/** The shortest observed response time may exceed the shortest route by this much. */
+const GUARD_MS = 3;
+/** For the usual response time an outlier counts at most as this multiple of it. */
+const OUTLIER = 2;
+/** How fast the usual response time follows observations; and how fast the shortest one decays. */
+const FOLLOW = 0.05;
+const FORGET = 0.002;
+/**
+ * What a request took beyond the shortest of its kind is the most that it can have been late; how much of it was the
+ * route and how much the server's work is unknown. So cells stay unused for all of it as long as that costs no more
+ * than this part of the account on average, saved up for bad moments over as many requests. Beyond that, for the part
+ * that exceeds the usual time.
+ */
+const CAUTION = 0.015;
+const SLACK_BUDGET_REQUESTS = 150;
+/**
+ * Before this many responses of a kind the shortest is no measure: the first requests open connections, on both
+ * sides.
+ */
+const KNOWN = 20;
+
+interface Waiter {
+  resolve(slot: Slot): void;
+  reject(error: unknown): void;
+}
+
+interface Account {
+  waiting: Waiter[][];
+  /** Granted slots of each share that lie ahead. */
+  ahead: number[];
+  filling: boolean;
+  wake: () => void;
+  /** Cells whose slots were used late, with how late: to be reported. */
+  late: Map<number, number>;
+  /** Response times in milliseconds, by kind: usual and shortest. */
+  latencies: Map<string, { answers: number; usualMs: number; leastMs: number }>;
+  /** Milliseconds that cells may still stay unused out of caution. */
+  slackBudgetMs: number;
+}
+
+export function createQuota(ledger: Ledger, policy: RateLimitPolicy): Quota {
+  const windowMs = policy.perMs + policy.toleranceMs;
+  const spacingMs = (policy.perMs / policy.max) * SPACING;
+  // without a tolerance the policy is already below the API's limit, and needs no caution either
+  const cautionMs = policy.toleranceMs > 0 ? policy.perMs * CAUTION : 0;
+  const parts = policy.shares.map((share) => share.part);
+  const accounts = new Map<string, Account>();
+  let closed = false;
+
+  const indexOf = (share: string) => {
+    const index = policy.shares.findIndex((one) => one.name === share);
+    if (index < 0) throw new Error(`unknown rate limit share: ${share}`);
+    return index;
+  };
+
+  function take(name: string, share: string, signal?: AbortSignal): Promise<Slot> {
+    signal?.throwIfAborted();
+    const account: Account = accounts.get(name) ?? {
+      waiting: policy.shares.map(() => []),
+      ahead: policy.shares.map(() => 0),
+      filling: false,
+      wake: () => {},
+      late: new Map(),
+      latencies: new Map(),
+      slackBudgetMs: cautionMs * SLACK_BUDGET_REQUESTS,
+    };
+    accounts.set(name, account);
+    const queue = account.waiting[indexOf(share)] as Waiter[];
+    return new Promise<Slot>((resolve, reject) => {
+      const leave = () => {
+        const at = queue.indexOf(waiter);
+        if (at >= 0) queue.splice(at, 1);
+        reject(signal?.reason);
+      };
+      // one signal serves all calls of a job, a thousand pages for instance: no listener may stay on it
+      const settled = () => signal?.removeEventListener('abort', leave);
+      const waiter: Waiter = {
+        resolve(slot) {
+          settled();
+          resolve(slot);
+        },
+        reject(error) {
+          settled();
+          reject(error);
+        },
+      };
+      queue.push(waiter);
+      signal?.addEventListener('abort', leave, { once: true });
+      account.wake();
+      if (!account.filling) void fill(name, account);
+    });
+  }
+
+  /** Requests slots ahead of their time until every waiter of one account in this process has one. */
+  async function fill(name: string, account: Account) {
+    account.filling = true;
+    const wanting = (share: number) => (account.waiting[share]?.length ?? 0) - (account.ahead[share] ?? 0);
+    try {
+      while (parts.some((_, share) => wanting(share) > 0)) {
+        await reportLate(name, account);
+        let pause = Number.POSITIVE_INFINITY;
+        for (const share of parts.keys()) {
+          const want = wanting(share);
+          if (want <= 0) continue;
+          const askedAt = performance.now();
+          const answer = await ledger.take({
+            ...{ account: name, windowMs, spacingMs, parts, want },
+            ...{ max: policy.max, share: share + 1, horizonMs: HORIZON_MS },
+          });
+          // counted from now, not from the request: the ledger may have responded late. A slot before its time breaks
+          // the limit, while one after it is reported
+          const answeredAt = performance.now();
+          for (const [index, inMs] of answer.slots.entries())
+            schedule(
+              name,
+              account,
+              share,
+              answeredAt + inMs,
+              answer.positions[index] ?? 0,
+              answeredAt - askedAt,
+            );
+          if (wanting(share) > 0) pause = Math.min(pause, askedAt + answer.retryIn - performance.now());
+        }
+        if (pause > 0 && Number.isFinite(pause)) {
+          await Promise.race([sleep(pause), new Promise<void>((wake) => (account.wake = wake))]);
+          account.wake = () => {};
+        }
+      }
+    } catch (error) {
+      for (const queue of account.waiting) for (const waiter of queue.splice(0)) waiter.reject(error);
+    } finally {
+      account.filling = false;
+    }
+  }
+
+  /**
+   * Releases a waiter when its slot has come; a slot whose waiter has gone goes to one of another share.
+   * @param answerMs how long the ledger took to respond: the slot is used at most this much later than planned
+   */
+  function schedule(
+    name: string,
+    account: Account,
+    share: number,
+    at: number,
+    position: number,
+    answerMs: number,
+  ) {
+    account.ahead[share] = (account.ahead[share] ?? 0) + 1;
+    const use = () => {
+      account.ahead[share] = (account.ahead[share] ?? 1) - 1;
+      const waiter =
+        account.waiting[share]?.shift() ?? account.waiting.find((other) => other.length > 0)?.shift();
+      const late = performance.now() - at + answerMs;
+      if (waiter && late > LATE_MS) account.late.set(position, late);
+      waiter?.resolve(slotOf(name, account, position, late > LATE_MS ? 0 : Math.max(0, late)));
+      // the next iteration of `fill` reports it; without one, nobody else would
+      if (!account.filling && account.late.size > 0) reportLate(name, account).catch(() => {});
+    };
+    const wait = at - performance.now();
+    if (wait < 1) use();
+    else setTimeout(use, wait);
+  }
+
+  /**
+   * @param unreportedMs how late the slot is used, when that was too little to be reported: the tolerance covers both
+   */
+  function slotOf(name: string, account: Account, position: number, unreportedMs: number): Slot {
+    const leftAt = performance.now();
+    const slackMs = policy.toleranceMs > 0 ? policy.toleranceMs - unreportedMs - GUARD_MS : 0;
+    return {
+      answered(kind = '') {
+        const tookMs = performance.now() - leftAt;
+        const { answers, usualMs, leastMs } = account.latencies.get(kind) ?? {
+          answers: 0,
+          usualMs: tookMs,
+          leastMs: tookMs,
+        };
+        account.latencies.set(kind, {
+          answers: answers + 1,
+          usualMs: usualMs + (Math.min(tookMs, usualMs * OUTLIER) - usualMs) * FOLLOW,
+          leastMs: tookMs < leastMs ? tookMs : leastMs + (tookMs - leastMs) * FORGET,
+        });
+        const surely = Math.max(0, tookMs - usualMs - slackMs);
+        const possibly = Math.max(0, tookMs - (answers < KNOWN ? 0 : leastMs) - slackMs);
+        const late = Math.max(surely, Math.min(possibly, account.slackBudgetMs));
+        account.slackBudgetMs = Math.min(
+          cautionMs * SLACK_BUDGET_REQUESTS,
+          Math.max(0, account.slackBudgetMs - late) + cautionMs,
+        );
+        // after a whole window the cell is another request's
+        if (late <= 0 || tookMs >= policy.perMs) return;
+        account.late.set(position, (account.late.get(position) ?? 0) + late);
+        if (!account.filling) reportLate(name, account).catch(() => {});
+      },
+    };
+  }
+
+  async function reportLate(name: string, account: Account) {
+    if (account.late.size === 0) return;
+    const late = new Map(account.late);
+    account.late.clear();
+    await ledger.late(name, late);
+  }
+
+  return {
+    async take(account, share, signal) {
+      notInTransaction('a slot of the quota');
+      if (closed) throw new Error('the rate limiter is closed');
+      return await take(account, share, signal);
+    },
+    hold: ledger.hold,
+    close() {
+      closed = true;
+      for (const account of accounts.values())
+        for (const queue of account.waiting)
+          for (const waiter of queue.splice(0)) waiter.reject(new Error('the rate limiter is closed'));
+    },
+  };
+}

@@ -1,0 +1,199 @@
+import { isDeepStrictEqual } from 'node:util';
+import { eq, sql } from 'drizzle-orm';
+import type { Tx } from '../../db/client.ts';
+import { assignments, isAnyOf, statement } from '../../db/query.ts';
+import { recordset } from '../../db/recordset.ts';
+import { shipments } from '../../db/schema/index.ts';
+import { recordUnmapped, statusMappingsOf } from '../mappings/unmapped.ts';
+import type { Tracker } from '../registry.ts';
+import type { Item } from '../toolkit/courier.ts';
+import {
+  type Evaluation,
+  evaluateScan,
+  type Parcel,
+  type StatusMappings,
+  type StatusUpdate,
+} from './evaluate.ts';
+import { originalsOf, recordLinks } from './links.ts';
+import { type Counts, NO_COUNTS } from './runs.ts';
+import { isFinal, type Status } from './status.ts';
+import { recordStatusChanges } from './status-effects.ts';
+
+const ph = sql.placeholder;
+
+export interface Applied {
+  /** What the response meant for each parcel, by id. */
+  results: Map<string, ParcelResult>;
+  /** Unmapped statuses with their counts. */
+  words: Record<string, number>;
+  /** Parcels that left a final status by one of C7's exceptions. */
+  reopened: { number: string; from: Status; to: Status }[];
+}
+type ParcelResult = Exclude<keyof Counts, 'failed' | 'requests'>;
+
+/** How many parcels had each result. */
+export function countsOf(results: Iterable<ParcelResult>): Counts {
+  const counts = { ...NO_COUNTS };
+  for (const result of results) counts[result]++;
+  return counts;
+}
+
+/**
+ * Applies responses to their parcels (C4–C9) in the caller's transaction: one statement for all of them, one for their
+ * history, one for their orders, and the notices of changes (C12).
+ * @param items by the parcel's number
+ */
+export async function applyAnswer(
+  tx: Tx,
+  tracker: Tracker,
+  parcels: readonly Parcel[],
+  items: ReadonlyMap<string, Item>,
+  now: number,
+): Promise<Applied> {
+  const unknown = [...items.values()].some((item) => item.is === 'scan' && item.means === undefined);
+  const mappings: StatusMappings = unknown ? await statusMappingsOf(tx, tracker.name) : new Map();
+  const evaluations = parcels.map((parcel) => ({
+    parcel,
+    evaluation: evaluateScan(parcel, items.get(parcel.number), now, mappings),
+  }));
+  await writeParcels(tx, tracker, evaluations, now);
+  const changes = evaluations.flatMap(changeOf);
+  await recordStatusChanges(tx, tracker, changes, now);
+  const meant = evaluations.filter(({ evaluation }) => evaluation.is !== 'mismatched');
+  await recordLinks(
+    tx,
+    meant.map(({ parcel }) => parcel),
+    items,
+    now,
+  );
+  for (const { original, item } of await originalsOf(tx, tracker, changes))
+    await applyAnswer(tx, tracker, [original], new Map([[original.number, item]]), now);
+  const words = await recordUnmapped(tx, tracker, evaluations.flatMap(unmappedOf), now);
+  const reopened = changes.flatMap(({ parcel, update }) =>
+    isFinal(parcel.status) ? [{ number: parcel.number, from: parcel.status, to: update.status }] : [],
+  );
+  const results = new Map(
+    evaluations.map(({ parcel, evaluation: { is } }) => [parcel.id, is === 'ended' ? 'notFound' : is]),
+  );
+  return { results, words, reopened };
+}
+
+type Evaluated = { parcel: Parcel; evaluation: Evaluation };
+
+const changeOf = ({ parcel, evaluation }: Evaluated) =>
+  'update' in evaluation && evaluation.update?.changed ? [{ parcel, update: evaluation.update }] : [];
+const unmappedOf = ({ parcel, evaluation }: Evaluated) =>
+  evaluation.is === 'unmapped' ? [{ parcel, rawStatus: evaluation.rawStatus, scan: evaluation.scan }] : [];
+
+const {
+  from,
+  textOf,
+  fields: result,
+} = recordset('result', {
+  id: shipments.id,
+  status: shipments.status,
+  statusAt: shipments.statusAt,
+  statusSeen: shipments.statusSeen,
+  courierStatus: shipments.courierStatus,
+  firstTime: shipments.statusTimes,
+  pickedUpAt: shipments.pickedUpAt,
+  deliveredAt: shipments.deliveredAt,
+  rtoStartedAt: shipments.rtoStartedAt,
+  unmappedWord: shipments.unmappedWord,
+  unmappedAt: shipments.unmappedAt,
+  unmappedBy: shipments.unmappedBy,
+});
+
+// without the columns that the trigger of tracked_by reads: it would be called for each row (P5)
+const WRITE = statement({}, () => {
+  const set = assignments(shipments, {
+    lastTrackedAt: ph('now'),
+    status: result.status,
+    statusAt: result.statusAt,
+    statusSeen: result.statusSeen,
+    courierStatus: result.courierStatus,
+    // C7: the first time of each status stays
+    statusTimes: sql`${result.firstTime} || ${shipments.statusTimes}`,
+    pickedUpAt: sql`coalesce(${shipments.pickedUpAt}, ${result.pickedUpAt})`,
+    deliveredAt: sql`coalesce(${shipments.deliveredAt}, ${result.deliveredAt})`,
+    rtoStartedAt: sql`coalesce(${shipments.rtoStartedAt}, ${result.rtoStartedAt})`,
+    unmappedWord: result.unmappedWord,
+    unmappedBy: sql`coalesce(${result.unmappedBy}, ${shipments.unmappedBy})`,
+    unmappedAt: sql`case when ${result.unmappedBy} is not null then ${result.unmappedAt}
+      when ${result.unmappedWord} is not null then ${shipments.unmappedAt} end`,
+  });
+  return sql`update ${shipments} set ${set} from ${from(ph('parcels'))} where ${shipments.id} = ${result.id}`;
+});
+
+const TOUCH = statement({}, () => {
+  const set = assignments(shipments, { lastTrackedAt: ph('now') });
+  return sql`update ${shipments} set ${set} where ${isAnyOf(shipments.id, ph('ids'))}`;
+});
+
+/** These parcels count as requested now; C6: whatever the result, so that no parcel starves the others. */
+export async function touch(tx: Tx, ids: readonly string[], now: number): Promise<void> {
+  if (ids.length > 0) await TOUCH.run(tx, { ids, now: new Date(now) });
+}
+
+/** What is as it was costs only the time of the request. */
+async function writeParcels(
+  tx: Tx,
+  tracker: Tracker,
+  evaluations: readonly Evaluated[],
+  now: number,
+): Promise<void> {
+  const [same, news] = [evaluations.filter(isAsBefore), evaluations.filter((one) => !isAsBefore(one))];
+  await touch(
+    tx,
+    same.map(({ parcel }) => parcel.id),
+    now,
+  );
+  if (news.length === 0) return;
+  const rows = news.map(({ parcel, evaluation }) => {
+    const update: Partial<StatusUpdate> = ('update' in evaluation && evaluation.update) || {};
+    const unmapped = evaluation.is === 'unmapped' ? evaluation : undefined;
+    return {
+      id: parcel.id,
+      status: update.status ?? parcel.status,
+      statusAt: iso(update.at ?? parcel.statusAt),
+      statusSeen: update.seen ?? parcel.statusSeen,
+      courierStatus: update.courierStatus ?? parcel.courierStatus,
+      firstTime: update.changed
+        ? { [update.status as Status]: new Date(update.at ?? now).toISOString() }
+        : {},
+      pickedUpAt: iso(update.pickedUpAt),
+      deliveredAt: iso(update.deliveredAt),
+      rtoStartedAt: iso(update.rtoStartedAt),
+      // a known status ends the wait for a mapping
+      unmappedWord: unmapped?.rawStatus ?? (update.status ? null : parcel.unmappedWord),
+      unmappedAt: iso(unmapped?.at),
+      unmappedBy: unmapped ? tracker.name : null,
+    };
+  });
+  await WRITE.run(tx, { now: new Date(now), parcels: textOf(rows) });
+  for (const { parcel, evaluation } of news)
+    if (evaluation.is === 'ended')
+      await tx
+        .update(shipments)
+        .set({ beingTracked: false, trackingEnded: evaluation.why })
+        .where(eq(shipments.id, parcel.id));
+}
+
+/** The row says all that the response does. */
+function isAsBefore({ parcel, evaluation }: Evaluated): boolean {
+  if (evaluation.is === 'notFound' || evaluation.is === 'mismatched') return true;
+  if (evaluation.is !== 'unchanged') return false;
+  const { update } = evaluation;
+  if (!update) return true;
+  return (
+    parcel.unmappedWord === null &&
+    update.status === parcel.status &&
+    update.at === parcel.statusAt &&
+    (update.courierStatus ?? parcel.courierStatus) === parcel.courierStatus &&
+    (update.seen === parcel.statusSeen || isDeepStrictEqual(update.seen, parcel.statusSeen)) &&
+    MILESTONES.every((milestone) => update[milestone] === null || parcel[milestone] !== null)
+  );
+}
+const MILESTONES = ['pickedUpAt', 'deliveredAt', 'rtoStartedAt'] as const;
+
+const iso = (time: number | null | undefined) => (time == null ? null : new Date(time).toISOString());
