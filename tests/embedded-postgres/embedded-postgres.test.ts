@@ -1,6 +1,18 @@
 import { execFile, execFileSync, spawn } from 'node:child_process';
-import { closeSync, constants, open, openSync } from 'node:fs';
-import { chmod, chown, cp, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { closeSync, constants, openSync } from 'node:fs';
+import {
+  chmod,
+  chown,
+  cp,
+  mkdir,
+  mkdtemp,
+  open,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
@@ -160,14 +172,14 @@ describe('the embedded Postgres', () => {
 
   it('hears of a server that ends at once, also while files are slow', async () => {
     const dir = await madeDir();
-    const busy = keepThreadsBusy(await tempDir(0o700));
+    const release = keepThreadsBusy(await tempDir(0o700));
     try {
       const startedAt = performance.now();
       await expect(start(dir, { settings: { shared_buffers: 'plenty' } })).rejects.toThrow(/"plenty"/);
       // and not the minute after which a server that says nothing is given up
       expect(performance.now() - startedAt).toBeLessThan(40_000);
     } finally {
-      busy.abort();
+      await release();
     }
   });
 
@@ -342,32 +354,30 @@ async function query(url: string, text: string): Promise<Record<string, unknown>
   }
 }
 
-/** Node reads files in four threads: here they all wait for somebody to write into a pipe, a tenth of a second each time. */
-function keepThreadsBusy(dir: string): AbortController {
-  const over = new AbortController();
+/**
+ * Node reads files in four threads: here they all wait for somebody to write into a pipe, a tenth of a second each time.
+ * Gives back what ends it, which resolves when no thread waits any more.
+ */
+function keepThreadsBusy(dir: string): () => Promise<void> {
   const pipe = path.join(dir, 'pipe');
   execFileSync('mkfifo', [pipe]);
-  const read = () => {
-    if (!over.signal.aborted)
-      open(pipe, 'r', (_, file) => {
-        if (file !== undefined) closeSync(file);
-        read();
-      });
+  let over = false;
+  const read = async (): Promise<void> => {
+    while (!over) await (await open(pipe, 'r')).close();
   };
-  const release = () => {
+  const reading = Promise.all(Array.from({ length: 8 }, read));
+  const ticking = setInterval(() => {
     try {
       closeSync(openSync(pipe, constants.O_WRONLY | constants.O_NONBLOCK));
     } catch {
       // nobody waits
     }
+  }, 100);
+  return async () => {
+    over = true;
+    await reading;
+    clearInterval(ticking);
   };
-  const ticking = setInterval(release, 100);
-  over.signal.addEventListener('abort', () => {
-    release();
-    setTimeout(() => clearInterval(ticking), 500); // those that were in line
-  });
-  for (let thread = 0; thread < 8; thread++) read();
-  return over;
 }
 
 async function othersCanEnter(target: string): Promise<boolean> {
