@@ -43,6 +43,9 @@ export const select: Case = {
         'AWB' || n, case when n % 100 = 0 then 'in_transit' else 'delivered' end,
         now() - random() * interval '10 minutes', case when n % 100 = 0 then 'delhivery-b2c' end
       from generate_series(1, ${stored}::int) n`;
+    await sql`
+      insert into tracked_parcels (shipment_id, tracker, booked_at, last_tracked_at)
+      select id, tracked_by, booked_at, last_tracked_at from shipments where tracked_by is not null`;
     await sql`create table due_ones as select id, last_tracked_at as asked_at from shipments where tracked_by is not null`;
     await sql`create index due_ones_asked on due_ones (asked_at nulls first, id)`;
     await tidy(sql);

@@ -30,7 +30,7 @@ export async function setBack(sql: Sql): Promise<void> {
       await sql.begin(async (sql) => {
         await sql.unsafe('set local session_replication_role = replica'); // no trigger, no foreign key
         await sql.unsafe(`truncate ${names}`);
-        for (const one of copied) await sql.unsafe(`${one} order by 1`);
+        for (const one of copied) await sql.unsafe(one); // in the order in which the rows came
       });
       break;
     } catch (error) {

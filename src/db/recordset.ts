@@ -3,8 +3,11 @@ import type { PgColumn } from 'drizzle-orm/pg-core';
 
 type Columns = Record<string, PgColumn>;
 
-/** A row as given: null even for columns that are not null; a time may be its text, which is a third cheaper. */
-type Given<C extends Columns> = { [Key in keyof C]: Value<C[Key]['_']['data']> | null };
+/**
+ * A row as given: null even for columns that are not null, or left out, which is cheaper; a time may be its text, which is
+ * a third cheaper.
+ */
+type Given<C extends Columns> = { [Key in keyof C]?: Value<C[Key]['_']['data']> | null | undefined };
 type Value<T> = T extends Date ? T | string : T;
 
 /** Rows that are passed to a statement, by the name they have in it. */
@@ -17,11 +20,14 @@ export interface Recordset<C extends Columns> {
   fields: { [Key in keyof C]: SQL<C[Key]['_']['data'] | null> };
 }
 
-/** However many rows there are, they are one parameter, so that the statement is always the same to the server. */
+/**
+ * However many rows there are, they are one parameter, so that the statement is always the same to the server. A row is a
+ * JSON array: half as long as an object, and Postgres reads it in half the time.
+ */
 export function recordset<C extends Columns>(as: string, columns: C): Recordset<C> {
   const entries = Object.entries(columns);
-  const list = sql.join(
-    entries.map(([field, column]) => sql`${sql.identifier(field)} ${sql.raw(column.getSQLType())}`),
+  const selected = sql.join(
+    entries.map(([field, column], no) => sql`${valueAt(no, column)} as ${sql.identifier(field)}`),
     sql`, `,
   );
   const fields = entries.map(([field, column]) => [
@@ -29,8 +35,16 @@ export function recordset<C extends Columns>(as: string, columns: C): Recordset<
     sql`${sql.identifier(as)}.${sql.identifier(field)}`.mapWith(column),
   ]);
   return {
-    from: (rows) => sql`jsonb_to_recordset(${rows}::jsonb) as ${sql.identifier(as)}(${list})`,
-    textOf: (rows) => JSON.stringify(rows),
+    // the offset keeps Postgres from reading a value anew wherever it is mentioned
+    from: (rows) =>
+      sql`(select ${selected} from jsonb_array_elements(${rows}::jsonb) as given(row) offset 0) as ${sql.identifier(as)}`,
+    textOf: (rows) => JSON.stringify(rows.map((row) => entries.map(([field]) => row[field]))),
     fields: Object.fromEntries(fields),
   };
 }
+
+/** JSON has one null, Postgres two. */
+const valueAt = (no: number, column: PgColumn): SQL =>
+  column.getSQLType() === 'jsonb'
+    ? sql.raw(`nullif(given.row -> ${no}, 'null')`)
+    : sql.raw(`(given.row ->> ${no})::${column.getSQLType()}`);

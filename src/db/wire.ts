@@ -114,6 +114,15 @@ export class Wire extends Duplex {
     this.#inner?.resume();
   }
 
+  /** Statements that are sent along with one another leave in one packet: a write costs more than most statements do. */
+  override write(...args: unknown[]): boolean {
+    if (this.writableCorked === 0) {
+      this.cork();
+      process.nextTick(() => this.uncork());
+    }
+    return super.write(...(args as [unknown]));
+  }
+
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void) {
     if (this.#inner) this.#inner.write(chunk, done);
     else this.#begin = () => this.#inner?.write(chunk, done);

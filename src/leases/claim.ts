@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { is, SQL, sql } from 'drizzle-orm';
+import { getTableColumns, is, SQL, sql } from 'drizzle-orm';
 import type { PgColumn, PgTable } from 'drizzle-orm/pg-core';
 import type { Db, Tx } from '../db/client.ts';
 import {
+  arrayOf,
   assignments,
   type Fields,
   list,
@@ -44,6 +45,8 @@ export interface ClaimOptions<T extends LeasedTable, F extends Fields> {
    * them is due.
    */
   limited?: boolean;
+  /** For `claimEach`; the condition is that of one row. */
+  each?: boolean;
   /** Other columns that a claim sets. */
   set?: Values<T>;
   /** A table that is joined to the rows, one row for each. */
@@ -60,6 +63,8 @@ export interface Claims<T extends LeasedTable = LeasedTable, F extends Fields = 
   given: SQL;
   /** Statements of writes through a claim, by what they set. */
   writes: Map<string, Statement<{ one: SQL<number> }>>;
+  /** Statements that end rows of several claims, likewise. */
+  endings: Map<string, Statement<{ one: SQL<number> }>>;
 }
 
 /** A worker's lease on rows. Every write through it is refused once another worker has claimed them. */
@@ -73,25 +78,34 @@ export interface Claim<R = unknown> {
 
 const ph = sql.placeholder;
 
-/** Claims all open rows that match, once at least one of them is due and no other worker has them. */
+/** By default: claims all open rows that match, once at least one of them is due and no other worker has them. */
 export function defineClaims<T extends LeasedTable, F extends Fields>(
   work: Work<T>,
-  { where, ready, fields, limited = false, set, beside }: ClaimOptions<T, F>,
+  { where, ready, fields, limited = false, each = false, set, beside }: ClaimOptions<T, F>,
 ): Claims<T, F> {
   const { table, key } = work;
   const [dueAt, by] = [name(table.dueAt), name(table.claim)];
-  const fits = sql`where ${isOpen(work)} and ${where} ${ready ? sql`and ${ready}` : sql``}`;
-  const candidates = limited
-    ? sql`${fits} and ${table.dueAt} <= ${ph('now')} order by ${table.dueAt} limit ${ph('limit')} for update skip locked`
-    : sql`${fits} order by ${list(key)} for update`;
-  const mayBeHad = limited
-    ? sql`true`
-    : sql`(${ph('redelivered')}::boolean or (
+  const columns = list([...key, table.dueAt, table.claim]);
+  const open = sql`${isOpen(work)} ${ready ? sql`and ${ready}` : sql``}`;
+  const ofMatching = limited
+    ? sql`${open} and ${where} and ${table.dueAt} <= ${ph('now')} order by ${table.dueAt} limit ${ph('limit')} for update skip locked`
+    : sql`${open} and ${where} order by ${list(key)} for update`;
+  // each by its key, whatever the planner thinks of how many are open
+  const candidates = each
+    ? sql`select one.* from ${keysOf(work)} cross join lateral (
+        select ${columns} from ${table}
+        where ${sameRow(work, 'given')} and ${open} and (${ph('redelivered')}::boolean or ${table.dueAt} <= ${ph('now')})
+        limit 1 for update) one`
+    : sql`select ${columns} from ${table} where ${ofMatching}`;
+  const mayBeHad =
+    limited || each
+      ? sql`true`
+      : sql`(${ph('redelivered')}::boolean or (
         select bool_or(${dueAt} <= ${ph('now')}) and not bool_or(${by} is not null and ${dueAt} > ${ph('now')}) from candidates))`;
   const take = statement(
     fields,
     (read) => sql`
-      with candidates as materialized (select ${list([...key, table.dueAt, table.claim])} from ${table} ${candidates})
+      with candidates as materialized (${candidates})
       update ${table} set ${name(table.attempts)} = ${table.attempts} + 1, ${by} = ${ph('token')}, ${dueAt} = ${ph('lease')}
         ${set ? sql`, ${assignments(table, set)}` : sql``}
       from candidates ${beside ? sql`, ${beside.table}` : sql``}
@@ -106,7 +120,15 @@ export function defineClaims<T extends LeasedTable, F extends Fields>(
         or ${table.claim} is null and ${table.dueAt} <= ${ph('now')})
       order by ${table.dueAt} limit 1`,
   );
-  return { work, where, take, next, given: sql`greatest(${table.attempts} - 1, 0)`, writes: new Map() };
+  return {
+    work,
+    where,
+    take,
+    next,
+    given: sql`greatest(${table.attempts} - 1, 0)`,
+    writes: new Map(),
+    endings: new Map(),
+  };
 }
 
 export interface ClaimHow {
@@ -133,6 +155,40 @@ export async function claim<T extends LeasedTable, F extends Fields>(
   const [now, lease] = [new Date(clock()), new Date(clock() + leaseMs)];
   const taken = await of.take.run(db, { ...values, token, now, lease, redelivered, limit });
   return taken.length > 0 ? { token, of: of as unknown as Claims, values, rows: taken } : undefined;
+}
+
+/**
+ * Claims rows by their keys, each on its own.
+ * @param keys by the key columns' names, in one order: so are rows locked
+ * @returns a claim for each row that was to be had
+ */
+export async function claimEach<T extends LeasedTable, F extends Fields>(
+  { db, clock }: { db: Db | Tx; clock: () => number },
+  of: Claims<T, F>,
+  keys: readonly Record<string, unknown>[],
+  { leaseMs, redelivered = false }: ClaimHow,
+): Promise<Claim<RowOf<F>>[]> {
+  const fields = keyFields(of.work).map(([field]) => field);
+  const columns = Object.fromEntries(fields.map((field) => [`each ${field}`, keys.map((key) => key[field])]));
+  const claimed = await claim({ db, clock }, of, columns, { leaseMs, redelivered });
+  return (claimed?.rows ?? []).map((row) => ({
+    ...(claimed as Claim<RowOf<F>>),
+    values: Object.fromEntries(fields.map((field) => [field, (row as Record<string, unknown>)[field]])),
+    rows: [row],
+  }));
+}
+
+/** The given keys, as a relation. */
+function keysOf<T extends LeasedTable>(
+  { table, key }: Pick<Work<T>, 'table' | 'key'>,
+  more: readonly [SQL, SQL][] = [],
+): SQL {
+  const keys = keyFields({ table, key }).map(([field, column]): [SQL, SQL] => [
+    arrayOf(column, ph(`each ${field}`)),
+    name(column),
+  ]);
+  const all = [...keys, ...more];
+  return sql`unnest(${list(all.map(([array]) => array))}) as given(${list(all.map(([, as]) => as))})`;
 }
 
 /** What a write through a claim may be limited to and set in addition. */
@@ -240,6 +296,58 @@ export async function finish(
   const ended = await write(db, by, { ...UNCLAIMED, state, ...set }, options);
   if (ended !== (options.only ?? by.rows).length) throw new ClaimLost();
 }
+
+/**
+ * Ends the rows of several claims of one kind, a row each.
+ * @param state one that is not open
+ * @throws ClaimLost when one of them was lost; by then some may have ended, so the transaction is to be given up
+ */
+export async function finishAll(
+  db: Tx,
+  claims: readonly Claim[],
+  state: string,
+  set: Record<string, unknown> = {},
+): Promise<void> {
+  const [first] = claims;
+  if (!first) return;
+  const { work, endings } = first.of;
+  const shape = Object.keys(set).join();
+  const ending = endings.get(shape) ?? endingOf(work, Object.keys(set));
+  endings.set(shape, ending);
+  const ended = await ending.run(db, {
+    state,
+    tokens: claims.map(({ token }) => token),
+    ...Object.fromEntries(
+      keyFields(work).map(([field]) => [`each ${field}`, claims.map(({ values }) => values[field])]),
+    ),
+    ...Object.fromEntries(Object.entries(set).map(([field, value]) => [`set ${field}`, value])),
+  });
+  if (ended.length !== claims.length) throw new ClaimLost();
+}
+
+function endingOf(work: Work, fields: readonly string[]): Statement<{ one: SQL<number> }> {
+  const { table } = work;
+  const set = assignments(table, {
+    ...{ ...UNCLAIMED, state: ph('state') },
+    ...Object.fromEntries(fields.map((field) => [field, ph(`set ${field}`)])),
+  } as Values<LeasedTable>);
+  const given = keysOf(work, [[arrayOf(table.claim, ph('tokens')), name(table.claim)]]);
+  return statement(
+    { one: sql<number>`1` },
+    (read) => sql`
+      update ${table} set ${set} from ${given}
+      where ${isOpen(work)} and ${sameRow(work, 'given')} and ${table.claim} = given.${name(table.claim)} returning ${read}`,
+  );
+}
+
+/** The key's columns, by the names they have in its rows. */
+const keyFields = <T extends LeasedTable>({
+  table,
+  key,
+}: Pick<Work<T>, 'table' | 'key'>): [string, PgColumn][] =>
+  (Object.entries(getTableColumns(table)) as [string, PgColumn][]).filter(([, column]) =>
+    key.includes(column),
+  );
 
 /**
  * For a job whose rows could not be claimed. Either a job was already made for a due time in the near future (a dead

@@ -19,6 +19,9 @@ export interface NumberFault {
 /** Couriers' numbers, in a form that requests can contain: a comma would make two of one. None is negative (-2147483648). */
 const PARCEL = /^(?!-\d+$)[\w./-]{1,60}$/;
 
+/** What most numbers are: neither a placeholder, nor anything that a spreadsheet makes of a number. */
+const PLAIN = /^(?!0+$)\d{6,40}$/;
+
 /** How programs write "none", in lower case without punctuation: `#N/A`, `<NA>` and `n.a.` are na. */
 const NONE = new Set(
   `none null nil nan nat na undefined false void empty blank missing unknown pending no nothing tbd tba tbc nana
@@ -64,6 +67,7 @@ export function isNone(text: string): boolean {
  * up to the largest float (1.8E308); `1234E5678` is above it and passes.
  */
 export function numberFault(text: string, kind: NumberKind): NumberFault | undefined {
+  if (PLAIN.test(text)) return undefined;
   const number = cleanNumber(text);
   if (isNone(number)) return { is: 'none', why: 'is a placeholder, not a number: give the real one' };
   if (SCIENTIFIC.test(number) && Number.isFinite(Number(number.replace(',', '.'))))

@@ -76,7 +76,12 @@ export function handle<P>(
     const timeUp = new AbortController();
     const tooLong = `took longer than ${definition.timeoutMs / 1000} s`;
     const signal = AbortSignal.any([jobSignal, timeUp.signal]);
-    const jobLog = log.child({ queue: definition.name, job: job.id });
+    // made when it is needed: a child costs as much as a small job does
+    let child: Log | undefined;
+    const jobLog = () => {
+      child ??= log.child({ queue: definition.name, job: job.id });
+      return child;
+    };
     const done = (fields: Record<string, unknown>) => ({
       ...fields,
       ms: Math.round(performance.now() - startedAt),
@@ -88,7 +93,7 @@ export function handle<P>(
     const handBack = async (ms: number, why: string, fault?: unknown): Promise<never> => {
       // while a store is away all jobs come back again and again: they are counted (outages.ts), not logged one by
       // one
-      jobLog[fault ? 'debug' : 'info'](done({ outcome: 'handed back', why, forMs: ms }), 'job');
+      jobLog()[fault ? 'debug' : 'info'](done({ outcome: 'handed back', why, forMs: ms }), 'job');
       ended('handed_back');
       await job.moveToDelayed(Date.now() + ms, token);
       throw Object.assign(new DelayedError(why), { cause: fault });
@@ -99,7 +104,7 @@ export function handle<P>(
     const parsed = definition.payload.safeParse(job.data);
     if (!parsed.success) {
       const message = `payload refused: ${z.prettifyError(parsed.error).replace(/\s+/g, ' ')}`;
-      jobLog.error(done({ outcome: 'malformed', why: message }), 'job');
+      jobLog().error(done({ outcome: 'malformed', why: message }), 'job');
       ended('malformed');
       traces?.failed('malformed');
       if (definition.fromOutside) await stripUnknownFields(job, definition.payload);
@@ -111,10 +116,12 @@ export function handle<P>(
       if (definition.fromOutside) await stripUnknownFields(job, definition.payload);
       const outcome = await handler(parsed.data, {
         signal,
-        log: jobLog,
+        get log() {
+          return jobLog();
+        },
         redelivered: job.stalledCounter > 0,
       });
-      jobLog.info(done(outcome), 'job');
+      if (log.isLevelEnabled('info')) jobLog().info(done(outcome), 'job');
       ended('done'); // the handler's own outcome is in the log: there are too many for a metric
       return outcome;
     } catch (thrown) {
@@ -126,7 +133,7 @@ export function handle<P>(
         if (action === 'wait')
           return await handBack(error.failure.retryAfterMs ?? seconds(30), error.message);
         if (action !== 'retry' && action !== 'retryLater') {
-          jobLog.error(done({ outcome: error.failure.kind, why: error.message }), 'job');
+          jobLog().error(done({ outcome: error.failure.kind, why: error.message }), 'job');
           ended(error.failure.kind);
           traces?.failed(kindOf(error));
           throw new UnrecoverableError(error.message);
@@ -135,7 +142,7 @@ export function handle<P>(
         return await handBack(INFRASTRUCTURE_PAUSE_MS, messageOf(error), error);
       }
       const why = timeUp.signal.aborted ? tooLong : messageOf(error);
-      jobLog.error(
+      jobLog().error(
         done({ outcome: 'error', why, attempt: job.attemptsMade + 1, stack: stackOf(error) }),
         'job',
       );

@@ -1,4 +1,4 @@
-import { sql } from 'drizzle-orm';
+import { type SQL, sql } from 'drizzle-orm';
 import { orders, shipments, trackers } from '../db/schema/index.ts';
 import type { Courier } from './toolkit/courier.ts';
 
@@ -23,10 +23,5 @@ export function matchesCourier(bookingCourier: string, courier: string): boolean
 }
 
 /** The number by which a courier is asked for a parcel; '' where it has none. */
-export const numberFor = (
-  { selection }: Pick<Courier, 'selection'>,
-  { awb, lr }: { awb: string | null; lr: string | null },
-): string => trimmed(selection.number === 'lr' ? lr : awb);
-
-/** As Postgres' btrim does. */
-const trimmed = (number: string | null) => (number ?? '').replace(/^ +| +$/g, '');
+export const numberOf = ({ selection }: Pick<Courier, 'selection'>): SQL<string> =>
+  sql<string>`coalesce(btrim(${selection.number === 'lr' ? shipments.lrNumber : shipments.awbNumber}), '')`;

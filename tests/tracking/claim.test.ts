@@ -1,7 +1,13 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { enqueueDue } from '../../src/leases/enqueue.ts';
 import { LEASE_MS } from '../../src/tracking/deps.ts';
-import { batchesOf, claimBatch, explainUnclaimedBatch, retryBatch } from '../../src/tracking/engine/claim.ts';
+import {
+  type Batch,
+  batchesOf,
+  createClaimer,
+  explainUnclaimedBatch,
+  retryBatch,
+} from '../../src/tracking/engine/claim.ts';
 import { giveUpRun } from '../../src/tracking/engine/runs.ts';
 import { suspendTracker } from '../../src/tracking/engine/suspend.ts';
 import { startRun } from '../../src/tracking/index.ts';
@@ -25,9 +31,8 @@ async function batch() {
   const job = { v: 1 as const, runId: started.is === 'started' ? started.runId : '', no: 0 };
   const at = (ms: number) => ({ ...stand.deps, clock: () => begun + ms });
   return {
-    claim: (ms: number) => claimBatch(at(ms), tracker, job, false, LEASE_MS),
-    giveBack: (ms: number, claim: NonNullable<Awaited<ReturnType<typeof claimBatch>>>, inMs: number) =>
-      retryBatch(at(ms), claim, inMs, 'for the moment'),
+    claim: (ms: number) => createClaimer(at(ms), tracker, LEASE_MS)(job, false),
+    giveBack: (ms: number, claim: Batch, inMs: number) => retryBatch(at(ms), claim, inMs, 'for the moment'),
     offer: (ms: number) => enqueueDue(at(ms), batchesOf(tracker)),
     whyNot: (ms: number) => explainUnclaimedBatch(at(ms), tracker, job),
   };
@@ -78,7 +83,7 @@ test('C11: a worker that is refused late, for a run that is over, does not stop 
   const refused = (runId: string, ms = 0) =>
     db.transaction((tx) => suspendTracker(tx, tracker, runId, 'refused', stand.now() + ms));
   const claim = (job: Awaited<ReturnType<typeof begin>>) =>
-    claimBatch(stand.deps, tracker, job, true, LEASE_MS);
+    createClaimer(stand.deps, tracker, LEASE_MS)(job, true);
   const alerts = () => db.$client`select from notices where kind = 'tracker-stopped'`;
 
   const first = await begin();

@@ -261,7 +261,8 @@ describe('C14: a push is applied as an answer is', () => {
     // asked for an hour ago, one after the other
     for (const [n, { number }] of six.entries())
       await sql()`
-        update shipments set last_tracked_at = ${new Date(clock.now() - HOUR + n)} where awb_number = ${number}`;
+        update tracked_parcels set last_tracked_at = ${new Date(clock.now() - HOUR + n)}
+        from shipments where id = shipment_id and awb_number = ${number}`;
     const [first, second, ...others] = six.map(({ number }) => number) as [string, string, ...string[]];
     for (const number of [first, second])
       expect(await send('delhivery', event(number, { event: 'pickedUp' }))).toMatchObject(

@@ -75,13 +75,11 @@ export const shipments = pgTable(
     unique('shipments_once').on(table.orderId, table.awbNumber),
     index('shipments_awb').on(table.awbNumber),
     index('shipments_created').on(table.createdAt),
-    // P3: exactly what can be due, in polling order
-    index('shipments_due')
-      .on(table.trackedBy, table.lastTrackedAt.asc().nullsFirst(), table.id, table.bookedAt)
-      .where(sql`tracked_by is not null`),
+    // P5: no column that tracking writes at each poll is in an index, so that Postgres need not write all of them (HOT)
+    index('shipments_tracked').on(table.trackedBy).where(sql`tracked_by is not null`),
     index('shipments_linked').on(table.linkedTo).where(sql`linked_to is not null`),
     index('shipments_lr').on(table.lrNumber).where(sql`lr_number is not null`),
-    // E10: on their way, and polled by nobody. Not by `status`: each change of it would be written into every index (P5)
+    // E10: on their way, and polled by nobody
     index('shipments_unpolled')
       .on(table.bookedAt, table.bookingCourier)
       .where(
@@ -89,6 +87,25 @@ export const shipments = pgTable(
       ),
     index('shipments_unmapped').on(table.unmappedWord).where(sql`unmapped_word is not null`),
   ],
+);
+
+/**
+ * C2: the parcels that trackers poll, in a table that is as long as what can be due, however many are stored (P3), and
+ * of narrow rows without an index on what a poll writes (P5). Maintained by triggers of `shipments` (drizzle/), whoever
+ * writes; only `last_tracked_at` is written by tracking, with the column of the same name there.
+ */
+export const trackedParcels = pgTable(
+  'tracked_parcels',
+  {
+    shipmentId: uuid('shipment_id')
+      .primaryKey()
+      .references(() => shipments.id, { onDelete: 'cascade' }),
+    /** shipments.tracked_by */
+    tracker: text('tracker').notNull(),
+    bookedAt: time('booked_at').notNull(),
+    lastTrackedAt: time('last_tracked_at'),
+  },
+  (table) => [index('tracked_parcels_tracker').on(table.tracker)],
 );
 
 /**

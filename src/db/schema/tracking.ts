@@ -155,7 +155,7 @@ export const trackingBatches = pgTable(
     foreignKey({ columns: [table.runId], foreignColumns: [trackingRuns.id] }).onDelete('cascade'),
     check('tracking_batches_state', sql`${table.state} in ('pending', 'working', 'done', 'failed', 'split')`),
     index('tracking_batches_due').on(table.dueAt).where(sql`state in ('pending', 'working')`),
-    index('tracking_batches_open').on(table.runId).where(sql`state in ('pending', 'working')`),
+    index('tracking_batches_open').on(table.runId, table.no).where(sql`state in ('pending', 'working')`),
   ],
 );
 

@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import { eq, sql } from 'drizzle-orm';
 import type { Tx } from '../../db/client.ts';
-import { assignments, isAnyOf, statement } from '../../db/query.ts';
+import { assignments, insertion, isAnyOf, statement } from '../../db/query.ts';
 import { recordset } from '../../db/recordset.ts';
-import { shipments } from '../../db/schema/index.ts';
+import { orders, shipmentEvents, shipments, trackedParcels } from '../../db/schema/index.ts';
 import { recordUnmapped, statusMappingsOf } from '../mappings/unmapped.ts';
 import type { Tracker } from '../registry.ts';
 import type { Item } from '../toolkit/courier.ts';
@@ -17,7 +17,7 @@ import {
 import { originalsOf, recordLinks } from './links.ts';
 import { type Counts, NO_COUNTS } from './runs.ts';
 import { isFinal, type Status } from './status.ts';
-import { recordStatusChanges } from './status-effects.ts';
+import { CODES, lockOrders, notifyOfChanges, setCodesOfSeveral } from './status-effects.ts';
 
 const ph = sql.placeholder;
 
@@ -40,7 +40,8 @@ export function countsOf(results: Iterable<ParcelResult>): Counts {
 
 /**
  * Applies responses to their parcels (C4–C9) in the caller's transaction: one statement for all of them, one for their
- * history, one for their orders, and the notices of changes (C12).
+ * history, one for their orders, and the notices of changes (C12). What need not wait for another's result is sent along
+ * with it (P5).
  * @param items by the parcel's number
  */
 export async function applyAnswer(
@@ -56,9 +57,8 @@ export async function applyAnswer(
     parcel,
     evaluation: evaluateScan(parcel, items.get(parcel.number), now, mappings),
   }));
-  await writeParcels(tx, tracker, evaluations, now);
   const changes = evaluations.flatMap(changeOf);
-  await recordStatusChanges(tx, tracker, changes, now);
+  await writeParcels(tx, tracker, evaluations, now);
   const meant = evaluations.filter(({ evaluation }) => evaluation.is !== 'mismatched');
   await recordLinks(
     tx,
@@ -91,21 +91,29 @@ const {
   fields: result,
 } = recordset('result', {
   id: shipments.id,
+  order: shipments.orderId,
   status: shipments.status,
   statusAt: shipments.statusAt,
   statusSeen: shipments.statusSeen,
   courierStatus: shipments.courierStatus,
-  firstTime: shipments.statusTimes,
   pickedUpAt: shipments.pickedUpAt,
   deliveredAt: shipments.deliveredAt,
   rtoStartedAt: shipments.rtoStartedAt,
   unmappedWord: shipments.unmappedWord,
   unmappedAt: shipments.unmappedAt,
   unmappedBy: shipments.unmappedBy,
+  /** The code that a change of status sets; null: it has not changed. */
+  code: orders.orderStatus,
+  /** When it changed, as text. */
+  changedAt: shipments.courierStatus,
 });
 
-// without the columns that the trigger of tracked_by reads: it would be called for each row (P5)
-const WRITE = statement({}, () => {
+/**
+ * Parcels, their history (C7) and their orders' codes, in one statement: most of what a row costs Postgres is reading it
+ * from its parameter (P5). Without the columns that the trigger of tracked_by reads: it would be called for each row.
+ * @returns orders with several parcels, whose codes are not set
+ */
+const WRITE = statement({ order: result.order }, (read) => {
   const set = assignments(shipments, {
     lastTrackedAt: ph('now'),
     status: result.status,
@@ -113,7 +121,8 @@ const WRITE = statement({}, () => {
     statusSeen: result.statusSeen,
     courierStatus: result.courierStatus,
     // C7: the first time of each status stays
-    statusTimes: sql`${result.firstTime} || ${shipments.statusTimes}`,
+    statusTimes: sql`case when ${result.code} is null then ${shipments.statusTimes}
+      else jsonb_build_object(${result.status}, ${result.changedAt}) || ${shipments.statusTimes} end`,
     pickedUpAt: sql`coalesce(${shipments.pickedUpAt}, ${result.pickedUpAt})`,
     deliveredAt: sql`coalesce(${shipments.deliveredAt}, ${result.deliveredAt})`,
     rtoStartedAt: sql`coalesce(${shipments.rtoStartedAt}, ${result.rtoStartedAt})`,
@@ -122,17 +131,39 @@ const WRITE = statement({}, () => {
     unmappedAt: sql`case when ${result.unmappedBy} is not null then ${result.unmappedAt}
       when ${result.unmappedWord} is not null then ${shipments.unmappedAt} end`,
   });
-  return sql`update ${shipments} set ${set} from ${from(ph('parcels'))} where ${shipments.id} = ${result.id}`;
+  const events = insertion(shipmentEvents, {
+    shipmentId: result.id,
+    status: result.status,
+    courierStatus: result.courierStatus,
+    occurredAt: sql`${result.changedAt}::timestamptz`,
+    recordedAt: ph('now'),
+  });
+  const several = sql`(select count(*) from ${shipments} where ${shipments.orderId} = ${result.order}) > 1`;
+  const code = assignments(orders, { orderStatus: result.code });
+  return sql`
+    with result as materialized (
+      select *, ${result.code} is not null and ${several} as several from ${from(ph('parcels'))}),
+    parcels as (update ${shipments} set ${set} from result where ${shipments.id} = ${result.id}),
+    history as (${events} from result where ${result.code} is not null),
+    codes as (
+      update ${orders} set ${code} from result
+      where ${orders.id} = ${result.order} and not result.several and ${orders.orderStatus} <> ${result.code})
+    select ${read} from result where result.several`;
 });
 
 const TOUCH = statement({}, () => {
   const set = assignments(shipments, { lastTrackedAt: ph('now') });
   return sql`update ${shipments} set ${set} where ${isAnyOf(shipments.id, ph('ids'))}`;
 });
+const TOUCH_TRACKED = statement({}, () => {
+  const set = assignments(trackedParcels, { lastTrackedAt: ph('now') });
+  return sql`update ${trackedParcels} set ${set} where ${isAnyOf(trackedParcels.shipmentId, ph('ids'))}`;
+});
 
 /** These parcels count as requested now; C6: whatever the result, so that no parcel starves the others. */
 export async function touch(tx: Tx, ids: readonly string[], now: number): Promise<void> {
-  if (ids.length > 0) await TOUCH.run(tx, { ids, now: new Date(now) });
+  if (ids.length > 0)
+    await Promise.all([TOUCH, TOUCH_TRACKED].map((set) => set.run(tx, { ids, now: new Date(now) })));
 }
 
 /** What is as it was costs only the time of the request. */
@@ -142,41 +173,62 @@ async function writeParcels(
   evaluations: readonly Evaluated[],
   now: number,
 ): Promise<void> {
+  if (evaluations.length === 0) return;
   const [same, news] = [evaluations.filter(isAsBefore), evaluations.filter((one) => !isAsBefore(one))];
-  await touch(
+  const changes = news.flatMap(changeOf);
+  const at = new Date(now);
+  const [several] = await Promise.all([
+    news.length > 0 ? writeNews(tx, tracker, news, now) : [],
+    same.length > 0 && TOUCH.run(tx, { ids: idsOf(same), now: at }),
+    TOUCH_TRACKED.run(tx, { ids: idsOf(evaluations), now: at }),
+    notifyOfChanges(tx, tracker, changes, now),
+  ]);
+  await setCodesOfSeveral(
     tx,
-    same.map(({ parcel }) => parcel.id),
-    now,
+    several.map(({ order }) => order),
+    changes,
   );
-  if (news.length === 0) return;
+}
+
+const idsOf = (some: readonly Evaluated[]) => some.map(({ parcel }) => parcel.id);
+
+async function writeNews(tx: Tx, tracker: Tracker, news: readonly Evaluated[], now: number) {
   const rows = news.map(({ parcel, evaluation }) => {
     const update: Partial<StatusUpdate> = ('update' in evaluation && evaluation.update) || {};
     const unmapped = evaluation.is === 'unmapped' ? evaluation : undefined;
     return {
       id: parcel.id,
+      order: parcel.orderId,
       status: update.status ?? parcel.status,
       statusAt: iso(update.at ?? parcel.statusAt),
       statusSeen: update.seen ?? parcel.statusSeen,
-      courierStatus: update.courierStatus ?? parcel.courierStatus,
-      firstTime: update.changed
-        ? { [update.status as Status]: new Date(update.at ?? now).toISOString() }
-        : {},
+      courierStatus: update.courierStatus ?? parcel.courierStatus ?? undefined,
       pickedUpAt: iso(update.pickedUpAt),
       deliveredAt: iso(update.deliveredAt),
       rtoStartedAt: iso(update.rtoStartedAt),
       // a known status ends the wait for a mapping
-      unmappedWord: unmapped?.rawStatus ?? (update.status ? null : parcel.unmappedWord),
+      unmappedWord: unmapped?.rawStatus ?? (update.status ? undefined : (parcel.unmappedWord ?? undefined)),
       unmappedAt: iso(unmapped?.at),
-      unmappedBy: unmapped ? tracker.name : null,
+      unmappedBy: unmapped ? tracker.name : undefined,
+      ...(update.changed && update.status
+        ? { code: CODES[update.status], changedAt: iso(update.at ?? now) }
+        : {}),
     };
   });
-  await WRITE.run(tx, { now: new Date(now), parcels: textOf(rows) });
-  for (const { parcel, evaluation } of news)
-    if (evaluation.is === 'ended')
-      await tx
-        .update(shipments)
-        .set({ beingTracked: false, trackingEnded: evaluation.why })
-        .where(eq(shipments.id, parcel.id));
+  const ended = news.flatMap(({ parcel: { id }, evaluation }) =>
+    evaluation.is === 'ended' ? { id, why: evaluation.why } : [],
+  );
+  const [, several] = await Promise.all([
+    lockOrders(
+      tx,
+      rows.flatMap(({ order, code }) => (code === undefined ? [] : order)),
+    ),
+    WRITE.run(tx, { now: new Date(now), parcels: textOf(rows) }),
+    ...ended.map(({ id, why }) =>
+      tx.update(shipments).set({ beingTracked: false, trackingEnded: why }).where(eq(shipments.id, id)),
+    ),
+  ]);
+  return several;
 }
 
 /** The row says all that the response does. */
@@ -196,4 +248,4 @@ function isAsBefore({ parcel, evaluation }: Evaluated): boolean {
 }
 const MILESTONES = ['pickedUpAt', 'deliveredAt', 'rtoStartedAt'] as const;
 
-const iso = (time: number | null | undefined) => (time == null ? null : new Date(time).toISOString());
+const iso = (time: number | null | undefined) => (time == null ? undefined : new Date(time).toISOString());

@@ -1,7 +1,4 @@
-import { sql } from 'drizzle-orm';
 import { despiteOutage } from '../../db/despite-outage.ts';
-import { statement } from '../../db/query.ts';
-import { shipments } from '../../db/schema/index.ts';
 import { ClaimLost } from '../../leases/claim.ts';
 import { type Failure, messageOf, ok } from '../../lib/errors.ts';
 import { isInfrastructureFault } from '../../lib/infrastructure.ts';
@@ -11,10 +8,9 @@ import { type JobContext, type Outcome, Wait } from '../../queue/handle.ts';
 import { LEASE_MS, type TrackingDeps } from '../deps.ts';
 import type { BatchJob } from '../queues.ts';
 import { type Tracker, whyOff } from '../registry.ts';
-import { numberFor } from '../selection.ts';
 import {
   type Batch,
-  claimBatch,
+  createClaimer,
   endBatch,
   explainUnclaimedBatch,
   releaseBatch,
@@ -43,22 +39,22 @@ export interface BatchTimes {
 }
 
 /** Handler of a tracker's queue (C3): requests a batch of parcels and applies the response. */
-export const createBatchHandler =
-  (
-    deps: TrackingDeps,
-    tracker: Tracker,
-    waits: Cooldowns,
-    { leaseMs }: BatchTimes = { leaseMs: LEASE_MS },
-    settle: Settle = createSettler(deps, tracker),
-  ) =>
-  async (job: BatchJob, context: JobContext): Promise<Outcome> => {
+export const createBatchHandler = (
+  deps: TrackingDeps,
+  tracker: Tracker,
+  waits: Cooldowns,
+  { leaseMs }: BatchTimes = { leaseMs: LEASE_MS },
+) => {
+  const claimBatch = createClaimer(deps, tracker, leaseMs);
+  const settle = createSettler(deps, tracker);
+  return async (job: BatchJob, context: JobContext): Promise<Outcome> => {
     // the scheduler has credentials, this worker does not (yet): another worker may have them
     if (!tracker.connection) throw new Wait(NOT_OURS_MS, `${whyOff(tracker)}: left to other workers`);
     const wait = await waits.subscribe(tracker.name);
     const signal = AbortSignal.any([context.signal, wait.signal]);
     let renewing: NodeJS.Timeout | undefined;
     try {
-      const batch = await claimBatch(deps, tracker, job, context.redelivered, leaseMs);
+      const batch = await claimBatch(job, context.redelivered);
       if (!batch) return await explainUnclaimedBatch(deps, tracker, job);
       renewing = setInterval(() => renewBatch(deps, batch, leaseMs).catch(() => {}), leaseMs / 3);
       try {
@@ -71,6 +67,7 @@ export const createBatchHandler =
       wait.leave();
     }
   };
+};
 
 /** Aborts, waits and infrastructure faults consume no attempt (R2); anything else is a bug of ours. */
 async function onThrown(
@@ -105,8 +102,7 @@ async function track(
   const feed = tracker.connection?.feed;
   if (batch.shipmentIds.length === 0 && feed)
     return await settleFeed(deps, tracker, batch, await readFeed(deps, tracker, feed, batch, signal));
-  const numbers = await numbersOf(deps, tracker, batch);
-  const valid = [...new Set(numbers.filter(isParcelNumber))];
+  const valid = [...new Set(batch.numbers.filter(isParcelNumber))];
   if (batch.attempts > POISON_ATTEMPTS)
     return await failBatch(
       deps,
@@ -122,18 +118,6 @@ async function track(
   return attempt.result.ok
     ? await settle({ batch, items: attempt.result.value, requests: attempt.requests })
     : await onFailure(deps, tracker, batch, attempt, attempt.result.failure);
-}
-
-const READ_NUMBERS = statement(
-  { awb: shipments.awbNumber, lr: shipments.lrNumber },
-  (read) =>
-    sql`select ${read} from ${shipments} where ${shipments.id} = any(${sql.placeholder('ids')}::uuid[])`,
-);
-
-/** The numbers by which a batch's parcels are requested; '' for a parcel that has none any more. */
-async function numbersOf({ db }: TrackingDeps, { courier }: Tracker, batch: Batch): Promise<string[]> {
-  const parcels = await READ_NUMBERS.run(db, { ids: batch.shipmentIds });
-  return parcels.map((parcel) => numberFor(courier, parcel));
 }
 
 /** E7: a run's feed has been read; what it brought is written already. */

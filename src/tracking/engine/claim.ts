@@ -1,24 +1,27 @@
 import { type Placeholder, type SQL, sql } from 'drizzle-orm';
 import type { Tx } from '../../db/client.ts';
-import { insertion, type RowOf, rows } from '../../db/query.ts';
-import { trackers, trackingBatches, trackingRuns } from '../../db/schema/index.ts';
+import { insertion, json, type RowOf, rows } from '../../db/query.ts';
+import { shipments, trackers, trackingBatches, trackingRuns } from '../../db/schema/index.ts';
 import {
   type Claim,
-  claim,
+  claimEach,
   defineClaims,
   explainUnclaimed,
   finish,
+  finishAll,
   release,
   renew,
   retry,
 } from '../../leases/claim.ts';
 import { defineWork, type Work } from '../../leases/define.ts';
 import { dueJobId } from '../../leases/job-id.ts';
+import { countAlike, together } from '../../lib/together.ts';
 import { seconds } from '../../queue/define.ts';
 import { type Outcome, Wait } from '../../queue/handle.ts';
 import type { TrackingDeps } from '../deps.ts';
 import { type BatchJob, queueOf } from '../queues.ts';
 import type { Tracker } from '../registry.ts';
+import { numberOf } from '../selection.ts';
 import { batchIsOpen, runGoesOn } from './states.ts';
 
 const { runId, no } = trackingBatches;
@@ -65,17 +68,20 @@ const goesOn = (name: string, further: SQL) => sql`exists (
   select from ${trackingRuns} join ${trackers} on ${trackers.name} = ${trackingRuns.tracker}
   where ${trackingRuns.id} = ${runId} and ${trackingRuns.tracker} = ${name} and ${runGoesOn} and ${further})`;
 
-const BATCH = {
+/** What is read of a batch; `numbers`: those by which its parcels are requested, '' for a parcel that has none any more. */
+const batchOf = ({ courier }: Tracker) => ({
   runId,
   no,
   attempts: trackingBatches.attempts,
   shipmentIds: trackingBatches.shipmentIds,
-};
+  numbers: json<string[]>(sql`(select coalesce(jsonb_agg(${numberOf(courier)}), '[]') from ${shipments}
+    where ${shipments.id} = any(${trackingBatches.shipmentIds}))`),
+});
+type BatchRow = RowOf<ReturnType<typeof batchOf>>;
 /** A batch that this worker has claimed. */
-export type Batch = RowOf<typeof BATCH> & { claim: Claim };
+export type Batch = BatchRow & { claim: Claim<BatchRow> };
 
 const ph = sql.placeholder;
-const ONE = sql`${runId} = ${ph('runId')} and ${no} = ${ph('no')}`;
 
 /** A tracker's statements are built once. */
 const built = new WeakMap<Tracker, ReturnType<typeof defineBatchClaims>>();
@@ -87,24 +93,34 @@ function claimsOf(tracker: Tracker) {
 
 const defineBatchClaims = (tracker: Tracker) =>
   defineClaims(batchesOf(tracker), {
-    where: ONE,
+    where: sql`${runId} = ${ph('runId')} and ${no} = ${ph('no')}`,
     ready: goesOn(tracker.name, sql`${notWaiting(ph('now'))} and ${notStopped}`),
-    fields: BATCH,
+    fields: batchOf(tracker),
+    each: true,
     set: { state: 'working' },
   });
 
-/** Claims a due batch of a running run; not during its tracker's cooldown (C10) or after a later stop (C11). */
-export async function claimBatch(
-  deps: TrackingDeps,
-  tracker: Tracker,
-  job: BatchJob,
-  redelivered: boolean,
-  leaseMs: number,
-): Promise<Batch | undefined> {
-  const { runId, no } = job;
-  const claimed = await claim(deps, claimsOf(tracker), { runId, no }, { leaseMs, redelivered });
-  const [row] = claimed?.rows ?? [];
-  return claimed && row && { ...row, claim: claimed };
+/** Claims the batch of a job; `redelivered`: the job of a worker that died. @returns undefined when it is not to be had */
+export type ClaimBatch = (job: BatchJob, redelivered: boolean) => Promise<Batch | undefined>;
+
+/**
+ * Claims due batches of a running run; not during its tracker's cooldown (C10) or after a later stop (C11). Jobs that come
+ * together are claimed together (P5).
+ */
+export function createClaimer(deps: TrackingDeps, tracker: Tracker, leaseMs: number): ClaimBatch {
+  const claimOne = together<{ job: BatchJob; redelivered: boolean }, Batch | undefined>(
+    async (group) => {
+      const { redelivered } = group[0] as (typeof group)[number];
+      const keys = group.map(({ job }) => job).sort((a, b) => a.no - b.no || (a.runId < b.runId ? -1 : 1));
+      const claims = await claimEach(deps, claimsOf(tracker), keys, { leaseMs, redelivered });
+      const batches = claims.flatMap((claim) => claim.rows.map((row) => ({ ...row, claim })));
+      return group.map(({ job: { runId, no } }) =>
+        batches.find((batch) => batch.runId === runId && batch.no === no),
+      );
+    },
+    { count: (waiting) => countAlike(waiting, ({ redelivered }) => redelivered) },
+  );
+  return (job, redelivered) => claimOne({ job, redelivered });
 }
 
 /** Keeps a batch that waits for the quota, or for another worker's login. */
@@ -125,6 +141,15 @@ function later({ clock }: TrackingDeps, ms: number) {
   const dueAt = new Date(clock() + ms);
   return { dueAt, set: { state: 'pending' as const, offeredAt: ms > 0 ? dueAt : null } };
 }
+
+/** Several that have got their response. @throws ClaimLost */
+export const endBatches = (tx: Tx, batches: readonly Batch[], now: number) =>
+  finishAll(
+    tx,
+    [...batches].sort((a, b) => a.no - b.no).map(({ claim }) => claim),
+    'done',
+    { error: null, dueAt: new Date(now) },
+  );
 
 /** From then on `dueAt` is the time of its end. @throws ClaimLost */
 export const endBatch = (

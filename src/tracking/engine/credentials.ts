@@ -76,7 +76,7 @@ export async function getCredential(
 ): Promise<Result<Credential>> {
   const { access } = tracker.connection ?? {};
   if (!access) return fail('credentials', whyOff(tracker) ?? 'disabled');
-  const stored = await read(deps.db, tracker, runId);
+  const stored = await (refused === undefined ? readRecently : read)(deps.db, tracker, runId);
   // a worker with other credentials would invalidate the shared token, or report valid credentials as refused
   if (!stored.same)
     return fail('notReady', 'this worker and the scheduler have different credentials: restart both', {
@@ -209,6 +209,18 @@ async function read(db: Db | Tx, { name, credentials }: Tracker, runId: string):
     }
   );
 }
+
+/** Requests come by the dozen, and each would read the same (P5). A token that is refused, or missing, is read anew. */
+async function readRecently(db: Db, tracker: Tracker, runId: string): Promise<Stored> {
+  const known = recent.get(tracker);
+  if (known?.runId === runId && performance.now() - known.at < RECENT_MS) return await known.stored;
+  const stored = read(db, tracker, runId);
+  recent.set(tracker, { runId, at: performance.now(), stored });
+  stored.catch(() => recent.delete(tracker));
+  return await stored;
+}
+const recent = new WeakMap<Tracker, { runId: string; at: number; stored: Promise<Stored> }>();
+const RECENT_MS = 1_000;
 
 function usable(
   { secrets, clock }: TrackingDeps,

@@ -2,7 +2,7 @@ import { and, eq, lte, type Placeholder, type SQL, sql } from 'drizzle-orm';
 import type { PgColumn } from 'drizzle-orm/pg-core';
 import type { Db, Tx } from '../../db/client.ts';
 import { assignments, insertion, name, rows, statement } from '../../db/query.ts';
-import { notices, shipments, trackers, trackingBatches, trackingRuns } from '../../db/schema/index.ts';
+import { notices, trackedParcels, trackers, trackingBatches, trackingRuns } from '../../db/schema/index.ts';
 import { enqueueDue } from '../../leases/enqueue.ts';
 import { utc } from '../../lib/format-time.ts';
 import type { TrackingBase } from '../deps.ts';
@@ -82,23 +82,22 @@ const polledBefore = (tracker: Tracker, readTo: Date | null, now: Date): Date | 
   return new Date(now.getTime() - feed.silentMs);
 };
 
-/** Due parcels with their `place` in line. P3: the index holds only what can be due, in this order. */
+/** Due parcels with their `place` in line (P3). */
 export const dueParcels = (
   tracker: string,
   bookedSince: Date,
   most: number | null,
   polledBefore?: Date,
 ): SQL => {
-  const { id, trackedBy, lastTrackedAt, bookedAt } = shipments;
+  const { shipmentId, lastTrackedAt, bookedAt } = trackedParcels;
   const silent = polledBefore
     ? sql`and (${lastTrackedAt} is null or ${lastTrackedAt} < ${sql.param(polledBefore, lastTrackedAt)})`
     : sql``;
+  const order = sql`order by ${lastTrackedAt} nulls first, ${shipmentId}`;
   return sql`
-  select ${id}, row_number() over (order by ${lastTrackedAt} nulls first, ${id}) - 1 as place
-  from (
-    select ${id}, ${lastTrackedAt} from ${shipments}
-    where ${trackedBy} = ${tracker} and ${bookedAt} > ${sql.param(bookedSince, bookedAt)} ${silent}
-    order by ${trackedBy}, ${lastTrackedAt} nulls first, ${id} limit ${most}) ${shipments}`;
+    select ${shipmentId}, row_number() over (${order}) - 1 as place from ${trackedParcels}
+    where ${trackedParcels.tracker} = ${tracker} and ${bookedAt} > ${sql.param(bookedSince, bookedAt)} ${silent}
+    ${order} limit ${most}`;
 };
 
 /**
@@ -130,7 +129,7 @@ async function plan(
   const batches = insertion(trackingBatches, {
     runId,
     no: sql`(place / ${courier.batch})::int + ${sql.raw(hasFeed ? '1' : '0')}`,
-    shipmentIds: sql`array_agg(due.${name(shipments.id)} order by place)`,
+    shipmentIds: sql`array_agg(due.${name(trackedParcels.shipmentId)} order by place)`,
     dueAt: now,
   });
   const [made] = await rows(
@@ -192,8 +191,7 @@ export async function countInRun(
   now: Date,
 ): Promise<void> {
   const [words, errors] = [tallies.words, tallies.errors].map((tally = {}) => JSON.stringify(tally));
-  await COUNT.run(tx, { ...counts, words, errors, runId });
-  await endRun(tx, runId, now);
+  await Promise.all([COUNT.run(tx, { ...counts, words, errors, runId }), endRun(tx, runId, now)]);
 }
 
 /** Counts requests that did not end their batch. */

@@ -1,11 +1,11 @@
-import { isInfrastructureFault } from '../../lib/infrastructure.ts';
 import { isParcelNumber } from '../../lib/numbers.ts';
+import { countAlike, together } from '../../lib/together.ts';
 import type { Outcome } from '../../queue/handle.ts';
 import type { TrackingDeps } from '../deps.ts';
 import type { Tracker } from '../registry.ts';
 import type { Item } from '../toolkit/courier.ts';
 import { applyAnswer, countsOf, touch } from './apply.ts';
-import { type Batch, endBatch } from './claim.ts';
+import { type Batch, endBatches } from './claim.ts';
 import { lockParcels } from './lock-parcels.ts';
 import { type Counts, countInRun, NO_COUNTS } from './runs.ts';
 import { markWorking } from './suspend.ts';
@@ -25,54 +25,25 @@ export type Settle = (answered: Answered) => Promise<Outcome>;
 /** Parcels of one transaction: their locks are held no longer than a tenth of a second. */
 const MOST_PARCELS = 1_000;
 
-interface Waiting extends Answered {
-  resolve(outcome: Outcome): void;
-  reject(error: unknown): void;
-}
-
 /**
  * Responses of a tracker that come while others are being written are written together, in one transaction: each
- * statement's round trip, and the lock on the run's counts, is shared by up to twenty batches (P5). One that cannot be
- * written is alone with its fault (R3).
+ * statement's round trip, and the lock on the run's counts, is shared by up to twenty batches (P5).
  */
-export function createSettler(deps: TrackingDeps, tracker: Tracker): Settle {
-  const waiting: Waiting[] = [];
-  let writing = false;
+export const createSettler = (deps: TrackingDeps, tracker: Tracker): Settle =>
+  together((group) => settle(deps, tracker, group), { count: fitting });
 
-  async function write(group: readonly Waiting[]): Promise<void> {
-    try {
-      const outcomes = await settle(deps, tracker, group);
-      for (const [index, one] of group.entries()) one.resolve(outcomes[index] as Outcome);
-    } catch (error) {
-      if (group.length === 1 || isInfrastructureFault(error)) for (const one of group) one.reject(error);
-      else for (const one of group) await write([one]);
-    }
-  }
-  async function writeAll(): Promise<void> {
-    if (writing) return;
-    writing = true;
-    try {
-      while (waiting.length > 0) await write(next(waiting));
-    } finally {
-      writing = false;
-    }
-  }
-  return (answered) =>
-    new Promise((resolve, reject) => {
-      waiting.push({ ...answered, resolve, reject });
-      void writeAll();
-    });
-}
-
-/** Takes the longest waiting ones of one run off the line. */
-function next(waiting: Waiting[]): Waiting[] {
-  let [count, parcels] = [0, 0];
-  for (const { batch } of waiting) {
+/** How many of the first ones are of one run, and few enough parcels. */
+function fitting(waiting: readonly Answered[]): number {
+  let parcels = 0;
+  const ofOneRun = waiting.slice(
+    0,
+    countAlike(waiting, ({ batch }) => batch.runId),
+  );
+  const tooMany = ofOneRun.findIndex(({ batch }) => {
     parcels += batch.shipmentIds.length;
-    if (count > 0 && (parcels > MOST_PARCELS || batch.runId !== waiting[0]?.batch.runId)) break;
-    count++;
-  }
-  return waiting.splice(0, count);
+    return parcels > MOST_PARCELS;
+  });
+  return tooMany < 0 ? ofOneRun.length : tooMany;
 }
 
 async function settle(
@@ -88,15 +59,12 @@ async function settle(
       tracker,
       group.flatMap(({ batch }) => batch.shipmentIds),
     );
-    const valid = all.filter(({ number }) => isParcelNumber(number));
     const items = new Map(group.flatMap(({ items }) => [...items]));
+    const valid = all.filter(({ number }) => items.has(number) || isParcelNumber(number));
     const { results, words, reopened } = await applyAnswer(tx, tracker, valid, items, now);
     for (const change of reopened)
       log.warn({ tracker: tracker.name, ...change }, 'a parcel was updated after its final status'); // C7
     const invalid = all.filter(({ id }) => !results.has(id)).map(({ id }) => id);
-    await touch(tx, invalid, now);
-    if (items.size > 0) await markWorking(tx, tracker);
-    await Promise.all(group.map(({ batch }) => endBatch(tx, batch, 'done', null, now)));
     const outcomes = group.map(({ batch: { shipmentIds }, requests }) => {
       const known = shipmentIds.flatMap((id) => results.get(id) ?? []);
       const failed = shipmentIds.length - known.length; // without a valid number, or deleted meanwhile
@@ -104,7 +72,16 @@ async function settle(
     });
     const counts = sum(outcomes);
     const errors = counts.failed > 0 ? { 'invalid tracking number': counts.failed } : {};
-    await countInRun(tx, runId, counts, { words, errors }, new Date(now));
+    await Promise.all([
+      touch(tx, invalid, now),
+      items.size > 0 && markWorking(tx, tracker),
+      endBatches(
+        tx,
+        group.map(({ batch }) => batch),
+        now,
+      ),
+      countInRun(tx, runId, counts, { words, errors }, new Date(now)),
+    ]);
     return outcomes.map((counts) => ({ outcome: 'tracked', ...counts }));
   });
 }

@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm';
 import { alias } from 'drizzle-orm/pg-core';
 import type { Tx } from '../../db/client.ts';
-import { arrayOf, assignments, insertion, name, statement } from '../../db/query.ts';
+import { arrayOf, assignments, insertion, isAnyOf, name, statement } from '../../db/query.ts';
 import { recordset } from '../../db/recordset.ts';
 import {
   notices,
@@ -18,7 +18,7 @@ import type { Parcel, StatusUpdate } from './evaluate.ts';
 import { isFinal, STATUSES, type Status } from './status.ts';
 
 /** The code of orders.order_status that a parcel's status sets; the names are in order_statuses. */
-const CODES: Record<Status, number> = {
+export const CODES: Record<Status, number> = {
   pending: 5,
   in_transit: 8,
   out_for_delivery: 9,
@@ -61,17 +61,6 @@ const {
 const changes = from(ph('changes'));
 const once = sql`on conflict (${name(notices.key)}) do nothing`;
 
-const WRITE_HISTORY = statement({}, () => {
-  const events = insertion(shipmentEvents, {
-    shipmentId: change.id,
-    status: change.status,
-    courierStatus: change.courierStatus,
-    occurredAt: change.at,
-    recordedAt: ph('now'),
-  });
-  return sql`${events} from ${changes}`;
-});
-
 const NOTIFY_SLACK = statement({}, () => {
   const messages = insertion(notices, {
     kind: change.slack,
@@ -103,16 +92,25 @@ const NOTIFY_ENDPOINTS = statement({}, () => {
     ${once}`;
 });
 
-/** What follows from changes of status: history (C7), the orders' codes, notices (C12). */
-export async function recordStatusChanges(
+const ENDPOINTS = statement(
+  { id: webhookEndpoints.id },
+  (read) => sql`select ${read} from ${webhookEndpoints} where ${webhookEndpoints.active} limit 1`,
+);
+
+/** C12: notices of changes of status. */
+export async function notifyOfChanges(
   tx: Tx,
   tracker: Tracker,
   changed: readonly Change[],
   now: number,
 ): Promise<void> {
   if (changed.length === 0) return;
+  const kinds = changed.map(({ parcel, update }) => noticeKind(tracker, parcel, update, now));
+  const endpoints = await ENDPOINTS.run(tx);
+  const forSlack = kinds.some((kind) => kind !== null);
+  if (endpoints.length === 0 && !forSlack) return;
   const changes = textOf(
-    changed.map(({ parcel, update }) => ({
+    changed.map(({ parcel, update }, no) => ({
       id: parcel.id,
       orderId: parcel.orderId,
       number: parcel.number,
@@ -122,17 +120,14 @@ export async function recordStatusChanges(
       before: parcel.status,
       courierStatus: update.courierStatus,
       at: new Date(update.at ?? now).toISOString(),
-      slack: noticeKind(tracker, parcel, update, now),
+      slack: kinds[no] ?? null,
       ...{ tracker: tracker.name, title: tracker.courier.title },
     })),
   );
-  await WRITE_HISTORY.run(tx, { changes, now: new Date(now) });
-  await setOrderCodes(
-    tx,
-    changed.map(({ parcel }) => parcel.id),
-  );
-  await NOTIFY_SLACK.run(tx, { changes });
-  await NOTIFY_ENDPOINTS.run(tx, { changes });
+  await Promise.all([
+    forSlack && NOTIFY_SLACK.run(tx, { changes }),
+    endpoints.length > 0 && NOTIFY_ENDPOINTS.run(tx, { changes }),
+  ]);
 }
 
 /** C12: the kind of Slack notice; null for none. */
@@ -152,12 +147,9 @@ function noticeKind({ courier }: Tracker, parcel: Parcel, update: StatusUpdate, 
   }
 }
 
-const ofChanged = sql`(
-  select ${shipments.orderId} from ${shipments} where ${shipments.id} = any(${ph('changed')}::uuid[]))`;
-
-const LOCK_ORDERS = statement(
+const LOCK = statement(
   {},
-  () => sql`select from ${orders} where ${orders.id} in ${ofChanged} order by ${orders.id} for update`,
+  () => sql`select from ${orders} where ${isAnyOf(orders.id, ph('orders'))} order by ${orders.id} for update`,
 );
 
 const SET_CODES = statement({}, () => {
@@ -171,7 +163,7 @@ const SET_CODES = statement({}, () => {
   return sql`
     with ${counting} as (
       select ${shipments}.* from ${shipments}
-      where ${shipments.orderId} in ${ofChanged} and ${shipments.linkedTo} is null and (${shipments.items} is not null or not exists (
+      where ${isAnyOf(shipments.orderId, ph('orders'))} and ${shipments.linkedTo} is null and (${shipments.items} is not null or not exists (
         select from ${shipments} ${later} where ${later.orderId} = ${shipments.orderId} and ${later.items} is null and ${later.linkedTo} is null
           and ${bookedAfter(later, shipments)}))),
     ${shown} as (
@@ -185,13 +177,22 @@ const SET_CODES = statement({}, () => {
 });
 
 /**
+ * When two parcels of an order end at once, the second sees the first one's end. A booking locks the order too: either we
+ * see the new parcel, or its trigger sees this end (drizzle/0011).
+ */
+export const lockOrders = async (tx: Tx, orders: readonly string[]): Promise<unknown> =>
+  orders.length > 0 && (await LOCK.run(tx, { orders }));
+
+/**
  * An order shows the last booked of its parcels that are still on their way, else its last one. Scans of a parcel that
  * was booked again do not change the order. A parcel booked after the end sets the order to booked again: by a trigger
  * (drizzle/0011), since other programs write parcels too.
+ * @param orders locked
  */
-async function setOrderCodes(tx: Tx, changed: readonly string[]): Promise<void> {
-  // when two parcels of an order end at once, the second sees the first one's end. A booking locks the order too: either
-  // we see the new parcel, or its trigger sees this end (drizzle/0011)
-  await LOCK_ORDERS.run(tx, { changed });
-  await SET_CODES.run(tx, { changed });
+export async function setCodesOfSeveral(
+  tx: Tx,
+  orders: readonly (string | null)[],
+  changed: readonly Change[],
+): Promise<void> {
+  if (orders.length > 0) await SET_CODES.run(tx, { orders, changed: changed.map(({ parcel }) => parcel.id) });
 }

@@ -1,6 +1,6 @@
 import { and, eq, exists, sql } from 'drizzle-orm';
 import { recordset } from '../../db/recordset.ts';
-import { shipments, unmappedStatuses } from '../../db/schema/index.ts';
+import { shipments, trackedParcels, unmappedStatuses } from '../../db/schema/index.ts';
 import type { TrackingBase } from '../deps.ts';
 import { applyAnswer } from '../engine/apply.ts';
 import { lockParcels } from '../engine/lock-parcels.ts';
@@ -72,11 +72,18 @@ async function remap(
         };
         await applyAnswer(tx, tracker, [parcel], new Map([[parcel.number, scan]]), clock());
       }
+      // nothing was polled
+      const asked = from(textOf(rows.map(({ id, askedAt }) => ({ id, askedAt }))));
       await tx
         .update(shipments)
         .set({ unmappedWord: null, unmappedAt: null, unmappedBy: null, lastTrackedAt: before.askedAt })
-        .from(from(textOf(rows.map(({ id, askedAt }) => ({ id, askedAt })))))
+        .from(asked)
         .where(sql`${shipments.id} = ${before.id}`);
+      await tx
+        .update(trackedParcels)
+        .set({ lastTrackedAt: before.askedAt })
+        .from(asked)
+        .where(sql`${trackedParcels.shipmentId} = ${before.id}`);
       return rows.length;
     });
     remapped += count;

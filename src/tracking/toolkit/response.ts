@@ -26,8 +26,10 @@ export const text = z
     // a longer number has been rounded: it could be another parcel's
     if (typeof value === 'number') return Number.isSafeInteger(value) ? String(value) : null;
     if (typeof value !== 'string') return null;
-    return value.slice(0, LONGEST_TEXT).replace(UNSTORABLE, '').trim() || null;
+    const start = value.slice(0, LONGEST_TEXT);
+    return (PRINTABLE.test(start) ? start : start.replace(UNSTORABLE, '')).trim() || null;
   });
+const PRINTABLE = /^[ -~]*$/;
 const UNSTORABLE = /\p{Cc}|\p{Cs}/gu;
 
 /** An object of these fields; null for all else. PHP writes an empty object as []. */
