@@ -5,6 +5,12 @@ import type { Tracker } from './registry.ts';
 const payload = z.object({ v: z.literal(1), runId: z.uuid(), no: z.number().int().min(0) });
 export type BatchJob = z.output<typeof payload>;
 
+/**
+ * Batches in work for each request in flight: others are being claimed or written meanwhile. Where a limit paces the
+ * requests there is nothing to gain.
+ */
+const IN_WORK = 3;
+
 /** C1: each tracker has its own queue, so that a slow or paused one delays no other. */
 export const queueOf = ({
   name,
@@ -15,7 +21,7 @@ export const queueOf = ({
     name: `tracking-${name}`,
     worker: 'tracking',
     payload,
-    concurrency: atOnce,
+    concurrency: limit ? atOnce : IN_WORK * atOnce,
     limiter: limit ? { max: limit.max, perMs: Math.ceil(limit.seconds * 1000) } : null, // a batch is a request
     attempts: 5, // for unforeseen errors; a batch counts its attempts in its row
     backoff: { baseMs: seconds(2), maxMs: minutes(1) },

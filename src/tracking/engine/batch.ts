@@ -1,3 +1,4 @@
+import { Semaphore } from 'async-mutex';
 import { despiteOutage } from '../../db/despite-outage.ts';
 import { ClaimLost } from '../../leases/claim.ts';
 import { type Failure, messageOf, ok } from '../../lib/errors.ts';
@@ -47,6 +48,7 @@ export const createBatchHandler = (
 ) => {
   const claimBatch = createClaimer(deps, tracker, leaseMs);
   const settle = createSettler(deps, tracker);
+  const requests = new Semaphore(tracker.atOnce);
   return async (job: BatchJob, context: JobContext): Promise<Outcome> => {
     // the scheduler has credentials, this worker does not (yet): another worker may have them
     if (!tracker.connection) throw new Wait(NOT_OURS_MS, `${whyOff(tracker)}: left to other workers`);
@@ -58,7 +60,7 @@ export const createBatchHandler = (
       if (!batch) return await explainUnclaimedBatch(deps, tracker, job);
       renewing = setInterval(() => renewBatch(deps, batch, leaseMs).catch(() => {}), leaseMs / 3);
       try {
-        return await track(deps, tracker, batch, settle, signal);
+        return await track(deps, tracker, batch, { requests, settle }, signal);
       } catch (error) {
         return await onThrown(deps, tracker, batch, error, signal, context.signal);
       }
@@ -92,16 +94,34 @@ async function onThrown(
   return await onFailure(deps, tracker, batch, { requests: 0 }, { kind: 'bug', message });
 }
 
+/** What a tracker's batches share. */
+interface Shared {
+  /** A slot for each request that may be in flight. */
+  requests: Semaphore;
+  settle: Settle;
+}
+
 async function track(
   deps: TrackingDeps,
   tracker: Tracker,
   batch: Batch,
-  settle: Settle,
+  { requests, settle }: Shared,
   signal: AbortSignal,
 ): Promise<Outcome> {
+  /** A wait for a slot ends with the requests before it: an abort ends those. */
+  const inSlot = <T>(request: () => Promise<T>): Promise<T> =>
+    requests.runExclusive(async () => {
+      signal.throwIfAborted();
+      return await request();
+    });
   const feed = tracker.connection?.feed;
   if (batch.shipmentIds.length === 0 && feed)
-    return await settleFeed(deps, tracker, batch, await readFeed(deps, tracker, feed, batch, signal));
+    return await settleFeed(
+      deps,
+      tracker,
+      batch,
+      await inSlot(() => readFeed(deps, tracker, feed, batch, signal)),
+    );
   const valid = [...new Set(batch.numbers.filter(isParcelNumber))];
   if (batch.attempts > POISON_ATTEMPTS)
     return await failBatch(
@@ -113,7 +133,7 @@ async function track(
     );
   const attempt: Attempt =
     valid.length > 0
-      ? await requestBatch(deps, tracker, batch.runId, valid, signal)
+      ? await inSlot(() => requestBatch(deps, tracker, batch.runId, valid, signal))
       : { result: ok(new Map()), requests: 0 };
   return attempt.result.ok
     ? await settle({ batch, items: attempt.result.value, requests: attempt.requests })
