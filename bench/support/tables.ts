@@ -3,11 +3,12 @@ import postgres, { type Sql } from 'postgres';
 /** A connection of the bench itself. */
 export const connect = (url: string): Sql => postgres(url, { max: 1, onnotice: () => {} });
 
-/** Whatever a build keeps in its tables, without knowing them: columns that are not generated, of every table. */
+/** Whatever a build keeps in its tables, without knowing them: columns that are not generated, of every table but partitions. */
 const tablesOf = (sql: Sql) => sql<{ table: string; columns: string }[]>`
   select quote_ident(table_name) as table, string_agg(quote_ident(column_name), ', ' order by ordinal_position) as columns
   from information_schema.columns join information_schema.tables using (table_schema, table_name)
   where table_schema = 'public' and table_type = 'BASE TABLE' and is_generated = 'NEVER'
+    and not exists (select from pg_inherits where inhrelid = to_regclass(quote_ident(table_name)))
   group by table_name order by table_name`;
 
 /** Keeps a copy of every table as it is. */

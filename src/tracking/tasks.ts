@@ -6,6 +6,7 @@ import type { TrackingBase } from './deps.ts';
 import { batchesOf } from './engine/claim.ts';
 import { endOrphanedRuns, expireParcels, pruneRuns, startDueRuns } from './engine/trackers.ts';
 import { remapStatuses } from './mappings/remap.ts';
+import { makePartitions } from './partitions.ts';
 
 /** Each tracker's batches have their own queue. */
 export const trackingWorks = ({ trackers }: Pick<TrackingBase, 'trackers'>): readonly Work[] =>
@@ -32,6 +33,10 @@ export const trackingTasks = (base: TrackingBase): Task[] => [
   {
     id: 'tracking-tidy',
     everyMs: minutes(60),
-    run: async () => ({ ended: await expireParcels(base), forgotten: await pruneRuns(base) }),
+    run: async () => ({
+      ended: await expireParcels(base),
+      forgotten: await pruneRuns(base),
+      partitions: await makePartitions(base), // P10
+    }),
   },
 ];

@@ -93,8 +93,7 @@ describe('migrations', () => {
     const { folder, write } = migrationsFolder();
     // it runs all in one transaction, where nothing can be built concurrently
     const texts = MIGRATIONS.map((file) => readFileSync(join(packageRoot(), 'drizzle', file), 'utf8'));
-    const able = texts.filter((text) => !/\bconcurrently\b/i.test(text));
-    expect(able.length).toBeGreaterThan(10);
+    const able = texts.map((text) => text.replace(/\bconcurrently\b/gi, ''));
     write(...able, 'create table of_the_last_file (n int)');
     const db = createDb(url, { max: 1 });
     await drizzleMigrate(db, { migrationsFolder: folder });

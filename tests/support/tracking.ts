@@ -177,7 +177,7 @@ export async function startTrackingStand(
     },
     async empty() {
       // a sweep or a batch may still be at work, and Postgres end the truncate as the victim of a deadlock
-      await until(() => sql`truncate orders, shipments, tracking_runs, notices cascade`);
+      await until(() => sql`truncate orders, shipments, shipment_events, tracking_runs, notices cascade`);
     },
     async tick() {
       for (const task of trackingTasks(deps)) await task.run(new AbortController().signal);

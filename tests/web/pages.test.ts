@@ -27,7 +27,7 @@ beforeAll(async () => {
   sql = stack.sql;
 });
 beforeEach(async () => {
-  await sql`truncate temu_stores, orders, shipments, temu_order_inbox, notices, samples, trackers, awb_events,
+  await sql`truncate temu_stores, orders, shipments, shipment_events, temu_order_inbox, notices, samples, trackers, awb_events,
     unmapped_statuses, tracking_runs, webhook_endpoints cascade`;
 });
 afterAll(async () => await stack?.close());
