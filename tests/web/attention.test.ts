@@ -50,7 +50,6 @@ const queue = (change: Partial<Overview['queues'][number]> = {}) => ({
 });
 const none: AttentionCounts = {
   ...{ risk: 0, parked: 0, failed: 0, incomplete: 0, errors: 0, unmatched: 0, longIncomplete: 0 },
-  timeLeft: [0, 0, 0, 0, 0, 0, 0],
 };
 
 interface Change {
