@@ -4,6 +4,7 @@ import { awb } from './cases/awb.ts';
 import { limited } from './cases/limited.ts';
 import { limiter } from './cases/limiter.ts';
 import { orders } from './cases/orders.ts';
+import { pages } from './cases/pages.ts';
 import { processes } from './cases/processes.ts';
 import { select } from './cases/select.ts';
 import { tracking } from './cases/tracking.ts';
@@ -16,7 +17,7 @@ import { rounded } from './support/turns.ts';
 
 // Section P of docs/rules.md: `npm run bench`, `npm run bench -- --help`.
 
-const CASES: readonly Case[] = [tracking, limited, awb, orders, processes, select, limiter];
+const CASES: readonly Case[] = [tracking, limited, awb, orders, processes, select, pages, limiter];
 
 const sizes = CASES.flatMap((one) => Object.keys(one.sizes));
 const { values, positionals } = parseArgs({

@@ -24,6 +24,8 @@ export interface Stage {
   /** Does the work, and says how much CPU who used meanwhile, in seconds. */
   measure<T>(work: () => Promise<T>): Promise<{ result: T; cpu: Record<string, number>; others: number }>;
   settings: Record<string, string>;
+  /** The file into which Postgres logs. */
+  log: string;
   close(): Promise<void>;
 }
 
@@ -62,6 +64,7 @@ export async function openStage(): Promise<Stage> {
   const counts = () => new Map([...watched].map(([name, cpu]) => [name, cpu()]));
   return {
     settings: { ...(await postgresSettings(server.url('postgres'))), redis: redis?.version ?? 'none' },
+    log: join(dir, 'postgres.log'),
     async database(name) {
       const its = `${name}_${databases++}`; // two cases may want the same
       await ensureDatabase(server.url('postgres'), its);

@@ -7,8 +7,9 @@ import { type JsonOption, withQueues } from './context.ts';
 import { bold, dim, print, red, relative, table, yellow } from './output.ts';
 import { countsLine, trackersTable, wordsLine } from './trackers.ts';
 
-const sum = (counts: Record<string, number>) =>
-  Object.values(counts).reduce((total, count) => total + count, 0);
+/** How many orders a store has: `1204`, or `10030+` where not all were counted. */
+export const ordersOf = ({ orders, more }: StoreOverview): string =>
+  `${Object.values(orders).reduce((total, count) => total + count, 0)}${more.length > 0 ? '+' : ''}`;
 
 export function storesTable(stores: readonly StoreOverview[]): string {
   if (stores.length === 0) return 'No store yet. Add one: orderfleet store add --help';
@@ -18,7 +19,7 @@ export function storesTable(stores: readonly StoreOverview[]): string {
     store.active ? (store.reading ? 'syncing' : 'active') : red('paused'),
     store.lastSyncedAt ? relative(store.lastSyncedAt) : 'never',
     store.lastWindow ? `${store.lastWindow.stored} of ${store.lastWindow.expected}` : '–',
-    sum(store.orders),
+    ordersOf(store),
     store.inbox.waiting,
     store.inbox.incomplete ? yellow(String(store.inbox.incomplete)) : 0,
     store.inbox.failed ? red(String(store.inbox.failed)) : 0,
@@ -53,7 +54,10 @@ export function ordersLine(stores: readonly StoreOverview[]): string {
   for (const store of stores)
     for (const [status, count] of Object.entries(store.orders))
       total.set(status, (total.get(status) ?? 0) + count);
-  const parts = [...total].sort((a, b) => b[1] - a[1]).map(([status, count]) => `${status} ${count}`);
+  const more = new Set<string>(stores.flatMap((store) => store.more));
+  const parts = [...total]
+    .sort((a, b) => b[1] - a[1])
+    .map(([status, count]) => `${status} ${count}${more.has(status) ? '+' : ''}`);
   return parts.join(' · ') || 'none yet';
 }
 

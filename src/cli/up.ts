@@ -8,7 +8,6 @@ import { type Config, environment, homeDirectory, parseConfig, webAddress } from
 import { closeDb, createDb } from '../db/client.ts';
 import { ensureDatabase, startEmbeddedPostgres } from '../embedded-postgres/index.ts';
 import { messageOf, UserError } from '../lib/errors.ts';
-import { plural } from '../lib/plural.ts';
 import { type StoreOverview, storeOverviews } from '../temu/overview.ts';
 import { createTrackers, trackingSettings } from '../tracking/index.ts';
 import { accountsOf } from '../web/middleware/access.ts';
@@ -16,7 +15,7 @@ import { keyOf } from './generate-key.ts';
 import { migrateAll } from './migrate.ts';
 import { bold, dim, relative, utc } from './output.ts';
 import { claimHome, leaveHome, publishSettings } from './pidfile.ts';
-import { ordersLine, storesTable } from './status.ts';
+import { ordersLine, ordersOf, storesTable } from './status.ts';
 import { type Supervisor, supervise } from './supervisor.ts';
 
 /** One of each is enough for a single machine. More of one: npm run worker -- NAME. */
@@ -179,10 +178,7 @@ const plainLine = (stores: readonly StoreOverview[]) =>
     : stores
         .map(
           (store) =>
-            `${store.name}: ${plural(
-              Object.values(store.orders).reduce((sum, count) => sum + count, 0),
-              'order',
-            )}, ${store.inbox.waiting} waiting, ${store.active ? `synced ${relative(store.lastSyncedAt)}` : `paused: ${store.pausedReason}`}`,
+            `${store.name}: orders ${ordersOf(store)}, ${store.inbox.waiting} waiting, ${store.active ? `synced ${relative(store.lastSyncedAt)}` : `paused: ${store.pausedReason}`}`,
         )
         .join(' | ');
 

@@ -1,9 +1,9 @@
-import { and, desc, eq, gt, gte, max, min, sql } from 'drizzle-orm';
-import { isAnyOf } from '../db/query.ts';
+import { and, desc, eq, gt } from 'drizzle-orm';
 import { samples } from '../db/schema/index.ts';
 import type { Fleet } from '../fleet/index.ts';
 import { TIME_LEFT_STEPS, unsentByTimeLeft } from '../orders/at-risk.ts';
 import { ordersOverTime } from '../temu/overview.ts';
+import { readSteps, type Sampled } from './folded-samples.ts';
 
 /** One chart of the overview: values over time (`x`), or per category (`labels`). */
 export interface Chart {
@@ -37,7 +37,7 @@ const MINUTE = 60;
 const HOUR = 3600;
 
 /** What the sampler writes once a minute (table `samples`), and how a step's values are aggregated. */
-const SAMPLED: (Pick<Chart, 'id' | 'title' | 'unit'> & { from: string; fold: 'max' | 'min' | 'avg' })[] = [
+export const SAMPLED: (Pick<Chart, 'id' | 'title' | 'unit'> & Sampled)[] = [
   {
     id: 'deadline',
     title: 'Next ship-by deadline',
@@ -116,31 +116,20 @@ async function readOrders(db: Fleet['db'], now: number, hours: number, step: num
 
 async function readSamples(db: Fleet['db'], now: number, hours: number, step: number): Promise<Chart[]> {
   const x = timeline(now, hours, step);
-  const { series, label, at, value } = samples;
-  const drawn = SAMPLED.map(({ from }) => from);
-  const length = sql.raw(`${step}`); // Postgres would not match a parameter in `group by` with the one in `select`
-  const begins = sql<number>`(floor(extract(epoch from ${at}) / ${length}) * ${length})::float8`;
-  const rows = await db
-    .select({ series, label, at: begins, max: max(value), min: min(value), avg: sql<number>`avg(${value})` })
-    .from(samples)
-    .where(and(isAnyOf(series, drawn), gte(at, new Date((x[0] ?? now) * 1000))))
-    .groupBy(series, label, begins);
-  const places = new Map(x.map((at, place) => [at, place]));
-  return SAMPLED.map(({ from, fold, ...chart }) => {
-    const lines = new Map<string, (number | null)[]>();
-    for (const row of rows.filter(({ series }) => series === from)) {
-      const line = lines.get(row.label) ?? x.map(() => null);
-      lines.set(row.label, line);
-      const place = places.get(row.at);
-      if (place !== undefined) line[place] = Math.round(Number(row[fold]) * 1000) / 1000;
-    }
-    return { ...chart, kind: 'lines', x, step, ...highest(lines) };
+  const read = await readSteps(db, SAMPLED, { now, since: x[0] ?? now, step });
+  return SAMPLED.map(({ from, fold: _, ...chart }) => {
+    const lines = read.filter(({ series }) => series === from);
+    const drawn = lines.map(({ label, steps }) => ({ label, values: x.map((at) => rounded(steps.get(at))) }));
+    return { ...chart, kind: 'lines', x, step, ...highest(drawn) };
   });
 }
 
+const rounded = (value: number | undefined): number | null =>
+  value === undefined ? null : Math.round(value * 1000) / 1000;
+
 /** The highest series, sorted by name, so that a line keeps its colour while values change. */
-function highest(lines: ReadonlyMap<string, (number | null)[]>): Pick<Chart, 'series' | 'more'> {
-  const all = [...lines].map(([label, values]) => ({ label: label.replaceAll('_', ' '), values }));
+function highest(lines: Chart['series']): Pick<Chart, 'series' | 'more'> {
+  const all = lines.map(({ label, values }) => ({ label: label.replaceAll('_', ' '), values }));
   const peak = ({ values }: (typeof all)[number]) => Math.max(...values.map((value) => value ?? -Infinity));
   const kept = all.sort((a, b) => peak(b) - peak(a)).slice(0, MOST_SERIES);
   return {

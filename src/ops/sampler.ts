@@ -3,7 +3,9 @@ import { samples, shipments } from '../db/schema/index.ts';
 import type { Fleet } from '../fleet/index.ts';
 import { minutes } from '../queue/define.ts';
 import type { Task } from '../queue/maintenance.ts';
+import { SAMPLED } from './charts.ts';
 import { readFleetMetrics } from './fleet-metrics.ts';
+import { FOLD_EVERY, foldSamples } from './folded-samples.ts';
 
 /** The overview shows a week (O3); one more day, so that the first day is complete. */
 const KEPT_MS = 8 * 86_400_000;
@@ -11,22 +13,35 @@ const KEPT_MS = 8 * 86_400_000;
 type Sample = Omit<typeof samples.$inferSelect, 'at'>;
 
 /** O3: stores metrics once a minute for the overview's charts (table `samples`). */
-export const samplerTasks = (fleet: Fleet): Task[] => [
-  {
-    id: 'overview-sample',
-    everyMs: minutes(1),
-    run: async () => ({ samples: await writeSamples(fleet) }),
-  },
-  {
-    id: 'overview-forget',
-    everyMs: minutes(60),
-    async run() {
-      const old = lt(samples.at, new Date(fleet.clock() - KEPT_MS));
-      const { count } = await fleet.db.delete(samples).where(old);
-      return { forgotten: count };
+export function samplerTasks(fleet: Fleet): Task[] {
+  const { db, clock } = fleet;
+  // a scheduler that has just started does not know what the others have folded
+  let foldFrom = 0;
+  return [
+    {
+      id: 'overview-sample',
+      everyMs: minutes(1),
+      run: async () => ({ samples: await writeSamples(fleet) }),
     },
-  },
-];
+    {
+      id: 'overview-forget',
+      everyMs: minutes(60),
+      async run() {
+        const { count } = await db.delete(samples).where(lt(samples.at, new Date(clock() - KEPT_MS)));
+        return { forgotten: count };
+      },
+    },
+    {
+      id: 'overview-fold',
+      everyMs: FOLD_EVERY * 1000,
+      async run() {
+        const { folded, next } = await foldSamples(db, SAMPLED, clock() / 1000, foldFrom);
+        foldFrom = next;
+        return { folded };
+      },
+    },
+  ];
+}
 
 /** @returns how many were written; 0 when another scheduler has written this minute's */
 async function writeSamples(fleet: Fleet): Promise<number> {

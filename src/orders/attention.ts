@@ -10,7 +10,7 @@ import {
   temuPushes,
   temuStores,
 } from '../db/schema/index.ts';
-import { ordersAtRisk, unsentByTimeLeft } from './at-risk.ts';
+import { awbRisk, ordersAtRisk } from './at-risk.ts';
 import { isToBeShipped } from './status.ts';
 
 /** Why an order or an AWB needs attention. */
@@ -40,8 +40,6 @@ const LONG_INCOMPLETE_MS = 86_400_000;
 export interface AttentionCounts extends Record<AttentionList, number> {
   /** Incomplete for more than a day. */
   longIncomplete: number;
-  /** Unsent orders by time left, as unsentByTimeLeft gives them. */
-  timeLeft: number[];
 }
 
 const shownSince = (nowMs: number) => new Date(nowMs - SHOWN_MS);
@@ -90,8 +88,8 @@ export async function countWithError(db: Db, prefix: string): Promise<number> {
 /** The size of each list; read through indexes of what is open (P3). */
 export async function attentionCounts(db: Db, nowMs: number): Promise<AttentionCounts> {
   const countOf = (which: SQL) => sql<number>`(select count(*)::int ${which})`;
-  const [timeLeft, [row]] = await Promise.all([
-    unsentByTimeLeft(db, nowMs),
+  const [{ atRisk: risk }, [row]] = await Promise.all([
+    awbRisk(db, nowMs),
     rows(
       db,
       {
@@ -107,10 +105,8 @@ export async function attentionCounts(db: Db, nowMs: number): Promise<AttentionC
       (read) => sql`select ${read}`,
     ),
   ]);
-  // past its date, and the buckets up to two hours
-  const risk = timeLeft.slice(0, 4).reduce((sum, count) => sum + count, 0);
   const none = { parked: 0, failed: 0, unmatched: 0, incomplete: 0, errors: 0, longIncomplete: 0 };
-  return { ...none, ...row, risk, timeLeft };
+  return { ...none, ...row, risk };
 }
 
 /** One page of those that need attention, the most urgent first. @param says prefix of the message, for `errors` only */

@@ -10,6 +10,9 @@ export type OrderStatus =
   | 'Partially Shipped'
   | 'Incomplete';
 
+/** T7: nothing is left to be done for it. They are nearly all that are stored. */
+export const DONE = ['Shipped', 'Cancelled'] as const satisfies readonly OrderStatus[];
+
 /** As literals: a parameter would not match the partial indexes of these statuses. */
 const hasStatus = (...statuses: readonly OrderStatus[]): SQL =>
   sql`${orders.status} in (${sql.raw(statuses.map((status) => `'${status}'`).join(', '))})`;

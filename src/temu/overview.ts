@@ -10,12 +10,15 @@ import {
   temuStores,
   temuSyncWindows,
 } from '../db/schema/index.ts';
-import { isOpen } from '../orders/status.ts';
+import { DONE, isOpen } from '../orders/status.ts';
 
 /** A store's state for `status`, `up` and the overview page: counts and times, no personal data. */
 export type StoreOverview = Awaited<ReturnType<typeof storeOverviews>>[number];
 
-/** @param open count open orders only: the cost does not grow with what is stored (P3) */
+/** So many shipped and cancelled orders of a store are counted at most: the cost does not grow with what is stored (P3). */
+const MOST_COUNTED = 10_000;
+
+/** @param open count open orders only */
 export async function storeOverviews(db: Db, { open = false } = {}) {
   const { id, active, nextSyncAt } = temuStores;
   const ofStore = (column: PgColumn, which: SQL) => and(eq(column, id), which);
@@ -38,13 +41,19 @@ export async function storeOverviews(db: Db, { open = false } = {}) {
     .from(temuOrderInbox)
     .where(ofStore(temuOrderInbox.storeId, sql`${temuOrderInbox.state} <> 'stored'`))
     .as('inbox');
+  const doneByStatus = sql`
+    union all select done.step, one.many
+    from (values ${sql.raw(DONE.map((status) => `('${status}')`).join(', '))}) done(step), lateral (
+      select count(*)::int as many from (
+        select from ${orders} where ${ofStore(orders.storeId, sql`${orders.status} = done.step`)} limit ${MOST_COUNTED + 1}) some_of_them) one
+    where one.many > 0`;
   const byStatus = sql`
-    select ${orders.status} as step, count(*)::int as many from ${orders}
-    where ${ofStore(orders.storeId, open ? isOpen : sql`true`)} group by 1`;
+    select ${orders.status} as step, count(*)::int as many from ${orders} where ${ofStore(orders.storeId, isOpen)} group by 1
+    ${open ? sql`` : doneByStatus}`;
   const pauses = sql`
     select jsonb_object_agg(${temuApiPauses.api}, ${temuApiPauses.reason}) from ${temuApiPauses}
     where ${temuApiPauses.storeId} = ${id}`;
-  return await db
+  const stores = await db
     .select({
       name: temuStores.name,
       region: temuStores.region,
@@ -64,7 +73,7 @@ export async function storeOverviews(db: Db, { open = false } = {}) {
         expected: sql<number>`${last.expected}`,
         stored: last.stored,
       },
-      /** Orders by status: all of them, or only the open ones. */
+      /** Orders by status; of shipped and cancelled ones, if they are counted, MOST_COUNTED at most. */
       orders: json<Record<string, number>>(
         sql`coalesce((select jsonb_object_agg(step, many) from (${byStatus}) by_status), '{}')`,
       ),
@@ -77,6 +86,12 @@ export async function storeOverviews(db: Db, { open = false } = {}) {
     .leftJoinLateral(last, sql`true`)
     .crossJoinLateral(inbox)
     .orderBy(temuStores.name);
+  return stores.map((store) => {
+    /** Statuses of which there are more orders than were counted. */
+    const more = DONE.filter((status) => (store.orders[status] ?? 0) > MOST_COUNTED);
+    const orders = { ...store.orders, ...Object.fromEntries(more.map((status) => [status, MOST_COUNTED])) };
+    return { ...store, orders, more };
+  });
 }
 
 /** Open errors of orders by type and message, most frequent first. */
@@ -96,7 +111,7 @@ export const openOrderErrors = (db: Db, limit = 10) =>
  */
 export async function ordersOverTime(db: Db, since: Date, step: number): Promise<Map<number, number>> {
   const seconds = sql.raw(`${Math.trunc(step)}`);
-  const at = sql<number>`(floor(extract(epoch from ${orders.createdAt}) / ${seconds}) * ${seconds})::float8`;
+  const at = sql<number>`extract(epoch from date_bin('${seconds} seconds', ${orders.createdAt}, 'epoch'))::float8`;
   const counts = await db
     .select({ at, orders: count() })
     .from(orders)

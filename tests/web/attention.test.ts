@@ -16,7 +16,15 @@ const ago = (minutes: number) => new Date(NOW - minutes * MINUTE);
 
 const store = (change: Partial<StoreOverview> = {}): StoreOverview => ({
   ...{ name: 'my-shop', region: 'EU', country: 'RO', active: true, pausedReason: null, pausedBy: null },
-  ...{ lastSyncedAt: ago(2), nextSyncAt: null, reading: null, lastWindow: null, orders: {}, pausedApis: {} },
+  ...{
+    lastSyncedAt: ago(2),
+    nextSyncAt: null,
+    reading: null,
+    lastWindow: null,
+    orders: {},
+    more: [],
+    pausedApis: {},
+  },
   inbox: { waiting: 0, incomplete: 0, failed: 0 },
   ...change,
 });
@@ -42,7 +50,6 @@ const queue = (change: Partial<Overview['queues'][number]> = {}) => ({
 });
 const none: AttentionCounts = {
   ...{ risk: 0, parked: 0, failed: 0, incomplete: 0, errors: 0, unmatched: 0, longIncomplete: 0 },
-  timeLeft: [0, 0, 0, 0, 0, 0, 0],
 };
 
 interface Change {

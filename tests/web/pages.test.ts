@@ -2,6 +2,8 @@ import { Hono } from 'hono';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { parseConfig } from '../../src/config/index.ts';
 import { type Fleet, openFleet } from '../../src/fleet/index.ts';
+import type { ChartHistory } from '../../src/ops/charts.ts';
+import { samplerTasks } from '../../src/ops/sampler.ts';
 import { assets } from '../../src/web/assets/index.ts';
 import type { User, WebEnv } from '../../src/web/context.ts';
 import { pages } from '../../src/web/routes/dashboard.tsx';
@@ -409,6 +411,47 @@ describe('O3: the charts’ data', () => {
     expect(chart('parcels').series[0].values.at(-1)).toBe(7);
     const { html } = await browser()('/');
     expect(panel(html, 'limits')).toMatch(/temu key-8 80 %.*temu key-1 10 %/);
+  });
+
+  test('O3, P9: what a step of the charts of a day and a week shows is folded, and stays when its minutes are gone', async () => {
+    const minute = Math.floor(Date.now() / 60_000) * 60_000;
+    await sql`
+      insert into samples (series, label, at, value)
+      select series, 'a', ${new Date(minute)}::timestamptz - n * interval '1 minute', n * n % 101
+      from unnest(array['queue_depth', 'awb_minutes', 'parcels']) series, generate_series(0, 400) n`;
+    const drawn = async (hours: number) => {
+      const { charts }: ChartHistory = (await read(`/data.json?hours=${hours}`)).data;
+      return charts.flatMap(({ id, series }) =>
+        ['backlog', 'deadline', 'parcels'].includes(id) ? series.map(({ values }) => values) : [],
+      );
+    };
+    // all minutes, folded here: a window's first step may have begun before it
+    const fold = (step: number, by: (values: number[]) => number) => {
+      const steps = new Map<number, number[]>();
+      for (let n = 0; n <= 400; n++) {
+        const start = Math.floor((minute / 1000 - n * 60) / step) * step;
+        steps.set(start, [...(steps.get(start) ?? []), (n * n) % 101]);
+      }
+      return [...steps].sort(([a], [b]) => a - b).map(([, values]) => Math.round(by(values) * 1000) / 1000);
+    };
+    const mean = (values: number[]) => values.reduce((sum, one) => sum + one, 0) / values.length;
+    const expected = (step: number) => [
+      fold(step, (values) => Math.min(...values)),
+      fold(step, mean),
+      fold(step, (values) => Math.max(...values)),
+    ];
+    const [, , task] = samplerTasks(stack.fleet);
+    const { signal } = new AbortController();
+    expect((await task?.run(signal))?.folded).toBeGreaterThan(3 * (400 / 5 + 400 / 30) - 12);
+    expect((await task?.run(signal))?.folded).toBe(0);
+    await sql`delete from samples where series not like '% %' and at < ${new Date(minute - 60 * 60_000)}`;
+    for (const [hours, step] of [
+      [24, 300],
+      [168, 1800],
+    ] as const)
+      expect((await drawn(hours)).map((values) => values.filter((value) => value !== null))).toEqual(
+        expected(step),
+      );
   });
 });
 

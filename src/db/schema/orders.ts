@@ -149,6 +149,7 @@ export const orderErrors = pgTable(
     resolvedAt: time('resolved_at'),
   },
   (table) => [
+    index('order_errors_order').on(table.orderId),
     uniqueIndex('order_errors_open')
       .on(table.orderId, table.type, table.message)
       .where(sql`resolved_at is null`),

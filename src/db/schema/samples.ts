@@ -2,7 +2,8 @@ import { doublePrecision, index, pgTable, primaryKey, text, timestamp } from 'dr
 
 /**
  * O3: series of the overview's charts over the last hours that no other table keeps (how full an account was, how
- * long ago a courier's parcels were polled). One row a minute and series, kept for a few days.
+ * long ago a courier's parcels were polled). One row a minute and series, and one for each longer step
+ * (src/ops/folded-samples.ts), kept for a few days.
  */
 export const samples = pgTable(
   'samples',

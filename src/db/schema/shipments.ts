@@ -178,7 +178,7 @@ export const temuPushes = pgTable(
       .on(table.orderId)
       .where(sql`state = 'parked' and parked_order_time is not null`),
     index('temu_pushes_due').on(table.dueAt).where(sql`state in ('pending', 'sending', 'unknown')`),
-    index('temu_pushes_at_rest').on(table.orderId).where(sql`state in ('parked', 'rejected')`),
+    index('temu_pushes_resting').on(table.createdAt).where(sql`state in ('parked', 'rejected')`),
   ],
 );
 
