@@ -75,9 +75,11 @@ export async function fill(sql: Sql, orders: number, open: number): Promise<void
     ${eachParcel}, lateral (select case when n % 50 = 0 then 'Speedy' when ${its.isTemu} then 'fancourier' else 'Delhivery' end as booked,
       case when n % 50 = 0 then null when ${its.isTemu} then 'fan-courier' else 'delhivery-b2c' end as tracker) c`);
   await run(`
-    insert into shipment_events (id, shipment_id, status, courier_status, occurred_at, recorded_at)
-    select ('3' || lpad(to_hex(e), 31, '0'))::uuid, ${its.parcel},
-      (array['picked_up', 'in_transit', 'out_for_delivery', 'delivered'])[1 + e % 4], 'Scan ' || e % 4, ${its.at}, ${its.at}
+    insert into tracked_parcels (shipment_id, tracker, booked_at, last_tracked_at)
+    select id, tracked_by, booked_at, last_tracked_at from shipments where tracked_by is not null`);
+  await run(`
+    insert into shipment_events (shipment_id, status, courier_status, occurred_at, recorded_at)
+    select ${its.parcel}, (array['picked_up', 'in_transit', 'out_for_delivery', 'delivered'])[1 + e % 4], 'Scan ' || e % 4, ${its.at}, ${its.at}
     ${eachParcel}, generate_series(p * 4, p * 4 + 3) e where not ${its.isOpen} or n % 4 > e % 4`);
   await run(`
     insert into temu_pushes (id, shipment_id, order_id, state, attempts, error, sent_at, due_at, created_at, unmatched_carrier)
