@@ -79,7 +79,7 @@ async function checkCalls(temu: Temu, orders: number): Promise<void> {
 }
 
 async function startFleet({ stage, backend, size }: Context, temu: Temu, build: Build): Promise<Running> {
-  const env = await openStore(stage, backend, temu, build, 'orders');
+  const env = await openStore(stage, backend, temu, build, 'orders', 5_000);
   const sql = connect(env.DATABASE_URL ?? '');
   const wanted = size('orders');
   const { lines } = await temu.counts();

@@ -27,7 +27,7 @@ export const processes: Case = {
   async run(context) {
     const { stage, ours, backend, size } = context;
     const temu = await startTemu(stage, 1);
-    const env = await openStore(stage, backend, temu, ours, 'processes');
+    const env = await openStore(stage, backend, temu, ours, 'processes', 5_000);
     const started = async (start: () => Promise<Child>): Promise<Record<string, Figures>> => {
       const child = await start();
       const cpu = child.cpu();

@@ -1,3 +1,4 @@
+import type { Sql } from 'postgres';
 import type { TemuCounts, TemuMessage } from '../stand-ins/temu.ts';
 import { type Build, commonSettings } from './builds.ts';
 import { startProgram } from './child.ts';
@@ -5,7 +6,7 @@ import type { Backend, Stage } from './stage.ts';
 
 export interface Temu {
   url: string;
-  /** Settings that lead a fleet here, without a quota that it would notice. */
+  /** Settings that lead a fleet here. */
   env: Record<string, string>;
   forget(): Promise<unknown>;
   counts(): Promise<TemuCounts>;
@@ -26,7 +27,6 @@ export async function startTemu(stage: Stage, orders: number): Promise<Temu> {
       TEMU_EU_URL: `${url}/eu/openapi/router`,
       TEMU_US_URL: `${url}/us/openapi/router`,
       TEMU_GLOBAL_URL: `${url}/global/openapi/router`,
-      TEMU_QPS: '5000',
     },
     forget: () => ask({ do: 'forget' }),
     counts,
@@ -42,6 +42,8 @@ export async function openStore(
   temu: Temu,
   build: Build,
   purpose: string,
+  /** Requests a second that the store may make: more than it will. */
+  quota: number,
 ): Promise<Record<string, string>> {
   const env = {
     ...commonSettings(),
@@ -49,6 +51,7 @@ export async function openStore(
     ...stage.queues(backend),
     DATABASE_URL: await stage.database(`${purpose}_${backend}_${build.name}`),
     TRACKERS: 'none',
+    TEMU_QPS: String(quota),
   };
   await build.command(env, 'migrate');
   const store = {
@@ -66,4 +69,24 @@ export async function openStore(
     ...Object.entries(store).flatMap(([option, value]) => [`--${option}`, value]),
   );
   return env;
+}
+
+/** What a store has behind it: so many orders whose numbers Temu has had for a month. */
+export async function addPastPushes(sql: Sql, count: number): Promise<void> {
+  await sql.begin(async (sql) => {
+    await sql`set local session_replication_role = replica`; // no trigger: they have ended
+    await sql`
+      insert into orders (id, source, store_id, marketplace_order_id, status, order_status, created_at)
+      select md5(n::text)::uuid, 'temu', (select id from temu_stores), 'PAST-' || n, 'Shipped', 10, now() - interval '30 days'
+      from generate_series(1, ${count}::int) n`;
+    await sql`
+      insert into temu_orders (order_id, tracking_sent_to_temu) select id, true from orders where marketplace_order_id like 'PAST-%'`;
+    await sql`
+      insert into shipments (id, order_id, awb_number, booking_courier, booked_at, status)
+      select id, id, marketplace_order_id, 'sameday', created_at, 'delivered' from orders where marketplace_order_id like 'PAST-%'`;
+    await sql`
+      insert into temu_pushes (shipment_id, order_id, state, sent_at) select id, order_id, 'sent', booked_at from shipments`;
+    await sql`
+      insert into awb_events (key, payload, state) select order_id || ' ' || awb_number, '{}', 'recorded' from shipments`;
+  });
 }

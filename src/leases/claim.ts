@@ -199,7 +199,14 @@ export interface WriteOptions {
   set?: Record<string, unknown>;
   /** Of placeholders in that SQL. */
   values?: Record<string, unknown>;
+  /**
+   * What else is written, in the same statement, if the claim still holds all its rows; else nothing is. The same constant
+   * each time; its condition must contain `held`.
+   */
+  also?: Also;
 }
+/** Built of the condition that the claim holds. */
+export type Also = (held: SQL) => SQL;
 export interface LaterOptions extends WriteOptions {
   /** When the rows are due again; by default now. */
   dueAt?: Date;
@@ -210,24 +217,26 @@ export interface LaterOptions extends WriteOptions {
 /** @returns how many rows the claim still held, and were changed */
 async function write(
   db: Db | Tx,
-  { of, token, values }: Claim,
+  by: Claim,
   set: Record<string, unknown>,
-  { only, values: more }: WriteOptions,
+  { only, values: more, also }: WriteOptions,
 ): Promise<number> {
+  const { of, token, values } = by;
   const changes = Object.entries(set).filter(([, value]) => value !== undefined);
   // null is not a Drizzle value: it is written as it is
   const kind = (value: unknown) => (value === null ? '=null' : is(value, SQL) ? `=${idOf(value)}` : '');
-  const shape = `${changes.map(([key, value]) => `${key}${kind(value)}`)} ${only !== undefined}`;
+  const shape = `${changes.map(([key, value]) => `${key}${kind(value)}`)} ${only !== undefined} ${also ? idOf(also) : ''}`;
   let prepared = of.writes.get(shape);
   if (!prepared) {
-    prepared = writing(of, changes, only !== undefined);
+    prepared = writing(of, changes, only !== undefined, also);
     of.writes.set(shape, prepared);
   }
   const given = Object.fromEntries(changes.map(([key, value]) => [`set ${key}`, value]));
-  return (await prepared.run(db, { ...values, ...more, ...given, token, only })).length;
+  const all = (only ?? by.rows).length;
+  return (await prepared.run(db, { ...values, ...more, ...given, token, only, all })).length;
 }
 
-function writing({ work, where }: Claims, changes: [string, unknown][], some: boolean) {
+function writing({ work, where }: Claims, changes: [string, unknown][], some: boolean, also?: Also) {
   const { table, key } = work;
   const columns = table as unknown as Record<string, PgColumn>;
   const set = changes.map(([field, value]) => {
@@ -241,17 +250,23 @@ function writing({ work, where }: Claims, changes: [string, unknown][], some: bo
   });
   const [id] = key as [PgColumn];
   const only = some ? sql`and ${id} = any(${ph('only')}::${sql.raw(id.getSQLType())}[])` : sql``;
-  return statement(
-    { one: sql<number>`1` },
-    (read) => sql`
-      update ${table} set ${list(set)}
-      where ${isOpen(work)} and ${where} and ${table.claim} = ${ph('token')} ${only} returning ${read}`,
+  const ours = sql`${isOpen(work)} and ${where} and ${table.claim} = ${ph('token')} ${only}`;
+  const all = sql`(select count(*) from held) = ${ph('all')}::int`;
+  return statement({ one: sql<number>`1` }, (read) =>
+    also
+      ? sql`
+          with held as materialized (select ${list(key)} from ${table} where ${ours} for update),
+          written as (
+            update ${table} set ${list(set)} from held where ${sameRow(work, 'held')} and ${all} returning ${read}),
+          also as (${also(all)})
+          select 1 as one from written`
+      : sql`update ${table} set ${list(set)} where ${ours} returning ${read}`,
   );
 }
 
-const ids = new WeakMap<SQL, number>();
+const ids = new WeakMap<object, number>();
 let lastId = 0;
-function idOf(constant: SQL): number {
+function idOf(constant: object): number {
   const id = ids.get(constant) ?? ++lastId;
   ids.set(constant, id);
   return id;

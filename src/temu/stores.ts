@@ -1,7 +1,7 @@
 import { and, eq, getTableColumns, type SQL, sql } from 'drizzle-orm';
 import type { PgColumn } from 'drizzle-orm/pg-core';
 import type { Db, Tx } from '../db/client.ts';
-import { statement } from '../db/query.ts';
+import { outer, type RowOf, statement } from '../db/query.ts';
 import { temuStoreHosts, temuStores } from '../db/schema/index.ts';
 import type { Secrets } from '../db/secrets.ts';
 import { type Failure, UserError } from '../lib/errors.ts';
@@ -39,6 +39,21 @@ const ACTIVE = statement(
   (read) =>
     sql`select ${read} from ${temuStores} where ${temuStores.id} = ${ph('id')} and ${temuStores.active}`,
 );
+
+type StoreBeside = { [Name in keyof StoreRow as `store ${Name}`]: (typeof temuStores)['_']['columns'][Name] };
+/** The columns of a store beside those of a statement about something else, which joins it if it is active. */
+export const STORE_BESIDE = outer(
+  Object.fromEntries(
+    Object.entries(getTableColumns(temuStores)).map(([name, column]) => [`store ${name}`, column]),
+  ) as StoreBeside,
+);
+
+/** The store of such a row; undefined while it is paused or gone. */
+export function storeBeside(row: RowOf<typeof STORE_BESIDE>, secrets: Secrets): Store | undefined {
+  const columns = Object.keys(getTableColumns(temuStores)) as (keyof StoreRow)[];
+  const store = Object.fromEntries(columns.map((name) => [name, row[`store ${name}`]]));
+  return row['store id'] === null ? undefined : openStore(store as StoreRow, secrets);
+}
 
 /** The store with its secrets, or undefined while it is paused or gone. */
 export async function activeStore(db: Db, secrets: Secrets, id: string): Promise<Store | undefined> {

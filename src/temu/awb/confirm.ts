@@ -21,7 +21,7 @@ export async function confirm(
   if (!warehouse.ok) return await onFailure(work, pushes, warehouse.failure);
   const requests: unknown[] = [];
   for (const { parcel, contents } of packages) {
-    const provider = await resolveCarrier(deps, store, parcel.carrier, signal);
+    const provider = await resolveCarrier(deps, store, parcel.carrier, order.pins, signal);
     if (!provider.ok) return await onFailure(work, pushes, provider.failure);
     if (!provider.value.ok) return await settle(work, pushes, unmatched(provider.value));
     requests.push({
@@ -69,7 +69,7 @@ export async function updateTrackingNumber(
   if (forbidden) return await settle(work, [push], parked(forbidden, true));
   const warehouse = await warehouseOf(deps, store, signal);
   if (!warehouse.ok) return await onFailure(work, [push], warehouse.failure);
-  const provider = await resolveCarrier(deps, store, carrierOf(push), signal);
+  const provider = await resolveCarrier(deps, store, carrierOf(push), work.order.pins, signal);
   if (!provider.ok) return await onFailure(work, [push], provider.failure);
   if (!provider.value.ok) return await settle(work, [push], unmatched(provider.value));
   const edit = {

@@ -46,6 +46,7 @@ const FOUND = {
   source: orders.source,
   owned: sql<boolean>`${orders.storeId} is not null`,
 };
+export type Found = RowOf<typeof FOUND>;
 
 const foundBy = (which: SQL) =>
   statement(

@@ -10,7 +10,7 @@ import { notify } from '../../notices/index.ts';
 import type { Outcome } from '../../queue/handle.ts';
 import type { OrdersBase } from '../deps.ts';
 import { pushes } from './enqueue.ts';
-import { type EventRow, KEEP, LOCK, MAKE, ordersOf, REPLACE, WAKE } from './event-store.ts';
+import { type EventRow, type Found, KEEP, LOCK, MAKE, ordersOf, REPLACE, WAKE } from './event-store.ts';
 import { warnOfNumbers } from './notices.ts';
 import { ofOrder, replacedReason } from './push-store.ts';
 
@@ -65,8 +65,11 @@ export async function ingestEvent(
   const key = eventKey(event);
   const recorded = await deps.db
     .transaction(async (tx) => {
-      const [row] = await KEEP.run(tx, { key, payload: event, now });
-      if (row?.state !== 'recorded') return await settleEvent(deps, tx, row, now);
+      const [[row], found] = await Promise.all([
+        KEEP.run(tx, { key, payload: event, now }),
+        ordersOf(tx, event),
+      ]);
+      if (row?.state !== 'recorded') return await settleEvent(deps, tx, row, found, now);
       if (!anew && eventContent(row.payload) === eventContent(event)) return KNOWN;
       return await correct(deps, tx, { ...row, payload: event, ...(anew ? { receivedAt: now } : {}) }, now);
     })
@@ -110,7 +113,7 @@ async function correct(deps: OrdersBase, tx: Tx, row: EventRow, now: Date): Prom
     .for('update', { of: temuPushes });
   if (told.length > 0) return KNOWN;
   await tx.update(awbEvents).set({ payload, receivedAt }).where(eq(awbEvents.key, key));
-  return await settleEvent(deps, tx, { ...row, state: 'waiting' }, now);
+  return await settleEvent(deps, tx, { ...row, state: 'waiting' }, found, now);
 }
 
 /** Records an event and makes a job of what is due for its order. */
@@ -124,16 +127,16 @@ export async function recordEvent(
   return recorded;
 }
 
-/** Makes the shipment of a waiting event, whose row is locked, if its order exists. */
+/** Makes the shipment of a waiting event, whose row is locked, if its order exists: `found` are those it may refer to. */
 async function settleEvent(
   deps: OrdersBase,
   tx: Tx,
   row: EventRow | undefined,
+  [order, second]: readonly Found[],
   now: Date,
 ): Promise<Recorded> {
   if (row?.state !== 'waiting') return KNOWN;
   const { key, payload: event, receivedAt } = row;
-  const [order, second] = await ordersOf(tx, event);
   if (second) {
     const error = `two stores have an order ${event.marketplaceOrderId}: use its orderId`;
     await tx.update(awbEvents).set({ state: 'parked', error }).where(eq(awbEvents.key, key));
@@ -141,23 +144,25 @@ async function settleEvent(
   }
   if (!order) return { is: 'waiting' };
   const pushed = order.source === 'temu';
-  await MAKE.run(tx, {
-    key,
-    orderId: order.id,
-    awbNumber: event.awbNumber,
-    lrNumber: event.lrNumber ?? null,
-    bookingCourier: event.bookingCourier ?? event.carrier,
-    bookedAt: event.bookedAt ? new Date(event.bookedAt) : now,
-    carrier: event.carrier,
-    items: event.items ?? null,
-    receivedAt,
-    pushed,
-    now,
-  });
-  await warnOfNumbers(tx, deps, [{ orderId: order.id, carrier: event.carrier, awbNumber: event.awbNumber }]);
-  if (!pushed) return { is: 'recorded', source: order.source };
-  await settleOthers(tx, order.id, event, receivedAt, now);
-  return { is: 'due', orderId: order.id };
+  const { awbNumber, carrier } = event;
+  await Promise.all([
+    MAKE.run(tx, {
+      key,
+      orderId: order.id,
+      awbNumber,
+      lrNumber: event.lrNumber ?? null,
+      bookingCourier: event.bookingCourier ?? carrier,
+      bookedAt: event.bookedAt ? new Date(event.bookedAt) : now,
+      carrier,
+      items: event.items ?? null,
+      receivedAt,
+      pushed,
+      now,
+    }),
+    pushed && settleOthers(tx, order.id, event, receivedAt, now),
+    warnOfNumbers(tx, deps, [{ orderId: order.id, carrier, awbNumber }]),
+  ]);
+  return pushed ? { is: 'due', orderId: order.id } : { is: 'recorded', source: order.source };
 }
 
 /**
@@ -171,9 +176,11 @@ async function settleOthers(
   receivedAt: Date,
   now: Date,
 ): Promise<void> {
-  if (items === undefined)
-    await REPLACE.run(tx, { orderId, awbNumber, receivedAt, error: replacedReason(awbNumber) });
-  await WAKE.run(tx, { orderId, now });
+  await Promise.all([
+    items === undefined &&
+      REPLACE.run(tx, { orderId, awbNumber, receivedAt, error: replacedReason(awbNumber) }),
+    WAKE.run(tx, { orderId, now }),
+  ]);
 }
 
 const UNKNOWN_ORDER =
@@ -279,7 +286,7 @@ async function lookAgain(deps: OrdersBase, key: string, now: Date): Promise<Reco
   const recorded = await deps.db
     .transaction(async (tx) => {
       const [row] = await LOCK.run(tx, { key });
-      return await settleEvent(deps, tx, row, now);
+      return row ? await settleEvent(deps, tx, row, await ordersOf(tx, row.payload), now) : KNOWN;
     })
     .catch((error): Recorded => {
       if (isInfrastructureFault(error)) throw error;

@@ -1,7 +1,8 @@
 import { sql } from 'drizzle-orm';
+import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
-import { statement } from '../../db/query.ts';
-import { carrierPins, temuLogistics } from '../../db/schema/index.ts';
+import { type RowOf, statement } from '../../db/query.ts';
+import { temuLogistics } from '../../db/schema/index.ts';
 import { rows } from '../../lib/bounded-rows.ts';
 import { fail, ok, type Result } from '../../lib/errors.ts';
 import { minutes } from '../../queue/define.ts';
@@ -123,22 +124,16 @@ export async function warehouseOf(
   );
 }
 
-const PIN = statement(
-  { providerId: carrierPins.providerId },
-  (read) => sql`
-    select ${read} from ${carrierPins}
-    where ${carrierPins.storeId} = ${ph('storeId')} and ${carrierPins.carrier} = ${ph('carrier')}`,
-);
-
 /** A4: the provider id for a carrier's name: pinned, or from the cached list; before "no match", from a fresh one. */
 export async function resolveCarrier(
   deps: OrdersDeps,
   store: Store,
   carrier: string,
+  pins: Readonly<Record<string, string>>,
   signal?: AbortSignal,
 ): Promise<Result<CarrierMatch>> {
-  const [pin] = await PIN.run(deps.db, { storeId: store.id, carrier: normalCarrier(carrier) });
-  if (pin) return ok(matchCarrier(carrier, [], pin.providerId));
+  const pin = pins[normalCarrier(carrier)];
+  if (pin) return ok(matchCarrier(carrier, [], pin));
   const matchBy = async (keepMs: number): Promise<Result<CarrierMatch>> => {
     const list = await listCarriers(deps, store, { keepMs, ...(signal ? { signal } : {}) });
     return list.ok ? ok(matchCarrier(carrier, list.value, undefined)) : list;
@@ -150,26 +145,40 @@ export async function resolveCarrier(
 const isOf = (storeId: unknown, what: unknown) =>
   sql`${temuLogistics.storeId} = ${storeId} and ${temuLogistics.what} = ${what}`;
 
+const KEPT = { list: temuLogistics.list, fetchedAt: temuLogistics.fetchedAt };
+type List = RowOf<typeof KEPT>;
 const LIST = statement(
-  { list: temuLogistics.list },
-  (read) => sql`
-    select ${read} from ${temuLogistics}
-    where ${isOf(ph('storeId'), ph('what'))}
-      and ${temuLogistics.fetchedAt} > ${ph('since')}`,
+  KEPT,
+  (read) => sql`select ${read} from ${temuLogistics} where ${isOf(ph('storeId'), ph('what'))}`,
 );
 
+/** A list is read again after this long: some hundred carriers, for each of a hundred pushes a second (P6). */
+const RECENT_MS = 1_000;
+const recent = new LRUCache<string, { readAt: number; row: List | undefined }>({ max: 100 });
+
+async function listOf({ db, clock }: OrdersDeps, storeId: string, what: string): Promise<List | undefined> {
+  const key = `${storeId} ${what}`;
+  const known = recent.get(key);
+  if (known?.row && Math.abs(clock() - known.readAt) < RECENT_MS) return known.row;
+  const [row] = await LIST.run(db, { storeId, what });
+  recent.set(key, { readAt: clock(), row });
+  return row;
+}
+
 async function cached<T>(
-  { db, clock }: OrdersDeps,
+  deps: OrdersDeps,
   { id: storeId }: Store,
   what: 'companies' | 'warehouses',
   keepMs: number,
   ask: () => Promise<Result<T>>,
 ): Promise<Result<T>> {
-  const [row] = await LIST.run(db, { storeId, what, since: new Date(clock() - keepMs) });
-  if (row) return ok(row.list as T);
+  const { db, clock } = deps;
+  const row = await listOf(deps, storeId, what);
+  if (row && row.fetchedAt.getTime() > clock() - keepMs) return ok(row.list as T);
   const answer = await ask();
   if (!answer.ok) return answer;
   const fetched = { list: answer.value, fetchedAt: new Date(clock()) };
+  recent.delete(`${storeId} ${what}`);
   await db
     .insert(temuLogistics)
     .values({ storeId, what, ...fetched })
@@ -178,5 +187,7 @@ async function cached<T>(
 }
 
 /** A list that did not help is fetched again next time: the seller is asked to change it. */
-const forget = ({ db }: OrdersDeps, store: Store, what: 'companies' | 'warehouses') =>
-  db.delete(temuLogistics).where(isOf(store.id, what));
+async function forget({ db }: OrdersDeps, store: Store, what: 'companies' | 'warehouses'): Promise<void> {
+  await db.delete(temuLogistics).where(isOf(store.id, what));
+  recent.delete(`${store.id} ${what}`);
+}

@@ -1,8 +1,9 @@
 import { eq, type SQL, sql } from 'drizzle-orm';
-import type { Tx } from '../../db/client.ts';
-import { assignments, isAnyOf, type RowOf, statement } from '../../db/query.ts';
+import type { Db, Tx } from '../../db/client.ts';
+import { assignments, isAnyOf, type RowOf } from '../../db/query.ts';
 import { orders, shipments, temuOrders, temuPushes } from '../../db/schema/index.ts';
 import {
+  type Also,
   ClaimLost,
   claim,
   defineClaims,
@@ -117,16 +118,13 @@ export async function postponePushes({ db, clock }: AwbDeps, by: Claim, error: s
   });
 }
 
-const NOTE_SENT = statement(
-  {},
-  () => sql`
-    update ${temuOrders} set ${assignments(temuOrders, {
-      trackingSentToTemu: true,
-      trackingSentAt: sql.placeholder('now'),
-      trackingSendError: null,
-    })}
-    where ${temuOrders.orderId} = ${sql.placeholder('orderId')}`,
-);
+const noteSent: Also = (held) => sql`
+  update ${temuOrders} set ${assignments(temuOrders, {
+    trackingSentToTemu: true,
+    trackingSentAt: sql.placeholder('now'),
+    trackingSendError: null,
+  })}
+  where ${temuOrders.orderId} = ${sql.placeholder('orderId')} and ${held}`;
 
 const noteSendError = (tx: Tx, orderId: string, error: string) =>
   tx.update(temuOrders).set({ trackingSendError: error }).where(eq(temuOrders.orderId, orderId));
@@ -164,12 +162,12 @@ export async function settlePushes(
   outcome: Settlement,
 ): Promise<void> {
   const now = new Date(clock());
+  if (outcome.state === 'sent') return await write(db, by, ids, outcome, now, noteSent);
   await db.transaction(async (tx) => {
     const refused = outcome.state === 'parked' || outcome.state === 'rejected' ? outcome : undefined;
     const news = refused && (await isNews(tx, ids, refused));
     await write(tx, by, ids, outcome, now);
-    if (outcome.state === 'sent') await NOTE_SENT.run(tx, { orderId: by.orderId, now });
-    else if (outcome.error !== null && outcome.state !== 'replaced' && !isFree(outcome))
+    if (outcome.error !== null && outcome.state !== 'replaced' && !isFree(outcome))
       await noteSendError(tx, by.orderId, outcome.error);
     if (refused && news)
       await notify(tx, 'awb-not-sent', {
@@ -187,11 +185,12 @@ const ORDER_TIME = sql`(
   select coalesce(${orders.orderModifiedAt}, ${sql.placeholder('now')}::timestamptz) from ${orders} where ${orders.id} = ${orderId})`;
 
 async function write(
-  tx: Tx,
+  tx: Db | Tx,
   by: Claim,
   ids: readonly string[],
   outcome: Settlement,
   now: Date,
+  also?: Also,
 ): Promise<void> {
   const keepsSentMark =
     outcome.state === 'unknown' || (outcome.state === 'parked' && outcome.maybeDelivered === true);
@@ -204,7 +203,10 @@ async function write(
     parkedOrderTime: outcome.state === 'parked' && outcome.untilOrderChanges ? ORDER_TIME : null,
   };
   if (outcome.state !== 'pending' && outcome.state !== 'unknown')
-    return await finish({ db: tx }, by, outcome.state, { only: ids, set, values: { now } });
+    return await finish({ db: tx }, by, outcome.state, {
+      ...{ only: ids, set, values: { now } },
+      ...(also ? { also } : {}),
+    });
   const later = isFree(outcome) ? release : retry;
   const held = await later({ db: tx, clock: () => now.getTime() }, by, {
     dueAt: outcome.dueAt,

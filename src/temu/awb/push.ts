@@ -4,7 +4,6 @@ import { actionOf, type Failure, messageOf } from '../../lib/errors.ts';
 import { isInfrastructureFault } from '../../lib/infrastructure.ts';
 import { minutes } from '../../queue/define.ts';
 import type { JobContext, Outcome } from '../../queue/handle.ts';
-import { activeStore } from '../stores.ts';
 import { carrierOf, confirm, updateTrackingNumber } from './confirm.ts';
 import { type FastPath, onFailure, parked, postpone, settle, type Work } from './outcome.ts';
 import { compare, type KnownPackage, planPush } from './plan.ts';
@@ -66,8 +65,8 @@ async function pushOrder(
   signal: AbortSignal,
   fastPath: FastPath | undefined,
 ): Promise<Outcome> {
-  const order = await readOrder(deps.db, claim.orderId);
-  const store = order?.storeId ? await activeStore(deps.db, deps.secrets, order.storeId) : undefined;
+  const order = await readOrder(deps, claim.orderId);
+  const store = order?.store;
   if (!order || !store) {
     // due as it is: when the store resumes, it is enqueued again
     await releasePushes(deps, claim);

@@ -2,13 +2,22 @@ import { eq, sql } from 'drizzle-orm';
 import { z } from 'zod';
 import type { Db } from '../../db/client.ts';
 import { json, list, name, outer, statement } from '../../db/query.ts';
-import { orderItemLines, orders, shipments, temuOrderInbox, temuPushes } from '../../db/schema/index.ts';
+import {
+  carrierPins,
+  orderItemLines,
+  orders,
+  shipments,
+  temuOrderInbox,
+  temuPushes,
+  temuStores,
+} from '../../db/schema/index.ts';
 import { rows } from '../../lib/bounded-rows.ts';
 import { ok, type Result } from '../../lib/errors.ts';
 import { type Store, wrongShape } from '../client.ts';
 import type { OrdersDeps } from '../deps.ts';
 import { parseExact } from '../json.ts';
 import { type ListItem, listItem } from '../orders/responses.ts';
+import { STORE_BESIDE, storeBeside } from '../stores.ts';
 import type { KnownPackage, OpenLine } from './plan.ts';
 
 const ph = sql.placeholder;
@@ -17,10 +26,13 @@ const ph = sql.placeholder;
 export interface AwbOrder {
   id: string;
   sn: string;
-  storeId: string | null;
   status: string;
   marketplaceStatus: string | null;
   shipBy: Date | null;
+  /** Its store; undefined while it has none, or that is paused. */
+  store: Store | undefined;
+  /** A4: provider ids pinned for the store, by the carrier's normalised name. */
+  pins: Readonly<Record<string, string>>;
   /** Temu's fulfillmentWarning for the whole order. */
   warnings: string[];
   lines: OpenLine[];
@@ -43,7 +55,6 @@ const SENT = sql`from ${temuPushes} join ${shipments} on ${shipments.id} = ${tem
 const ORDER = {
   id: orders.id,
   sn: orders.marketplaceOrderId,
-  storeId: orders.storeId,
   status: orders.status,
   marketplaceStatus: orders.marketplaceStatus,
   shipBy: orders.shipByDate,
@@ -53,11 +64,15 @@ const ORDER = {
     select coalesce(jsonb_agg(jsonb_build_object('id', ${orderItemLines.id},
       'orderSn', ${orderItemLines.marketplaceOrderItemId}, 'quantity', ${orderItemLines.quantity})), '[]')
     from ${orderItemLines} where ${orderItemLines.orderId} = ${orders.id})`),
+  pins: json<Record<string, string>>(sql`(
+    select coalesce(jsonb_object_agg(${carrierPins.carrier}, ${carrierPins.providerId}), '{}')
+    from ${carrierPins} where ${carrierPins.storeId} = ${orders.storeId})`),
   sent: json<string[]>(sql`(select coalesce(jsonb_agg(${shipments.awbNumber}), '[]') ${SENT})`),
   ...outer({
     newestSent: sql<string>`newest.${name(shipments.awbNumber)}`,
     newestSentAt: sql`newest.${name(temuPushes.createdAt)}`.mapWith(temuPushes.createdAt),
   }),
+  ...STORE_BESIDE,
 };
 
 const READ_ORDER = statement(
@@ -67,15 +82,22 @@ const READ_ORDER = statement(
       left join lateral (
         select ${list([shipments.awbNumber, temuPushes.createdAt])} ${SENT} and ${shipments.items} is null
         order by ${temuPushes.createdAt} desc limit 1) newest on true
+      left join ${temuStores} on ${temuStores.id} = ${orders.storeId} and ${temuStores.active}
       left join ${temuOrderInbox} on ${temuOrderInbox.storeId} = ${orders.storeId}
         and ${temuOrderInbox.parentOrderSn} = ${orders.marketplaceOrderId}
     where ${orders.id} = ${ph('orderId')}`,
 );
 
-export async function readOrder(db: Db, orderId: string): Promise<AwbOrder | undefined> {
+/** An order with its store, in one statement (P6). */
+export async function readOrder(
+  { db, secrets }: Pick<OrdersDeps, 'db' | 'secrets'>,
+  orderId: string,
+): Promise<AwbOrder | undefined> {
   const [row] = await READ_ORDER.run(db, { orderId });
   if (!row) return undefined;
-  const { payload, stored, newestSent: awbNumber, newestSentAt: createdAt, ...order } = row;
+  const { id, sn, status, marketplaceStatus, shipBy, pins, sent, payload, stored } = row;
+  const { newestSent: awbNumber, newestSentAt: createdAt } = row;
+  const order = { id, sn, status, marketplaceStatus, shipBy, pins, sent, store: storeBeside(row, secrets) };
   const newestSent = awbNumber && createdAt ? { awbNumber, createdAt } : null;
   const parsed = payload === null ? undefined : listItem.safeParse(parseExact(payload)).data;
   const warnings = parsed?.parentOrderMap.fulfillmentWarning ?? [];
