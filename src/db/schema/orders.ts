@@ -152,5 +152,7 @@ export const orderErrors = pgTable(
     uniqueIndex('order_errors_open')
       .on(table.orderId, table.type, table.message)
       .where(sql`resolved_at is null`),
+    // an order that is deleted takes its errors along (P10)
+    index('order_errors_order').on(table.orderId),
   ],
 );
