@@ -16,7 +16,7 @@ const GROUPS: readonly (readonly [heading: string, names: RegExp, note?: string]
   ['Processes', /^(LOG_LEVEL|SHUTDOWN_GRACE|OTEL_)/],
   ['Web, metrics and events', /^(HOST|PORT|PUBLIC_|METRICS_|DASHBOARD_|TRUSTED_|EVENTS_)/],
   ['Temu', /^TEMU_/, 'The defaults are the real ones.'],
-  ['Personal data', /^PERSONAL_DATA_/],
+  ['What is kept', /^(PERSONAL_DATA_|ARCHIVE_)/],
   ['Slack', /^SLACK_|_CHANNEL_ID$/, 'Invite the bot to each channel that you set.'],
   ['Email', /^(SMTP_|EMAIL_|REPORTS)/],
   ['Tracking', /^(TRACK|BUFFER_)/, 'A tracker is on when its credentials, below, are set.'],

@@ -1,4 +1,4 @@
--- Two roles with minimal privileges (R5): the owner, only for migrations, and the role of the workers and the command line,
+-- Two roles with minimal privileges (R5): the owner, for migrations and the archive, and the role of the workers and the command line,
 -- which reads and writes rows but cannot change tables. Run it once, before the first migration, as a superuser or a managed
 -- service's administrator:
 --

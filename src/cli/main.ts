@@ -48,6 +48,10 @@ const COMMANDS: Record<string, { does: string; load(): Promise<() => Command> }>
     does: 'manage webhook endpoints for returns and status changes',
     load: async () => (await import('./webhooks.ts')).webhooksCommand,
   },
+  archive: {
+    does: 'move old history and finished orders out of the database into files',
+    load: async () => (await import('./archive.ts')).archiveCommand,
+  },
   status: {
     does: 'status of stores, orders, trackers and queues, and what needs attention',
     load: async () => (await import('./status.ts')).statusCommand,

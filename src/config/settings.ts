@@ -178,6 +178,11 @@ export const settings = z.object({
   PERSONAL_DATA_DAYS: count(1, 3650)
     .default(30)
     .describe('days after an order is finished until its buyer’s name, phone, email and address are erased'),
+  ARCHIVE_MONTHS: count(4, 1200)
+    .default(24)
+    .describe(
+      'full months of history and finished orders that `orderfleet archive` leaves in the database without --before; nothing is archived unless it is called',
+    ),
   BUFFER_PERIOD: count(1, 3650).default(31).describe('days that a parcel is tracked after booking'),
   TRACKING_STATUS: z
     .string()

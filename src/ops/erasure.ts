@@ -1,12 +1,11 @@
 import { sql } from 'drizzle-orm';
 import type { PgColumn } from 'drizzle-orm/pg-core';
 import type { Db } from '../db/client.ts';
-import { isAnyOf, json, name, rows } from '../db/query.ts';
-import { orders, shipments } from '../db/schema/index.ts';
-import { isOpen } from '../orders/status.ts';
+import { json, name, rows } from '../db/query.ts';
+import { orders } from '../db/schema/index.ts';
 import { minutes } from '../queue/define.ts';
 import type { Task } from '../queue/maintenance.ts';
-import { isFinal, STATUSES } from '../tracking/index.ts';
+import { hadEnded } from './ended.ts';
 
 const DAY_MS = 86_400_000;
 /** Orders per statement: some ten milliseconds, so that locks are short. */
@@ -16,9 +15,6 @@ const BATCH = 2_000;
  * change: Temu's buyers may return a parcel within 90 days, so the address may be needed until then.
  */
 const QUIET_DAYS = 90;
-/** Final order_statuses: delivered, booking_cancelled, rto, lost, destroyed. */
-const FINAL_CODES = [10, 12, 13, 15, 17];
-const FINAL_STATUSES = STATUSES.filter(isFinal);
 
 export interface ErasureDeps {
   db: Db;
@@ -37,7 +33,7 @@ export const erasureTasks = (deps: ErasureDeps): Task[] => [
 ];
 
 /** The buyer's columns but for the country, which stays for statistics; as in the index orders_personal_data. */
-const PERSONAL: PgColumn[] = [
+export const PERSONAL: readonly PgColumn[] = [
   orders.buyerMail,
   orders.shippingBuyerName,
   orders.shippingPhone,
@@ -47,14 +43,12 @@ const PERSONAL: PgColumn[] = [
   orders.shippingPostalCode,
 ];
 const placedAt = sql`coalesce(${orders.orderCreatedAt}, '-infinity')`;
-const changedAt = sql`coalesce(${orders.orderModifiedAt}, ${orders.updatedAt})`;
 const id = name(orders.id);
 
 /**
  * T18: erases the buyers of orders that ended more than PERSONAL_DATA_DAYS ago, whatever their source: mail, name, phone,
- * address; the country stays for statistics. An order has ended when the marketplace reports it cancelled or received,
- * when all its parcels or its order status are final, or after 90 days without a change. Walks the orders with personal
- * data that are old enough, by a partial index (P3).
+ * address; the country stays for statistics. Walks the orders with personal data that are old enough, by a partial
+ * index (P3).
  * @returns how many buyers were erased
  */
 export async function erasePersonalData(
@@ -85,7 +79,6 @@ async function eraseBatch(
   from: Cursor,
   { endedBefore, quietSince, now }: Record<'endedBefore' | 'quietSince' | 'now', Date>,
 ) {
-  const hasEnded = isAnyOf(shipments.status, FINAL_STATUSES);
   const time = (value: Date) => sql.param(value, orders.endedAt);
   const [batch] = await rows(
     db,
@@ -97,33 +90,20 @@ async function eraseBatch(
     },
     (list) => sql`
       with candidates as materialized (
-        select ${orders.id}, ${placedAt} as placed, ${changedAt} as changed,
-          case when ${orders.status} = 'Cancelled' or ${orders.marketplaceStatus} = 'RECEIPTED'
-            then coalesce(${orders.endedAt}, ${changedAt}) end as ended,
-          ${isAnyOf(orders.orderStatus, FINAL_CODES)} as arrived,
-          ${orders.source} = 'temu' and ${isOpen} as unshipped
+        select ${orders.id}, ${placedAt} as placed, ${hadEnded(endedBefore, quietSince)} as forgettable
         from ${orders}
-        where num_nonnulls(${sql.join(PERSONAL, sql`, `)}) > 0 and ${placedAt} <= ${time(endedBefore)}
+        where num_nonnulls(${sql.join([...PERSONAL], sql`, `)}) > 0 and ${placedAt} <= ${time(endedBefore)}
           and (${placedAt}, ${orders.id}) > (${from.placedAt}::timestamptz, ${from.id}::uuid)
         order by ${placedAt}, ${orders.id}
         limit ${BATCH}
         for update skip locked),
-      forgettable as (
-        select c.${id} from candidates c cross join lateral (
-          select bool_and(${hasEnded}) as arrived,
-            max(coalesce(${shipments.statusAt}, ${shipments.deliveredAt})) filter (where ${hasEnded}) as ended,
-            max(greatest(${shipments.bookedAt}, ${shipments.statusAt})) as changed
-          from ${shipments} where ${shipments.orderId} = c.${id}) p
-        where least(c.ended, case when not c.unshipped and (p.arrived or c.arrived) then coalesce(p.ended, c.changed) end)
-            <= ${time(endedBefore)}
-          or greatest(c.changed, p.changed) <= ${time(quietSince)}),
       forgotten as (
         update ${orders} set ${sql.join(
           PERSONAL.map((column) => sql`${name(column)} = null`),
           sql`, `,
         )},
           ${name(orders.personalDataErasedAt)} = ${time(now)}
-        from forgettable where ${orders.id} = forgettable.${id} returning 1)
+        from candidates where forgettable and ${orders.id} = candidates.${id} returning 1)
       select ${list}`,
   );
   return batch;

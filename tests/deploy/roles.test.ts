@@ -7,11 +7,13 @@ import { migrateAll } from '../../src/cli/migrate.ts';
 import { parseConfig } from '../../src/config/index.ts';
 import { type Fleet, openFleet } from '../../src/fleet/index.ts';
 import { createLog } from '../../src/lib/log.ts';
+import { planArchive } from '../../src/ops/archive/index.ts';
 import { readOverview } from '../../src/ops/overview.ts';
 import { maintenance, maintenanceHandler } from '../../src/queue/maintenance.ts';
 import { runWorkers } from '../../src/queue/run.ts';
 import { addStore } from '../../src/temu/stores.ts';
 import { reconcileTrackers } from '../../src/tracking/index.ts';
+import { makePartitions } from '../../src/tracking/partitions.ts';
 import { ROOT } from '../support/process.ts';
 import { until } from '../support/until.ts';
 
@@ -62,6 +64,18 @@ describe('deploy/postgres/roles.sql: a role with the least rights (R5)', () => {
     await admin`drop role if exists orderfleet_app`;
     await admin`drop role if exists orderfleet_owner`;
     await admin.end();
+  });
+
+  test('P10: makes months of history, and leaves the archive to the owner', async () => {
+    await makePartitions({ db: fleet.db, clock: () => Date.parse('2040-01-01T00:00:00Z') });
+    await app`insert into shipment_events (shipment_id, status, occurred_at, recorded_at)
+      values (gen_random_uuid(), 'lost', '2040-01-01T00:00:00Z', '2040-01-01T00:00:00Z')`;
+    expect([...(await app`select tableoid::regclass::text as partition from shipment_events`)]).toEqual([
+      { partition: 'shipment_events_2040_01' },
+    ]);
+    const before = new Date('2020-01-01T00:00:00Z');
+    await expect(planArchive(urlAs('orderfleet_app'), before)).rejects.toThrow(/that migrate has/);
+    expect(await planArchive(urlAs('orderfleet_owner'), before)).toEqual([]);
   });
 
   test('the fleet does its work as the app role: rows, quota, trackers, status, a job on a queue', async () => {
