@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import { cut } from '../../lib/storable.ts';
 import { STATUSES, type Status } from '../engine/status.ts';
 
@@ -12,17 +13,18 @@ const LONGEST = 60;
  * A courier's status as it is looked up, and stored when unmapped: upper case, spaces and hyphens as underscores, other
  * punctuation dropped: "In Transit" and "in-transit" are IN_TRANSIT. Letters of any alphabet count.
  */
-export const normalizeStatus = (raw: string): string =>
-  cut(
-    raw
-      .slice(0, 4 * LONGEST)
-      .normalize('NFC')
-      .toUpperCase()
-      .replace(/[\s\p{Pd}_]+/gu, '_')
-      .replace(/[^\p{L}\p{N}_]/gu, '')
-      .replace(/^_+|_+$/g, ''),
-    LONGEST,
-  );
+export function normalizeStatus(raw: string): string {
+  const start = raw.slice(0, 4 * LONGEST);
+  const known = normalized.get(start);
+  if (known !== undefined) return known;
+  const upper = start.normalize('NFC').toUpperCase();
+  const words = upper.replace(/[\s\p{Pd}_]+/gu, '_').replace(/[^\p{L}\p{N}_]/gu, '');
+  const status = cut(words.replace(/^_+|_+$/g, ''), LONGEST);
+  normalized.set(start, status);
+  return status;
+}
+/** A courier has some dozen statuses, and says each a thousand times a round. */
+const normalized = new LRUCache<string, string>({ max: 1_000 });
 
 /**
  * A courier's statuses by meaning, separated by spaces: `{ in_transit: 'IN_TRANSIT PICKED_UP', unchanged: '…' }`.
