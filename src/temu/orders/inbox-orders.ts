@@ -2,11 +2,12 @@ import { ne, type SQL, sql } from 'drizzle-orm';
 import type { Db } from '../../db/client.ts';
 import { isAnyOf, type RowOf, rows } from '../../db/query.ts';
 import { orders, temuOrderInbox } from '../../db/schema/index.ts';
-import { type Claim, claim, defineClaims, finish, release, retry } from '../../leases/claim.ts';
+import { type Claim, claimEach, defineClaims, finish, release, retry } from '../../leases/claim.ts';
 import { defineWork } from '../../leases/define.ts';
 import { enqueueDue, enqueueLater } from '../../leases/enqueue.ts';
 import { dueJobId } from '../../leases/job-id.ts';
 import { type Failure, FailureError } from '../../lib/errors.ts';
+import { countAlike, together } from '../../lib/together.ts';
 import { seconds } from '../../queue/define.ts';
 import type { Outcome } from '../../queue/handle.ts';
 import type { OrdersBase, OrdersDeps } from '../deps.ts';
@@ -91,7 +92,7 @@ const jobId = (store: string, sn: string, dueMs: string | number, nowMs: number)
 
 const ORDER = {
   storeId,
-  sn: parentOrderSn,
+  parentOrderSn,
   payload: sql<string>`${temuOrderInbox.payload}::text`,
   attempts: temuOrderInbox.attempts,
   incompleteSince: temuOrderInbox.incompleteSince,
@@ -110,23 +111,37 @@ const whichOrder = (storeId_: unknown, sn: unknown): SQL =>
 export const ONE_ORDER = defineClaims(inboxOrders, {
   where: whichOrder(sql.placeholder('storeId'), sql.placeholder('parentOrderSn')),
   fields: ORDER,
+  each: true,
 });
 
-/** Claims a due order, or at once one that a dead worker's job redelivers. Counts an attempt. */
-export async function claimOrder(
-  deps: OrdersDeps,
-  job: { storeId: string; parentOrderSn: string },
-  redelivered: boolean,
-): Promise<ClaimedOrder | undefined> {
-  const { storeId, parentOrderSn } = job;
-  const claimed = await claim(
-    deps,
-    ONE_ORDER,
-    { storeId, parentOrderSn },
-    { leaseMs: LEASE_MS, redelivered },
+type OrderKey = Pick<ClaimedOrder, 'storeId' | 'parentOrderSn'>;
+const keyOf = ({ storeId, parentOrderSn }: OrderKey) => `${storeId} ${parentOrderSn}`;
+
+/**
+ * Claims a due order, or at once one that a dead worker's job redelivers. Counts an attempt.
+ * @returns undefined when it is not to be had
+ */
+export type ClaimOrder = (job: OrderKey, redelivered: boolean) => Promise<ClaimedOrder | undefined>;
+
+/** Orders whose jobs come together are claimed together (P7). */
+export function createClaimer(deps: OrdersDeps): ClaimOrder {
+  const claimOne = together<{ job: OrderKey; redelivered: boolean }, ClaimedOrder | undefined>(
+    async (group) => {
+      const { redelivered } = group[0] as (typeof group)[number];
+      const keys = group.map(({ job }) => job).sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+      const claims = await claimEach(deps, ONE_ORDER, keys, { leaseMs: LEASE_MS, redelivered });
+      const claimed = new Map(
+        claims.flatMap((claim) => claim.rows.map((row) => [keyOf(row), { ...row, claim }] as const)),
+      );
+      return group.map(({ job }) => {
+        const order = claimed.get(keyOf(job));
+        claimed.delete(keyOf(job)); // another job of the same order gets none
+        return order;
+      });
+    },
+    { count: (waiting) => countAlike(waiting, ({ redelivered }) => redelivered) },
   );
-  const [row] = claimed?.rows ?? [];
-  return claimed && row && { ...row, claim: claimed };
+  return (job, redelivered) => claimOne({ job, redelivered });
 }
 
 /**
@@ -157,13 +172,13 @@ export async function retryOrder(
 
 const enqueueAt = (deps: OrdersDeps, row: ClaimedOrder, dueAt: Date, priority: number) =>
   enqueueLater(deps, inboxOrders, {
-    where: whichOrder(row.storeId, row.sn),
+    where: whichOrder(row.storeId, row.parentOrderSn),
     dueAt,
     job: {
-      id: jobId(row.storeId, row.sn, dueAt.getTime(), deps.clock()),
+      id: jobId(row.storeId, row.parentOrderSn, dueAt.getTime(), deps.clock()),
       delayMs: dueAt.getTime() - deps.clock(),
       priority,
-      payload: { v: 1 as const, storeId: row.storeId, parentOrderSn: row.sn },
+      payload: { v: 1 as const, storeId: row.storeId, parentOrderSn: row.parentOrderSn },
     },
   });
 
@@ -173,5 +188,5 @@ const enqueueAt = (deps: OrdersDeps, row: ClaimedOrder, dueAt: Date, priority: n
  */
 export async function quarantine(deps: OrdersDeps, row: ClaimedOrder, why: string): Promise<never> {
   await finish(deps, row.claim, 'failed', { set: { error: why } });
-  throw new FailureError({ kind: 'rejected', message: `${row.sn}: ${why}` });
+  throw new FailureError({ kind: 'rejected', message: `${row.parentOrderSn}: ${why}` });
 }
