@@ -31,6 +31,7 @@ import {
   type ClaimedOrder,
   createClaimer,
   ONE_ORDER,
+  type OrderKey,
   quarantine,
   releaseOrder,
   retryOrder,
@@ -57,22 +58,21 @@ const LOCKED_MS = minutes(1);
 /** Short: where no other store has work, the rate limit must not be left unused while orders wait. */
 const LET_OTHERS_PASS_MS = 1_000;
 
-/** Handler of temu-orders (T5): makes all three calls, then writes the order in one transaction. */
+/** Handler of temu-orders (T5): makes all three calls of an order, then writes it in one transaction. */
 export function createEnrichment(deps: OrdersDeps) {
   const claimOne = createClaimer(deps);
   const storeOf = createStoreReader(deps);
   const write = createWriter(deps);
   const bulkheads = createStoreBulkheads(MOST_SLOTS, WAIT_FOR_SLOT_MS);
 
-  return async (job: { storeId: string; parentOrderSn: string }, context: JobContext): Promise<Outcome> => {
-    const row = await claimOne(job, context.redelivered);
-    if (!row) return await explainUnclaimed(deps, ONE_ORDER, { ...job });
+  async function enrichOne(order: OrderKey, context: JobContext, takeSlot: Slot): Promise<Outcome> {
+    const row = await claimOne(order, context.redelivered);
+    if (!row) return await explainUnclaimed(deps, ONE_ORDER, { ...order });
     const later = async (ms: number, outcome: string): Promise<Outcome> => {
       await releaseOrder(deps, row, ms);
       return { outcome };
     };
-    const release = row.severalStores ? await bulkheads.acquire(row.storeId) : undefined;
-    if (row.severalStores && !release)
+    if (row.severalStores && !(await takeSlot()))
       return await later(LET_OTHERS_PASS_MS, 'stepped aside for other stores');
     try {
       const found = await storeOf(row.storeId);
@@ -85,10 +85,45 @@ export function createEnrichment(deps: OrdersDeps) {
       if (!(error instanceof FailureError))
         await despiteOutage(() => interrupted(deps, row, context, error), context.signal).catch(() => {});
       throw error;
+    }
+  }
+
+  return async (
+    { storeId, parentOrderSn, more = [] }: OrderKey & { more?: readonly string[] | undefined },
+    context: JobContext,
+  ): Promise<Outcome> => {
+    const numbers = [parentOrderSn, ...more];
+    let slot: ReturnType<Slot> | undefined;
+    const takeSlot = () => {
+      slot ??= bulkheads.acquire(storeId);
+      return slot;
+    };
+    try {
+      const orders = numbers.map((parentOrderSn) => ({ storeId, parentOrderSn }));
+      const ended = await Promise.allSettled(orders.map((order) => enrichOne(order, context, takeSlot)));
+      return outcomeOf(numbers, ended);
     } finally {
-      release?.();
+      (await slot)?.();
     }
   };
+}
+
+/** The slot of a job's orders, which are one store's. */
+type Slot = () => ReturnType<ReturnType<typeof createStoreBulkheads>['acquire']>;
+
+/**
+ * A job's outcome: its order's, or what became of each.
+ * @throws what one of them threw (R3): what has the job delivered again before what ends it, since an order that is done
+ * has nothing to do then
+ */
+function outcomeOf(numbers: readonly string[], ended: readonly PromiseSettledResult<Outcome>[]): Outcome {
+  const thrown = ended.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
+  if (thrown.length > 0) throw thrown.find((error) => !(error instanceof FailureError)) ?? thrown[0];
+  const outcomes = ended.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  const [first, ...others] = outcomes;
+  if (first && others.length === 0) return first;
+  const each = outcomes.map(({ outcome, why }, at) => `${numbers[at]}: ${outcome}${why ? ` (${why})` : ''}`);
+  return { outcome: `${outcomes.length} orders`, orders: each.join(', ') };
 }
 
 /**

@@ -17,6 +17,7 @@ import {
 import { type Recordset, recordset } from '../../db/recordset.ts';
 import { orderErrors, orderItemLines, orders, productsInOrder, temuOrders } from '../../db/schema/index.ts';
 import { type Claim, ClaimLost, finishAll, retry } from '../../leases/claim.ts';
+import { alike } from '../../lib/alike.ts';
 import { cut } from '../../lib/storable.ts';
 import { notify } from '../../notices/index.ts';
 import type { Store } from '../client.ts';
@@ -153,17 +154,6 @@ function byColumns<T extends PgTable, F extends Fields>(
     });
 }
 type Columns = Record<string, PgColumn>;
-
-/** Groups of those that have the same of something. */
-function alike<T, K>(all: readonly T[], of: (one: T) => K): [K, T[]][] {
-  const groups = new Map<K, T[]>();
-  for (const one of all) {
-    const its = groups.get(of(one)) ?? [];
-    groups.set(of(one), its);
-    its.push(one);
-  }
-  return [...groups];
-}
 
 const KEY: readonly OrderColumn[] = ['storeId', 'marketplaceOrderId'];
 
