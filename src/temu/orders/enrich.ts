@@ -123,7 +123,8 @@ function outcomeOf(numbers: readonly string[], ended: readonly PromiseSettledRes
   const [first, ...others] = outcomes;
   if (first && others.length === 0) return first;
   const each = outcomes.map(({ outcome, why }, at) => `${numbers[at]}: ${outcome}${why ? ` (${why})` : ''}`);
-  return { outcome: `${outcomes.length} orders`, orders: each.join(', ') };
+  const all = new Set(outcomes.map(({ outcome }) => outcome));
+  return { outcome: [...all].join(', '), orders: each.join(', ') };
 }
 
 /**
