@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { getTableColumns, is, SQL, sql } from 'drizzle-orm';
+import { getTableColumns, getTableName, is, SQL, sql } from 'drizzle-orm';
 import type { PgColumn, PgTable } from 'drizzle-orm/pg-core';
 import type { Db, Tx } from '../db/client.ts';
 import {
@@ -90,12 +90,9 @@ export function defineClaims<T extends LeasedTable, F extends Fields>(
   const ofMatching = limited
     ? sql`${open} and ${where} and ${table.dueAt} <= ${ph('now')} order by ${table.dueAt} limit ${ph('limit')} for update skip locked`
     : sql`${open} and ${where} order by ${list(key)} for update`;
-  // each by its key, whatever the planner thinks of how many are open
   const candidates = each
-    ? sql`select one.* from ${keysOf(work)} cross join lateral (
-        select ${columns} from ${table}
-        where ${sameRow(work, 'given')} and ${open} and (${ph('redelivered')}::boolean or ${table.dueAt} <= ${ph('now')})
-        limit 1 for update) one`
+    ? sql`select ${columns} from ${rowsByKey(work, keysOf(work))}
+        where ${open} and (${ph('redelivered')}::boolean or ${table.dueAt} <= ${ph('now')})`
     : sql`select ${columns} from ${table} where ${ofMatching}`;
   const mayBeHad =
     limited || each
@@ -190,6 +187,14 @@ function keysOf<T extends LeasedTable>(
   const all = [...keys, ...more];
   return sql`unnest(${list(all.map(([array]) => array))}) as given(${list(all.map(([, as]) => as))})`;
 }
+
+/**
+ * The rows with the given keys, locked in the order of the keys. Each is found by its key whatever the planner thinks of
+ * how many are open: an index of those that are open is as good to it while its statistics know of none.
+ */
+const rowsByKey = <T extends LeasedTable>(work: Pick<Work<T>, 'table' | 'key'>, given: SQL): SQL =>
+  sql`${given} cross join lateral (
+    select * from ${work.table} where ${sameRow(work, 'given')} limit 1 for update) as ${sql.identifier(getTableName(work.table))}`;
 
 /** What a write through a claim may be limited to and set in addition. */
 export interface WriteOptions {
@@ -350,8 +355,10 @@ function endingOf(work: Work, fields: readonly string[]): Statement<{ one: SQL<n
   return statement(
     { one: sql<number>`1` },
     (read) => sql`
-      update ${table} set ${set} from ${given}
-      where ${isOpen(work)} and ${sameRow(work, 'given')} and ${table.claim} = given.${name(table.claim)} returning ${read}`,
+      update ${table} set ${set} from (
+        select ${list([...work.key])} from ${rowsByKey(work, given)}
+        where ${isOpen(work)} and ${table.claim} = given.${name(table.claim)}) as held
+      where ${sameRow(work, 'held')} returning ${read}`,
   );
 }
 

@@ -7,7 +7,7 @@ export const isOpen = <T extends LeasedTable>({ table, open }: Pick<Work<T>, 'ta
   sql`${table.state} in (${sql.raw(open.map((state) => `'${state}'`).join(', '))})`;
 
 /** The row of the table that another relation of the statement refers to. */
-export const sameRow = <T extends LeasedTable>({ key }: Work<T>, relation: string): SQL =>
+export const sameRow = <T extends LeasedTable>({ key }: Pick<Work<T>, 'key'>, relation: string): SQL =>
   sql.join(
     key.map((column) => sql`${column} = ${sql.identifier(relation)}.${name(column)}`),
     sql` and `,

@@ -56,6 +56,8 @@ const HORIZON_MS = 50;
 const SPACING = 0.8;
 /** A slot that may have been used later than this is reported, so that its cell counts from its real use. */
 const LATE_MS = 6;
+/** Such reports are gathered for this long. */
+const REPORT_MS = 20;
 /** The shortest observed response time may exceed the shortest route by this much. */
 const GUARD_MS = 3;
 /** For the usual response time an outlier counts at most as this multiple of it. */
@@ -90,6 +92,8 @@ interface Account {
   wake: () => void;
   /** Cells whose slots were used late, with how late: to be reported. */
   late: Map<number, number>;
+  /** They will be in a moment. */
+  reporting: boolean;
   /** Response times in milliseconds, by kind: usual and shortest. */
   latencies: Map<string, { answers: number; usualMs: number; leastMs: number }>;
   /** Milliseconds that cells may still stay unused out of caution. */
@@ -119,6 +123,7 @@ export function createQuota(ledger: Ledger, policy: RateLimitPolicy): Quota {
       filling: false,
       wake: () => {},
       late: new Map(),
+      reporting: false,
       latencies: new Map(),
       slackBudgetMs: cautionMs * SLACK_BUDGET_REQUESTS,
     };
@@ -212,7 +217,7 @@ export function createQuota(ledger: Ledger, policy: RateLimitPolicy): Quota {
       if (waiter && late > LATE_MS) account.late.set(position, late);
       waiter?.resolve(slotOf(name, account, position, late > LATE_MS ? 0 : Math.max(0, late)));
       // the next iteration of `fill` reports it; without one, nobody else would
-      if (!account.filling && account.late.size > 0) reportLate(name, account).catch(() => {});
+      if (!account.filling && account.late.size > 0) reportSoon(name, account);
     };
     const wait = at - performance.now();
     if (wait < 1) use();
@@ -248,9 +253,19 @@ export function createQuota(ledger: Ledger, policy: RateLimitPolicy): Quota {
         // after a whole window the cell is another request's
         if (late <= 0 || tookMs >= policy.perMs) return;
         account.late.set(position, (account.late.get(position) ?? 0) + late);
-        if (!account.filling) reportLate(name, account).catch(() => {});
+        if (!account.filling) reportSoon(name, account);
       },
     };
+  }
+
+  /** Several together: while nobody waits for a slot it is soon enough, since their cells lie unused for long. */
+  function reportSoon(name: string, account: Account) {
+    if (account.reporting) return;
+    account.reporting = true;
+    setTimeout(() => {
+      account.reporting = false;
+      reportLate(name, account).catch(() => {});
+    }, REPORT_MS).unref();
   }
 
   async function reportLate(name: string, account: Account) {

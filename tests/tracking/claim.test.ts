@@ -56,6 +56,16 @@ test('R1: a dead worker’s batch, offered by a clock that is ahead: its job wai
   expect(await whyNot(leaseEnds)).toEqual(NEEDLESS);
 });
 
+test('R1: of two jobs of one batch that come together, one gets it', async () => {
+  await stand.parcel(B2C);
+  const tracker = stand.tracker(B2C);
+  const started = await startRun(stand.deps, tracker);
+  const job = { v: 1 as const, runId: started.is === 'started' ? started.runId : '', no: 0 };
+  const claim = createClaimer(stand.deps, tracker, LEASE_MS);
+  const claimed = await Promise.all([claim(job, false), claim(job, false), claim({ ...job, no: 7 }, false)]);
+  expect(claimed).toMatchObject([{ no: 0, attempts: 1 }, undefined, undefined]);
+});
+
 test('R1: a batch that comes again soon is waited for, one that comes later is offered then', async () => {
   const { claim, giveBack, whyNot } = await batch();
   for (const [inMs, outcome] of [

@@ -1,7 +1,4 @@
-import { and, eq, isNotNull, sql } from 'drizzle-orm';
 import { despiteOutage } from '../../db/despite-outage.ts';
-import { isAnyOf, statement } from '../../db/query.ts';
-import { orderItemLines, orders, productsInOrder, temuProducts } from '../../db/schema/index.ts';
 import { ClaimLost, explainUnclaimed } from '../../leases/claim.ts';
 import {
   actionOf,
@@ -20,7 +17,7 @@ import { createStoreBulkheads } from '../bulkhead.ts';
 import type { Store, TemuApi } from '../client.ts';
 import type { OrdersDeps } from '../deps.ts';
 import { parseExact } from '../json.ts';
-import { activeStore, pauseRefusedStore } from '../stores.ts';
+import { pauseRefusedStore } from '../stores.ts';
 import {
   breakerState,
   isInconclusive,
@@ -32,19 +29,17 @@ import {
 import { unreadable } from './inbox.ts';
 import {
   type ClaimedOrder,
-  claimOrder,
+  createClaimer,
   ONE_ORDER,
+  type OrderKey,
   quarantine,
   releaseOrder,
   retryOrder,
 } from './inbox-orders.ts';
-import { type MappedOrder, mapOrder } from './map.ts';
 import { temuOrders } from './queues.ts';
-import { amountResponse, type ListItem, listItem, parseResponse, shippingResponse } from './responses.ts';
-import { saveOrder } from './save.ts';
-import { nextBackfill } from './status.ts';
-
-const ph = sql.placeholder;
+import { createStoreReader, type FoundStore } from './read-store.ts';
+import { amountResponse, listItem, parseResponse, shippingResponse } from './responses.ts';
+import { createWriter, type WriteOrder } from './write.ts';
 
 /** An order whose handling fails or kills its worker this often is quarantined. */
 const POISON_ATTEMPTS = 12;
@@ -63,35 +58,73 @@ const LOCKED_MS = minutes(1);
 /** Short: where no other store has work, the rate limit must not be left unused while orders wait. */
 const LET_OTHERS_PASS_MS = 1_000;
 
-/** Handler of temu-orders (T5): makes all three calls, then writes the order in one transaction. */
+/** Handler of temu-orders (T5): makes all three calls of an order, then writes it in one transaction. */
 export function createEnrichment(deps: OrdersDeps) {
+  const claimOne = createClaimer(deps);
+  const storeOf = createStoreReader(deps);
+  const write = createWriter(deps);
   const bulkheads = createStoreBulkheads(MOST_SLOTS, WAIT_FOR_SLOT_MS);
 
-  return async (job: { storeId: string; parentOrderSn: string }, context: JobContext): Promise<Outcome> => {
-    const row = await claimOrder(deps, job, context.redelivered);
-    if (!row) return await explainUnclaimed(deps, ONE_ORDER, { ...job });
+  async function enrichOne(order: OrderKey, context: JobContext, takeSlot: Slot): Promise<Outcome> {
+    const row = await claimOne(order, context.redelivered);
+    if (!row) return await explainUnclaimed(deps, ONE_ORDER, { ...order });
     const later = async (ms: number, outcome: string): Promise<Outcome> => {
       await releaseOrder(deps, row, ms);
       return { outcome };
     };
-    const release = row.severalStores ? await bulkheads.acquire(row.storeId) : undefined;
-    if (row.severalStores && !release)
+    if (row.severalStores && !(await takeSlot()))
       return await later(LET_OTHERS_PASS_MS, 'stepped aside for other stores');
     try {
-      const store = await activeStore(deps.db, deps.secrets, row.storeId);
-      if (!store) return await later(0, 'store paused');
-      if (deps.temu.hanging(store.id) >= HANGING)
+      const found = await storeOf(row.storeId);
+      if (!found) return await later(0, 'store paused');
+      if (deps.temu.hanging(row.storeId) >= HANGING)
         return await later(STEP_ASIDE_MS, 'stepped aside: the store does not respond');
-      return await enrich(deps, store, row, context);
+      return await enrich(deps, found, row, write, context);
     } catch (error) {
       if (error instanceof ClaimLost) return { outcome: 'taken over by another worker' };
       if (!(error instanceof FailureError))
         await despiteOutage(() => interrupted(deps, row, context, error), context.signal).catch(() => {});
       throw error;
+    }
+  }
+
+  return async (
+    { storeId, parentOrderSn, more = [] }: OrderKey & { more?: readonly string[] | undefined },
+    context: JobContext,
+  ): Promise<Outcome> => {
+    const numbers = [parentOrderSn, ...more];
+    let slot: ReturnType<Slot> | undefined;
+    const takeSlot = () => {
+      slot ??= bulkheads.acquire(storeId);
+      return slot;
+    };
+    try {
+      const orders = numbers.map((parentOrderSn) => ({ storeId, parentOrderSn }));
+      const ended = await Promise.allSettled(orders.map((order) => enrichOne(order, context, takeSlot)));
+      return outcomeOf(numbers, ended);
     } finally {
-      release?.();
+      (await slot)?.();
     }
   };
+}
+
+/** The slot of a job's orders, which are one store's. */
+type Slot = () => ReturnType<ReturnType<typeof createStoreBulkheads>['acquire']>;
+
+/**
+ * A job's outcome: its order's, or what became of each.
+ * @throws what one of them threw (R3): what has the job delivered again before what ends it, since an order that is done
+ * has nothing to do then
+ */
+function outcomeOf(numbers: readonly string[], ended: readonly PromiseSettledResult<Outcome>[]): Outcome {
+  const thrown = ended.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
+  if (thrown.length > 0) throw thrown.find((error) => !(error instanceof FailureError)) ?? thrown[0];
+  const outcomes = ended.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  const [first, ...others] = outcomes;
+  if (first && others.length === 0) return first;
+  const each = outcomes.map(({ outcome, why }, at) => `${numbers[at]}: ${outcome}${why ? ` (${why})` : ''}`);
+  const all = new Set(outcomes.map(({ outcome }) => outcome));
+  return { outcome: [...all].join(', '), orders: each.join(', ') };
 }
 
 /**
@@ -114,8 +147,9 @@ async function interrupted(
 
 async function enrich(
   deps: OrdersDeps,
-  store: Store,
+  { store, withheld }: FoundStore,
   row: ClaimedOrder,
+  write: WriteOrder,
   context: JobContext,
 ): Promise<Outcome> {
   const parsed = listItem.safeParse(parseExact(row.payload));
@@ -129,7 +163,7 @@ async function enrich(
   const params = { parentOrderSn: item.parentOrderMap.parentOrderSn };
   const notAsked: TemuApi[] = [];
   const ask = async (api: TemuApi): Promise<Result<unknown>> => {
-    const pause = await breakerState(deps, store, api);
+    const pause = withheld.has(api) ? await breakerState(deps, store, api) : undefined;
     if (pause && !pause.asksNow) {
       notAsked.push(api);
       return { ok: false, failure: pause.failure };
@@ -171,49 +205,11 @@ async function enrich(
   if (forTheMoment && row.attempts < temuOrders.attempts) {
     return await retryOrder(deps, row, backoffMs(temuOrders.backoff, row.attempts), forTheMoment.failure);
   }
-  const outcome = await writeOrder(
-    deps,
-    store,
-    row,
-    item,
-    amounts,
-    shipping,
-    failures.map(({ failure }) => failure),
-  );
-  for (const api of notAsked) await requeueIfClosed(deps, store, api, row.sn);
-  return outcome;
-}
-
-async function writeOrder(
-  deps: OrdersDeps,
-  store: Store,
-  row: ClaimedOrder,
-  item: ListItem,
-  amounts: Parameters<typeof mapOrder>[0]['amounts'],
-  shipping: Parameters<typeof mapOrder>[0]['shipping'],
-  failures: readonly Failure[],
-): Promise<Outcome> {
-  const now = new Date(deps.clock());
-  const order = mapOrder({
-    item,
-    amounts,
-    shipping,
-    skus: await skusOf(deps, store.id, item),
-    country: store.country,
-    knownPrices: amounts.ok ? new Map() : await knownPrices(deps, store.id, row.sn),
-    now,
-  });
-  const backfill = planBackfill(order, row, failures, now, !amounts.ok && mayCome(amounts.failure));
-  const saved = await saveOrder(deps.db, store, order, row.claim, {
-    again: backfill,
-    error: failures.map(({ message }) => message).join('; ') || null,
-  });
-  await notifySellerMustAct(deps, store, failures);
-  return {
-    outcome: saved ? order.decision.status : 'older than the stored copy',
-    store: store.name,
-    order: row.sn,
-  };
+  const causes = failures.map(({ failure }) => failure);
+  const outcome = await write({ store, row, item, amounts, shipping, failures: causes });
+  await notifySellerMustAct(deps, store, causes);
+  for (const api of notAsked) await requeueIfClosed(deps, store, api, row.parentOrderSn);
+  return { outcome, store: store.name, order: row.parentOrderSn };
 }
 
 /** T16 "seller must act": notified once per store and reason; the orders wait as Incomplete meanwhile. */
@@ -224,62 +220,4 @@ async function notifySellerMustAct(
 ): Promise<void> {
   for (const { code, message } of failures.filter(({ kind }) => kind === 'sellerMustAct'))
     await notify(db, 'seller-must-act', { storeId: store.id, store: store.name, code, why: message });
-}
-
-/**
- * A price that is missing for a transient reason is fetched again even where its absence is no error of the order
- * (T13), which would otherwise never get it. Not so an address: shipped orders have none.
- */
-const mayCome = ({ kind }: Failure) => ['transient', 'malformed', 'notReady', 'scope'].includes(kind);
-
-/** T13: when a missing part is fetched again, if at all: at the latest when the order's hold ends (T12). */
-function planBackfill(
-  order: MappedOrder,
-  row: ClaimedOrder,
-  failures: readonly Failure[],
-  now: Date,
-  priceMayCome: boolean,
-) {
-  if (!order.decision.backfillable && !priceMayCome) return null;
-  const since = row.incompleteSince ?? now;
-  const notReady = failures.some((failure) => actionOf(failure) === 'retryLater');
-  const minutesPassed = (now.getTime() - since.getTime()) / 60_000;
-  const at = nextBackfill(since, now, notReady ? Math.floor(Math.log2(minutesPassed + 2)) : null);
-  return at && { at, since };
-}
-
-const SKUS = statement(
-  { temuSkuId: temuProducts.temuSkuId, sku: temuProducts.sku },
-  (read) => sql`
-    select ${read} from ${temuProducts}
-    where ${temuProducts.storeId} = ${ph('storeId')} and ${isAnyOf(temuProducts.temuSkuId, ph('ids'))}
-    order by ${temuProducts.sku}`,
-);
-
-/** T10: our SKUs for Temu's. */
-async function skusOf({ db }: OrdersDeps, storeId: string, item: ListItem): Promise<Map<string, string[]>> {
-  const ids = [...new Set(item.orderList.map((line) => line.skuId).filter((id) => id !== null))];
-  const skus = new Map<string, string[]>();
-  if (ids.length === 0) return skus;
-  for (const { temuSkuId, sku } of await SKUS.run(db, { storeId, ids }))
-    skus.set(temuSkuId, [...(skus.get(temuSkuId) ?? []), sku]);
-  return skus;
-}
-
-/** Unit prices from an earlier read, for a price call that fails now. */
-async function knownPrices({ db }: OrdersDeps, storeId: string, sn: string): Promise<Map<string, string>> {
-  const found = await db
-    .select({ sn: orderItemLines.marketplaceOrderItemId, price: sql<string>`${productsInOrder.itemPrice}` })
-    .from(orders)
-    .innerJoin(productsInOrder, eq(productsInOrder.orderId, orders.id))
-    .innerJoin(orderItemLines, eq(orderItemLines.productInOrderId, productsInOrder.id))
-    .where(
-      and(
-        eq(orders.source, 'temu'),
-        eq(orders.storeId, storeId),
-        eq(orders.marketplaceOrderId, sn),
-        isNotNull(productsInOrder.itemPrice),
-      ),
-    );
-  return new Map(found.map((row) => [row.sn, row.price]));
 }

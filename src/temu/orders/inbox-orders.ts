@@ -1,12 +1,15 @@
+import { createHash } from 'node:crypto';
 import { ne, type SQL, sql } from 'drizzle-orm';
 import type { Db } from '../../db/client.ts';
 import { isAnyOf, type RowOf, rows } from '../../db/query.ts';
 import { orders, temuOrderInbox } from '../../db/schema/index.ts';
-import { type Claim, claim, defineClaims, finish, release, retry } from '../../leases/claim.ts';
+import { type Claim, claimEach, defineClaims, finish, release, retry } from '../../leases/claim.ts';
 import { defineWork } from '../../leases/define.ts';
 import { enqueueDue, enqueueLater } from '../../leases/enqueue.ts';
 import { dueJobId } from '../../leases/job-id.ts';
+import { alike } from '../../lib/alike.ts';
 import { type Failure, FailureError } from '../../lib/errors.ts';
+import { countAlike, together } from '../../lib/together.ts';
 import { seconds } from '../../queue/define.ts';
 import type { Outcome } from '../../queue/handle.ts';
 import type { OrdersBase, OrdersDeps } from '../deps.ts';
@@ -17,9 +20,9 @@ import { ENQUEUE_AGAIN_MS } from './schedule-windows.ts';
 /** The lease of a worker on an order (R2: under two minutes with the sweep). */
 const LEASE_MS = 75_000;
 /** An order that stepped aside comes after a thousand orders of each other store, else it would be first again. */
-const STEPPED_ASIDE_PRIORITY = 100;
-/** A row's position in its store's backlog, in tens, is its job's priority. BullMQ allows up to 2^21. */
-const PER_PRIORITY = 10;
+const STEPPED_ASIDE_PRIORITY = 200;
+/** A row's position in its store's backlog, in fives, is its job, and that job's priority. BullMQ allows up to 2^21. */
+const PER_JOB = 5;
 const LAST_PRIORITY = 2_000_000;
 
 const { storeId, parentOrderSn } = temuOrderInbox;
@@ -41,13 +44,18 @@ export const inboxOrders = defineWork({
       const ahead = new Map<string, number>();
       return async (due) => {
         await countAhead(db, ahead, [...new Set(due.map((row) => row.storeId))], now);
-        return due.map(({ storeId, parentOrderSn, dueMs }) => {
-          const place = (ahead.get(storeId) ?? 0) + 1;
-          ahead.set(storeId, place);
+        const placed = due.map((row) => {
+          const place = (ahead.get(row.storeId) ?? 0) + 1;
+          ahead.set(row.storeId, place);
+          return { ...row, no: Math.floor(place / PER_JOB) };
+        });
+        return alike(placed, ({ storeId, no }) => `${storeId} ${no}`).map(([, [first, ...others]]) => {
+          const { storeId, parentOrderSn, dueMs, no } = first;
+          const more = others.map((row) => row.parentOrderSn);
           return {
-            id: jobId(storeId, parentOrderSn, dueMs, now.getTime()),
-            priority: Math.min(LAST_PRIORITY, 1 + Math.floor(place / PER_PRIORITY)),
-            payload: { v: 1 as const, storeId, parentOrderSn },
+            id: jobId(storeId, [parentOrderSn, ...more], dueMs, now.getTime()),
+            priority: Math.min(LAST_PRIORITY, 1 + no),
+            payload: { v: 1 as const, storeId, parentOrderSn, ...(more.length > 0 ? { more } : {}) },
           };
         });
       };
@@ -85,13 +93,19 @@ async function countAhead(
   for (const id of fresh) ahead.set(id, counted.find((row) => row.id === id)?.waiting ?? 0);
 }
 
-/** Temu's numbers may hold a ":", which a job's id may not. */
-const jobId = (store: string, sn: string, dueMs: string | number, nowMs: number) =>
-  dueJobId(`${store}-${sn.replaceAll(':', '_')}`, dueMs, nowMs);
+/**
+ * Temu's numbers may hold a ":", which a job's id may not. Another job that begins with the same order has another id:
+ * else its further orders would have none.
+ */
+function jobId(store: string, [sn = '', ...more]: string[], dueMs: string | number, nowMs: number): string {
+  const others =
+    more.length > 0 ? `-${createHash('sha256').update(more.join()).digest('hex').slice(0, 16)}` : '';
+  return dueJobId(`${store}-${sn.replaceAll(':', '_')}${others}`, dueMs, nowMs);
+}
 
 const ORDER = {
   storeId,
-  sn: parentOrderSn,
+  parentOrderSn,
   payload: sql<string>`${temuOrderInbox.payload}::text`,
   attempts: temuOrderInbox.attempts,
   incompleteSince: temuOrderInbox.incompleteSince,
@@ -110,23 +124,37 @@ const whichOrder = (storeId_: unknown, sn: unknown): SQL =>
 export const ONE_ORDER = defineClaims(inboxOrders, {
   where: whichOrder(sql.placeholder('storeId'), sql.placeholder('parentOrderSn')),
   fields: ORDER,
+  each: true,
 });
 
-/** Claims a due order, or at once one that a dead worker's job redelivers. Counts an attempt. */
-export async function claimOrder(
-  deps: OrdersDeps,
-  job: { storeId: string; parentOrderSn: string },
-  redelivered: boolean,
-): Promise<ClaimedOrder | undefined> {
-  const { storeId, parentOrderSn } = job;
-  const claimed = await claim(
-    deps,
-    ONE_ORDER,
-    { storeId, parentOrderSn },
-    { leaseMs: LEASE_MS, redelivered },
+export type OrderKey = Pick<ClaimedOrder, 'storeId' | 'parentOrderSn'>;
+const keyOf = ({ storeId, parentOrderSn }: OrderKey) => `${storeId} ${parentOrderSn}`;
+
+/**
+ * Claims a due order, or at once one that a dead worker's job redelivers. Counts an attempt.
+ * @returns undefined when it is not to be had
+ */
+export type ClaimOrder = (job: OrderKey, redelivered: boolean) => Promise<ClaimedOrder | undefined>;
+
+/** Orders whose jobs come together are claimed together (P7). */
+export function createClaimer(deps: OrdersDeps): ClaimOrder {
+  const claimOne = together<{ job: OrderKey; redelivered: boolean }, ClaimedOrder | undefined>(
+    async (group) => {
+      const { redelivered } = group[0] as (typeof group)[number];
+      const keys = group.map(({ job }) => job).sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+      const claims = await claimEach(deps, ONE_ORDER, keys, { leaseMs: LEASE_MS, redelivered });
+      const claimed = new Map(
+        claims.flatMap((claim) => claim.rows.map((row) => [keyOf(row), { ...row, claim }] as const)),
+      );
+      return group.map(({ job }) => {
+        const order = claimed.get(keyOf(job));
+        claimed.delete(keyOf(job)); // another job of the same order gets none
+        return order;
+      });
+    },
+    { count: (waiting) => countAlike(waiting, ({ redelivered }) => redelivered) },
   );
-  const [row] = claimed?.rows ?? [];
-  return claimed && row && { ...row, claim: claimed };
+  return (job, redelivered) => claimOne({ job, redelivered });
 }
 
 /**
@@ -157,13 +185,13 @@ export async function retryOrder(
 
 const enqueueAt = (deps: OrdersDeps, row: ClaimedOrder, dueAt: Date, priority: number) =>
   enqueueLater(deps, inboxOrders, {
-    where: whichOrder(row.storeId, row.sn),
+    where: whichOrder(row.storeId, row.parentOrderSn),
     dueAt,
     job: {
-      id: jobId(row.storeId, row.sn, dueAt.getTime(), deps.clock()),
+      id: jobId(row.storeId, [row.parentOrderSn], dueAt.getTime(), deps.clock()),
       delayMs: dueAt.getTime() - deps.clock(),
       priority,
-      payload: { v: 1 as const, storeId: row.storeId, parentOrderSn: row.sn },
+      payload: { v: 1 as const, storeId: row.storeId, parentOrderSn: row.parentOrderSn },
     },
   });
 
@@ -173,5 +201,5 @@ const enqueueAt = (deps: OrdersDeps, row: ClaimedOrder, dueAt: Date, priority: n
  */
 export async function quarantine(deps: OrdersDeps, row: ClaimedOrder, why: string): Promise<never> {
   await finish(deps, row.claim, 'failed', { set: { error: why } });
-  throw new FailureError({ kind: 'rejected', message: `${row.sn}: ${why}` });
+  throw new FailureError({ kind: 'rejected', message: `${row.parentOrderSn}: ${why}` });
 }

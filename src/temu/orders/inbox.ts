@@ -53,9 +53,9 @@ function knownFields(value: unknown, known: Fields | null): unknown {
   if (known === null) return isObject ? null : value;
   if (!isObject) return null;
   return Object.fromEntries(
-    Object.entries(value).flatMap(([name, inner]) =>
-      Object.hasOwn(known, name) ? [[name, knownFields(inner, known[name] ?? null)] as const] : [],
-    ),
+    Object.entries(value)
+      .filter(([name]) => Object.hasOwn(known, name))
+      .map(([name, inner]) => [name, knownFields(inner, known[name] ?? null)]),
   );
 }
 
@@ -64,10 +64,9 @@ function knownFields(value: unknown, known: Fields | null): unknown {
  * neither disappears nor stops its page (R3).
  */
 export function toInboxRow(given: unknown): InboxRow {
-  const raw = stringifyExact(given);
-  const storable = storableJson(raw);
-  const item = storable === raw ? given : parseExact(storable);
-  const payload = stringifyExact(knownFields(item, FIELDS));
+  const known = stringifyExact(knownFields(given, FIELDS));
+  const payload = storableJson(known);
+  const item = payload === known ? given : parseExact(storableJson(stringifyExact(given)));
   const parsed = listItem.safeParse(item);
   if (parsed.success) {
     const { parentOrderSn, updateTime } = parsed.data.parentOrderMap;
@@ -79,7 +78,7 @@ export function toInboxRow(given: unknown): InboxRow {
     parentOrderSn:
       typeof sn === 'string' && sn && sn.length <= LONGEST_ID
         ? sn
-        : `unreadable-${createHash('sha256').update(storable).digest('hex').slice(0, 16)}`,
+        : `unreadable-${createHash('sha256').update(stringifyExact(given)).digest('hex').slice(0, 16)}`,
     // without a readable time it is older than any readable copy, which must win whichever came first
     updateTime: time.safeParse(parent?.updateTime).data ?? new Date(0),
     payload,

@@ -25,8 +25,7 @@ const optionalId = id
 const text = z
   .string()
   .nullish()
-  // a text column of Postgres takes no NUL
-  .transform((value) => value?.replaceAll('\u0000', '').trim() || null);
+  .transform((value) => (value && storable(value).trim()) || null);
 /** Unix seconds; null and 0 mean "none". */
 export const time = z
   .union([z.number(), z.bigint(), z.string().regex(/^\d+$/)])

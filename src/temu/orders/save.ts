@@ -1,13 +1,27 @@
-import { type SQL, sql } from 'drizzle-orm';
-import type { PgColumn } from 'drizzle-orm/pg-core';
+import { getTableColumns, type SQL, sql } from 'drizzle-orm';
+import type { PgColumn, PgTable } from 'drizzle-orm/pg-core';
 import type { Db, Tx } from '../../db/client.ts';
-import { arrayOf, assignments, excluded, isAnyOf, list, name, names, statement } from '../../db/query.ts';
+import {
+  assignments,
+  excluded,
+  type Fields,
+  insertion,
+  isAnyOf,
+  list,
+  name,
+  names,
+  type RowOf,
+  type Statement,
+  statement,
+} from '../../db/query.ts';
+import { type Recordset, recordset } from '../../db/recordset.ts';
 import { orderErrors, orderItemLines, orders, productsInOrder, temuOrders } from '../../db/schema/index.ts';
-import { type Claim, ClaimLost, finish, retry } from '../../leases/claim.ts';
+import { type Claim, ClaimLost, finishAll, retry } from '../../leases/claim.ts';
+import { alike } from '../../lib/alike.ts';
 import { cut } from '../../lib/storable.ts';
 import { notify } from '../../notices/index.ts';
 import type { Store } from '../client.ts';
-import { ERROR_TYPES, type MappedOrder, type MappedProduct } from './map.ts';
+import { ERROR_TYPES, type MappedOrder } from './map.ts';
 
 /** What remains to be done for the inbox row, written with the order in one transaction. */
 export interface InboxOutcome {
@@ -16,43 +30,52 @@ export interface InboxOutcome {
   error: string | null;
 }
 
-/**
- * T5: writes an order with all that belongs to it, and the inbox row's outcome, in one transaction.
- * T14: a copy that is older than the stored one, or the same, changes nothing. Nor does one that the inbox has
- * replaced (T4): of two copies of the same second only the inbox knows the newer, which has a job of its own.
- * @returns false when the stored order or the inbox's copy is newer
- */
-export async function saveOrder(
-  db: Db,
-  store: Pick<Store, 'id' | 'name'>,
-  order: MappedOrder,
-  claim: Claim,
-  outcome: InboxOutcome,
-): Promise<boolean> {
-  try {
-    return await db.transaction(async (tx) => {
-      await ADOPT.run(tx, { storeId: store.id, number: order.marketplaceOrderId });
-      const id = await upsertOrder(tx, store.id, order);
-      if (id) {
-        await saveProducts(tx, id, order.products);
-        await SAVE_ERRORS.run(tx, {
-          orderId: id,
-          types: order.errors.map(({ type }) => type),
-          messages: order.errors.map(({ message }) => message),
-        });
-        await notifyUnknownValues(tx, store, id, order);
-      }
-      // the inbox last: whoever locks both takes the order first (hold.ts)
-      await settleInbox(tx, claim, outcome);
-      return id !== undefined;
-    });
-  } catch (error) {
-    if (error instanceof ClaimLost) return false;
-    throw error;
-  }
+/** An order that this worker has claimed, to be stored. */
+export interface ToSave {
+  store: Pick<Store, 'id' | 'name'>;
+  order: MappedOrder;
+  claim: Claim;
+  outcome: InboxOutcome;
+}
+/** One that was stored. */
+interface Saved extends ToSave {
+  id: string;
+  /** It was not known before. */
+  fresh: boolean;
 }
 
+/**
+ * T5: writes orders with all that belongs to them, and the inbox rows' outcomes, in one transaction.
+ * T14: a copy that is older than the stored one, or the same, changes nothing. Nor does one that the inbox has
+ * replaced (T4): of two copies of the same second only the inbox knows the newer, which has a job of its own.
+ * What need not wait for another's result is sent along with it (P7).
+ * @returns those that were stored; of the others the stored copy is newer
+ * @throws ClaimLost when the inbox has replaced one; then none is stored
+ */
+export async function saveOrders(db: Db, group: readonly ToSave[]): Promise<ReadonlySet<ToSave>> {
+  // rows that other workers may lock as well are locked in one order
+  const sorted = [...group].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+  return await db.transaction(async (tx) => {
+    const saved = await upsertOrders(tx, sorted);
+    await Promise.all([
+      ...upsertTemu(tx, saved.map(temuRowOf)),
+      saveProducts(tx, saved),
+      saveErrors(tx, saved),
+      notifyUnknownValues(tx, saved),
+      // the inbox last: whoever locks both takes the order first (hold.ts)
+      ...settleInbox(tx, sorted),
+    ]);
+    const ids = new Set(saved.map(keyOf));
+    return new Set(group.filter((one) => ids.has(keyOf(one))));
+  });
+}
+
+const keyOf = ({ store, order }: Pick<ToSave, 'store' | 'order'>) =>
+  `${store.id} ${order.marketplaceOrderId}`;
+
 const ph = sql.placeholder;
+
+const key = recordset('key', { storeId: orders.storeId, number: orders.marketplaceOrderId });
 
 /**
  * Other programs write orders by source and number alone, and AWBs for them before the sync sees them: such a row
@@ -62,16 +85,19 @@ const ph = sql.placeholder;
  */
 const ADOPT = statement({}, () => {
   const which = (storeIs: SQL) =>
-    sql`${orders.source} = 'temu' and ${orders.storeId} ${storeIs} and ${orders.marketplaceOrderId} = ${ph('number')}`;
+    sql`${orders.source} = 'temu' and ${orders.storeId} ${storeIs} and ${orders.marketplaceOrderId} = ${key.fields.number}`;
   return sql`
-    update ${orders} set ${assignments(orders, { storeId: ph('storeId'), orderModifiedAt: null })}
-    where ${which(sql`is null`)} and not exists (select from ${orders} where ${which(sql`= ${ph('storeId')}`)})`;
+    update ${orders} set ${assignments(orders, { storeId: key.fields.storeId, orderModifiedAt: null })}
+    from ${key.from(ph('keys'))}
+    where ${which(sql`is null`)} and not exists (select from ${orders} where ${which(sql`= ${key.fields.storeId}`)})`;
 });
 
 /** Columns of a failed call are left out, so that what an earlier read found stays (T13: "all that is known"). */
-async function upsertOrder(tx: Tx, storeId: string, order: MappedOrder): Promise<string | undefined> {
-  const { temuDiscount, sellerDiscount, ...prices } = order.prices ?? {};
-  const values = {
+function rowOf({ store, order }: ToSave) {
+  const { temuDiscount: _, sellerDiscount: __, ...prices } = order.prices ?? {};
+  return {
+    storeId: store.id,
+    marketplaceOrderId: order.marketplaceOrderId,
     status: order.decision.status,
     marketplaceStatus: order.marketplaceStatus,
     orderCreatedAt: order.orderCreatedAt,
@@ -83,53 +109,81 @@ async function upsertOrder(tx: Tx, storeId: string, order: MappedOrder): Promise
     ...prices,
     ...order.address,
   };
-  const { marketplaceOrderId } = order;
-  const [row] = await upsertOf(values).run(tx, { source: 'temu', storeId, marketplaceOrderId, ...values });
-  if (!row) return undefined;
-
-  const temu = { regionId: order.regionId, ...(order.prices ? { temuDiscount, sellerDiscount } : {}) };
-  await temuUpsertOf(temu).run(tx, { orderId: row.id, ...temu });
-  return row.id;
 }
+
+function temuRowOf({ id: orderId, order: { regionId, prices } }: Saved) {
+  const { temuDiscount, sellerDiscount } = prices ?? {};
+  return { orderId, regionId, ...(prices ? { temuDiscount, sellerDiscount } : {}) };
+}
+
+async function upsertOrders(tx: Tx, group: readonly ToSave[]): Promise<Saved[]> {
+  const keys = group.map(({ store, order }) => ({ storeId: store.id, number: order.marketplaceOrderId }));
+  const [, ...upserted] = await Promise.all([
+    ADOPT.run(tx, { keys: key.textOf(keys) }),
+    ...upsert(tx, group.map(rowOf)),
+  ]);
+  const stored = new Map(upserted.flat().map((row) => [`${row.storeId} ${row.number}`, row]));
+  return group.flatMap((one) => {
+    const row = stored.get(keyOf(one));
+    return row ? [{ ...one, id: row.id, fresh: row.fresh }] : [];
+  });
+}
+
+type ColumnOf<T extends PgTable> = keyof T['$inferInsert'] & string;
+type Row<T extends PgTable> = { [Key in ColumnOf<T>]?: T['$inferInsert'][Key] | undefined };
 
 /** Which columns are known varies little between orders: each statement is built once. */
-function byColumns<K extends string, S>(build: (columns: K[]) => S): (values: { [Key in K]?: unknown }) => S {
-  const built = new Map<string, S>();
-  return (values) => {
-    const columns = Object.keys(values) as K[];
-    const key = columns.join();
-    const found = built.get(key) ?? build(columns);
-    built.set(key, found);
-    return found;
+function byColumns<T extends PgTable, F extends Fields>(
+  table: T,
+  build: (given: Pick<Recordset<Columns>, 'from' | 'fields'>, known: ColumnOf<T>[]) => Statement<F>,
+): (tx: Tx, rows: readonly Row<T>[]) => Promise<RowOf<F>[]>[] {
+  const all = getTableColumns(table) as Columns;
+  const make = (known: ColumnOf<T>[]) => {
+    const given = recordset(
+      'given',
+      Object.fromEntries(known.map((column) => [column, all[column] as PgColumn])),
+    );
+    return { textOf: given.textOf, upsert: build(given, known) };
   };
+  const made = new Map<string, ReturnType<typeof make>>();
+  return (tx, rows) =>
+    alike(rows, (row) => Object.keys(row).join()).map(([columns, its]) => {
+      const { textOf, upsert } = made.get(columns) ?? make(columns.split(',') as ColumnOf<T>[]);
+      made.set(columns, { textOf, upsert });
+      return upsert.run(tx, { rows: textOf(its) });
+    });
 }
+type Columns = Record<string, PgColumn>;
 
-const upsertOf = byColumns((known: OrderColumn[]) => {
-  const key: OrderColumn[] = ['source', 'storeId', 'marketplaceOrderId'];
-  const columns = [...key, ...known];
+const KEY: readonly OrderColumn[] = ['storeId', 'marketplaceOrderId'];
+
+const upsert = byColumns(orders, ({ from, fields }, columns) => {
+  const known = columns.filter((column) => !KEY.includes(column));
   const set = Object.fromEntries(known.map((column) => [column, incoming(column)]));
+  const unique = [orders.source, orders.storeId, orders.marketplaceOrderId];
+  const upserted = {
+    id: orders.id,
+    storeId: orders.storeId,
+    number: orders.marketplaceOrderId,
+    fresh: sql<boolean>`${orders}.xmax = 0`,
+  };
   return statement(
-    { id: orders.id },
+    upserted,
     (read) => sql`
-      insert into ${orders} (${names(columns.map((column) => orders[column]))})
-      values (${list(columns.map((column) => sql`${sql.param(ph(column), orders[column])}`))})
-      on conflict (${names(key.map((column) => orders[column]))}) do update
-        set ${assignments(orders, { ...set, updatedAt: whenChanged(known) })}
-        where ${orders.orderModifiedAt} is null or ${orders.orderModifiedAt} <= ${excluded(orders.orderModifiedAt)}
+      ${insertion(orders, { source: 'temu', ...fields })} from ${from(ph('rows'))}
+      on conflict (${names(unique)}) do update set ${assignments(orders, { ...set, updatedAt: whenChanged(known) })}
+      where ${orders.orderModifiedAt} is null or ${orders.orderModifiedAt} <= ${excluded(orders.orderModifiedAt)}
       returning ${read}`,
   );
 });
 
-type TemuColumn = 'regionId' | 'temuDiscount' | 'sellerDiscount';
-
-const temuUpsertOf = byColumns((known: TemuColumn[]) => {
-  const columns = known.map((column) => temuOrders[column]);
+const upsertTemu = byColumns(temuOrders, ({ from, fields }, columns) => {
+  const known = columns.filter((column) => column !== 'orderId').map((column) => temuOrders[column]);
   return statement(
     {},
     () => sql`
-      insert into ${temuOrders} (${names([temuOrders.orderId, ...columns])})
-      values (${ph('orderId')}, ${list(known.map((column) => sql`${ph(column)}`))})
-      on conflict (${name(temuOrders.orderId)}) do update set ${list(columns.map(asExcluded))}`,
+      ${insertion(temuOrders, fields)} from ${from(ph('rows'))}
+      on conflict (${name(temuOrders.orderId)}) do update set ${list(known.map(asExcluded))}`,
   );
 });
 
@@ -167,111 +221,136 @@ const whenChanged = (keys: readonly OrderColumn[]) =>
   sql`case when (${list(keys.map((key) => orders[key]))}) is distinct from (${list(keys.map(incoming))})
     then now() else ${orders.updatedAt} end`;
 
-const PRODUCT = [
-  'itemOrderLineId',
-  'channelItemId',
-  'itemTitle',
-  'itemTransactionId',
-  'sku',
-  'quantity',
-  'itemPrice',
-  'status',
-] as const satisfies (keyof MappedProduct)[];
+const { itemOrderLineId, channelItemId, itemTitle, itemTransactionId, sku, quantity, itemPrice, status } =
+  productsInOrder;
+const product = recordset('product', {
+  ...{ orderId: productsInOrder.orderId, itemOrderLineId },
+  ...{ channelItemId, itemTitle, itemTransactionId, sku, quantity, itemPrice, status },
+});
+const line = recordset('line', {
+  orderId: orderItemLines.orderId,
+  itemOrderLineId,
+  marketplaceOrderItemId: orderItemLines.marketplaceOrderItemId,
+  quantity: orderItemLines.quantity,
+});
 
 const SAVE_PRODUCTS = statement({}, () => {
-  const { orderId, itemOrderLineId } = productsInOrder;
-  const columns = PRODUCT.map((key) => productsInOrder[key]);
-  const known = columns.filter((column) => column !== itemOrderLineId);
+  const known = [channelItemId, itemTitle, itemTransactionId, sku, quantity, itemPrice, status];
   return sql`
-    insert into ${productsInOrder} (${names([orderId, ...columns])})
-    select ${ph('orderId')}, * from unnest(${list(PRODUCT.map((key) => arrayOf(productsInOrder[key], ph(key))))})
-    on conflict (${names([orderId, itemOrderLineId])}) do update set ${list(known.map(asExcluded))}
+    ${insertion(productsInOrder, product.fields)} from ${product.from(ph('products'))}
+    on conflict (${names([productsInOrder.orderId, itemOrderLineId])}) do update set ${list(known.map(asExcluded))}
     where (${list(known)}) is distinct from (${list(known.map(excluded))})`;
 });
 
 const SAVE_LINES = statement({}, () => {
-  const { orderId, productInOrderId, marketplaceOrderItemId, quantity } = orderItemLines;
-  const { itemOrderLineId } = productsInOrder;
-  const key = [orderId, marketplaceOrderItemId];
-  const known = [productInOrderId, quantity];
+  const { orderId, productInOrderId, marketplaceOrderItemId } = orderItemLines;
+  const known = [productInOrderId, orderItemLines.quantity];
+  const { itemOrderLineId: ofProduct, ...its } = line.fields;
   return sql`
-    insert into ${orderItemLines} (${names([...key, ...known])})
-    select ${productsInOrder.orderId}, line.${name(marketplaceOrderItemId)}, ${productsInOrder.id}, line.${name(quantity)}
-    from unnest(${arrayOf(itemOrderLineId, ph('products'))}, ${arrayOf(marketplaceOrderItemId, ph('lines'))},
-      ${arrayOf(quantity, ph('quantities'))}) as line (${names([itemOrderLineId, marketplaceOrderItemId, quantity])})
-    join ${productsInOrder} on ${productsInOrder.orderId} = ${ph('orderId')}
-      and ${itemOrderLineId} = line.${name(itemOrderLineId)}
-    on conflict (${names(key)}) do update set ${list(known.map(asExcluded))}
+    ${insertion(orderItemLines, { ...its, productInOrderId: sql`${productsInOrder.id}` })} from ${line.from(ph('lines'))}
+    join ${productsInOrder} on ${productsInOrder.orderId} = ${its.orderId} and ${itemOrderLineId} = ${ofProduct}
+    on conflict (${names([orderId, marketplaceOrderItemId])}) do update set ${list(known.map(asExcluded))}
     where (${list(known)}) is distinct from (${list(known.map(excluded))})`;
 });
 
-const FORGET_PRODUCTS = statement(
-  {},
-  () => sql`
+const FORGET_PRODUCTS = statement({}, () => {
+  const { orderId, marketplaceOrderItemId } = orderItemLines;
+  return sql`
     with gone as (
-      delete from ${orderItemLines} where ${orderItemLines.orderId} = ${ph('orderId')}
-        and ${orderItemLines.marketplaceOrderItemId} <> all(${arrayOf(orderItemLines.marketplaceOrderItemId, ph('lines'))}))
-    delete from ${productsInOrder} where ${productsInOrder.orderId} = ${ph('orderId')}
-      and ${productsInOrder.itemOrderLineId} <> all(${arrayOf(productsInOrder.itemOrderLineId, ph('products'))})`,
-);
+      delete from ${orderItemLines} where ${isAnyOf(orderId, ph('orders'))}
+        and (${orderId}, ${marketplaceOrderItemId}) not in (
+          select ${line.fields.orderId}, ${line.fields.marketplaceOrderItemId} from ${line.from(ph('lines'))}))
+    delete from ${productsInOrder} where ${isAnyOf(productsInOrder.orderId, ph('orders'))}
+      and (${productsInOrder.orderId}, ${itemOrderLineId}) not in (
+        select ${product.fields.orderId}, ${product.fields.itemOrderLineId} from ${product.from(ph('products'))})`;
+});
 
 /** Products and lines become exactly what was mapped; unchanged rows keep their ids. */
-async function saveProducts(tx: Tx, orderId: string, products: readonly MappedProduct[]): Promise<void> {
-  const sorted = [...products].sort((a, b) => (a.itemOrderLineId < b.itemOrderLineId ? -1 : 1));
-  const column = <K extends keyof MappedProduct>(key: K) => sorted.map((product) => product[key]);
-  const lines = sorted.flatMap((product) =>
-    product.lines.map((line) => ({ ...line, product: product.itemOrderLineId })),
+async function saveProducts(tx: Tx, saved: readonly Saved[]): Promise<void> {
+  if (saved.length === 0) return;
+  const all = saved.flatMap(({ id: orderId, order }) =>
+    order.products.map((product) => ({ orderId, ...product })),
   );
-  const sns = lines.map((line) => line.marketplaceOrderItemId);
-  await SAVE_PRODUCTS.run(tx, { orderId, ...Object.fromEntries(PRODUCT.map((key) => [key, column(key)])) });
-  await SAVE_LINES.run(tx, {
-    orderId,
-    products: lines.map((line) => line.product),
-    lines: sns,
-    quantities: lines.map((line) => line.quantity),
-  });
-  await FORGET_PRODUCTS.run(tx, { orderId, lines: sns, products: column('itemOrderLineId') });
+  const products = product.textOf(all);
+  const lines = line.textOf(
+    all.flatMap(({ orderId, itemOrderLineId, lines }) =>
+      lines.map((line) => ({ orderId, itemOrderLineId, ...line })),
+    ),
+  );
+  const known = saved.filter(({ fresh }) => !fresh).map(({ id }) => id);
+  await Promise.all([
+    SAVE_PRODUCTS.run(tx, { products }),
+    SAVE_LINES.run(tx, { lines }),
+    known.length > 0 && FORGET_PRODUCTS.run(tx, { orders: known, lines, products }),
+  ]);
 }
+
+const found = recordset('found', {
+  orderId: orderErrors.orderId,
+  type: orderErrors.type,
+  message: orderErrors.message,
+});
 
 /** T13: errors that no longer apply are marked resolved; one that still applies is not written again. */
 const SAVE_ERRORS = statement({}, () => {
   const { orderId, type, message, resolvedAt } = orderErrors;
+  const { fields } = found;
   return sql`
-    with found as (
-      select * from unnest(${arrayOf(type, ph('types'))}, ${arrayOf(message, ph('messages'))}) as e (${names([type, message])})),
+    with found as materialized (select distinct * from ${found.from(ph('errors'))}),
     resolved as (
-      update ${orderErrors} set ${name(resolvedAt)} = now()
-      where ${orderId} = ${ph('orderId')} and ${resolvedAt} is null and ${isAnyOf(type, Object.values(ERROR_TYPES))}
-        and not exists (select from found where found.${name(type)} = ${type} and found.${name(message)} = ${message}))
-    insert into ${orderErrors} (${names([orderId, type, message])})
-    select distinct ${ph('orderId')}::uuid, ${names([type, message])} from found
+      update ${orderErrors} set ${assignments(orderErrors, { resolvedAt: sql`now()` })}
+      where ${isAnyOf(orderId, ph('orders'))} and ${resolvedAt} is null and ${isAnyOf(type, Object.values(ERROR_TYPES))}
+        and not exists (select from found where ${fields.orderId} = ${orderId} and ${fields.type} = ${type}
+          and ${fields.message} = ${message}))
+    ${insertion(orderErrors, fields)} from found
     on conflict (${names([orderId, type, message])}) where ${name(resolvedAt)} is null do nothing`;
 });
 
-/** T7 and T9: an unknown status or country is notified once per store and value, not once per order. */
-async function notifyUnknownValues(
-  tx: Tx,
-  store: Pick<Store, 'id' | 'name'>,
-  orderId: string,
-  order: MappedOrder,
-): Promise<void> {
-  const words = order.errors.filter(
-    ({ type }) => type === ERROR_TYPES.status || type === ERROR_TYPES.country,
+async function saveErrors(tx: Tx, saved: readonly Saved[]): Promise<void> {
+  const errors = saved.flatMap(({ id: orderId, order }) =>
+    order.errors.map((error) => ({ orderId, ...error })),
   );
-  for (const { type, message } of words)
-    await notify(tx, type === ERROR_TYPES.status ? 'unknown-status' : 'unknown-country', {
-      ...{ store: store.name, orderId, marketplaceOrderId: order.marketplaceOrderId, why: message },
-      once: cut(`${type}-${store.id}-${message}`.toLowerCase().replaceAll(' ', '-'), 250),
-    });
+  const concerned = saved.filter(({ fresh, order }) => !fresh || order.errors.length > 0);
+  if (concerned.length > 0)
+    await SAVE_ERRORS.run(tx, { errors: found.textOf(errors), orders: concerned.map(({ id }) => id) });
+}
+
+/** T7 and T9: an unknown status or country is notified once per store and value, not once per order. */
+async function notifyUnknownValues(tx: Tx, saved: readonly Saved[]): Promise<void> {
+  const words = saved.flatMap(({ id: orderId, store, order }) =>
+    order.errors
+      .filter(({ type }) => type === ERROR_TYPES.status || type === ERROR_TYPES.country)
+      .map(({ type, message }) => ({
+        kind: type === ERROR_TYPES.status ? ('unknown-status' as const) : ('unknown-country' as const),
+        ...{ store: store.name, orderId, marketplaceOrderId: order.marketplaceOrderId, why: message },
+        once: cut(`${type}-${store.id}-${message}`.toLowerCase().replaceAll(' ', '-'), 250),
+      })),
+  );
+  for (const { kind, ...word } of words.sort((a, b) => (a.once < b.once ? -1 : 1)))
+    await notify(tx, kind, word);
 }
 
 /** @throws ClaimLost when a newer copy has arrived: none can arrive until this transaction ends */
-async function settleInbox(tx: Tx, claim: Claim, { again, error }: InboxOutcome): Promise<void> {
-  const set = { error, attempts: 0, incompleteSince: again?.since ?? null };
-  if (!again) return await finish({ db: tx }, claim, 'stored', { set });
+function settleInbox(tx: Tx, group: readonly ToSave[]): Promise<void>[] {
+  const stored = group.filter(({ outcome }) => !outcome.again);
+  return [
+    ...alike(stored, ({ outcome }) => outcome.error).map(([error, its]) =>
+      finishAll(
+        tx,
+        its.map(({ claim }) => claim),
+        'stored',
+        { error, attempts: 0, incompleteSince: null },
+      ),
+    ),
+    ...group.map(({ claim, outcome }) => tryAgain(tx, claim, outcome)),
+  ];
+}
+
+async function tryAgain(tx: Tx, claim: Claim, { again, error }: InboxOutcome): Promise<void> {
+  if (!again) return;
   const kept = await retry({ db: tx }, claim, {
     dueAt: again.at,
-    set: { ...set, state: 'incomplete' },
+    set: { error, attempts: 0, incompleteSince: again.since, state: 'incomplete' },
   });
   if (kept === 0) throw new ClaimLost();
 }

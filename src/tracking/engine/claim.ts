@@ -113,10 +113,11 @@ export function createClaimer(deps: TrackingDeps, tracker: Tracker, leaseMs: num
       const { redelivered } = group[0] as (typeof group)[number];
       const keys = group.map(({ job }) => job).sort((a, b) => a.no - b.no || (a.runId < b.runId ? -1 : 1));
       const claims = await claimEach(deps, claimsOf(tracker), keys, { leaseMs, redelivered });
-      const batches = claims.flatMap((claim) => claim.rows.map((row) => ({ ...row, claim })));
-      return group.map(({ job: { runId, no } }) =>
-        batches.find((batch) => batch.runId === runId && batch.no === no),
-      );
+      const batches = claims.flatMap((claim) => claim.rows.map((row): Batch => ({ ...row, claim })));
+      return group.map(({ job: { runId, no } }) => {
+        const at = batches.findIndex((batch) => batch.runId === runId && batch.no === no);
+        return batches.splice(at, at < 0 ? 0 : 1)[0]; // another job of the same batch gets none
+      });
     },
     { count: (waiting) => countAlike(waiting, ({ redelivered }) => redelivered) },
   );

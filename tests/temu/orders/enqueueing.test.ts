@@ -68,12 +68,50 @@ test('a walk over many rows offers each of them once, however long it takes', as
   // a clock that runs away: each look is a minute later than the one before
   const deps = { ...stand.deps, clock: () => stand.deps.clock() + asked++ * MINUTE };
   expect(await enqueueDue(deps, inboxOrders)).toBe(4_321);
-  expect(new Set((await jobs()).map(({ id }) => id)).size).toBe(4_321);
+  const offered = (await jobs()).flatMap(({ data }) => [data.parentOrderSn, ...(data.more ?? [])]);
+  expect(offered).toHaveLength(4_321);
+  expect(new Set(offered).size).toBe(4_321);
   // what has its job is left alone for a minute, then offered again under the same id
   expect(await enqueueDue(stand.deps, inboxOrders)).toBe(0);
   expect(
     await enqueueDue({ ...stand.deps, clock: () => stand.deps.clock() + 10 * MINUTE }, inboxOrders),
   ).toBe(4_321);
+});
+
+test('P7: orders of a store share jobs, five at most; one that several jobs name is asked for once', async () => {
+  const one = await stand.addShop({}, 12);
+  const lists = stand.work('lists');
+  await stand.sync();
+  await lists.stop(500);
+  const made = await jobs();
+  expect(made.map(({ data }) => 1 + (data.more?.length ?? 0))).toEqual([4, 5, 3]);
+  const again = made.map(({ data }, no) => ({ id: `again-${no}`, priority: 1, payload: data }));
+  await stand.deps.queues.add(temuOrders, again);
+  stand.work();
+  await stand.settle();
+  await isWhole(one);
+  await until(
+    async () => (await stand.deps.queues.raw(temuOrders.name).getJobCounts('completed')).completed === 6,
+  );
+  expect(stand.sandbox.ledger.count({ type: 'bg.order.shippinginfo.get' })).toBe(12);
+});
+
+test('R3: of orders that share a job one that cannot be read is set aside, visibly, and the others are stored', async () => {
+  const one = await stand.addShop({}, 4);
+  const lists = stand.work('lists');
+  await stand.sync();
+  await lists.stop(500);
+  expect(await jobs()).toHaveLength(1);
+  const [bad] = one.orders.map(({ parentOrderSn }) => parentOrderSn);
+  await sql()`update temu_order_inbox set payload = '{}' where parent_order_sn = ${bad as string}`;
+  stand.work();
+  await stand.settle();
+  expect(
+    await sql()`select parent_order_sn as sn, error from temu_order_inbox where state <> 'stored'`,
+  ).toEqual([{ sn: bad, error: expect.stringContaining('unreadable') }]);
+  expect(await sql()`select 1 from orders`).toHaveLength(3);
+  const failed = async () => await stand.deps.queues.raw(temuOrders.name).getJobs(['failed']);
+  await until(async () => (await failed())[0]?.failedReason.includes(bad as string));
 });
 
 test('what a page has just brought is offered alone', async () => {
