@@ -2,12 +2,18 @@ import { z } from 'zod';
 import { defineQueue, minutes, type QueueDefinition, seconds } from '../queue/define.ts';
 import type { Tracker } from './registry.ts';
 
-const payload = z.object({ v: z.literal(1), runId: z.uuid(), no: z.number().int().min(0) });
+const payload = z.object({
+  v: z.literal(1),
+  runId: z.uuid(),
+  no: z.number().int().min(0),
+  /** Parcels: of jobs that wait for a request, the halves of a batch that has failed come first (C9). */
+  size: z.number().int().min(0).optional(),
+});
 export type BatchJob = z.output<typeof payload>;
 
 /**
- * Batches in work for each request in flight: others are being claimed or written meanwhile. Where a limit paces the
- * requests there is nothing to gain.
+ * Batches in work for each request in flight: others are being written meanwhile. Where a limit paces the requests there is
+ * nothing to gain.
  */
 const IN_WORK = 3;
 

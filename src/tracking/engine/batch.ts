@@ -48,24 +48,33 @@ export const createBatchHandler = (
 ) => {
   const claimBatch = createClaimer(deps, tracker, leaseMs);
   const settle = createSettler(deps, tracker);
-  const requests = new Semaphore(tracker.atOnce);
+  /** From a batch's claim to its response: what is being written leaves its place to the next one's request. */
+  const slots = new Semaphore(tracker.atOnce);
   return async (job: BatchJob, context: JobContext): Promise<Outcome> => {
     // the scheduler has credentials, this worker does not (yet): another worker may have them
     if (!tracker.connection) throw new Wait(NOT_OURS_MS, `${whyOff(tracker)}: left to other workers`);
     const wait = await waits.subscribe(tracker.name);
     const signal = AbortSignal.any([context.signal, wait.signal]);
     let renewing: NodeJS.Timeout | undefined;
+    // smaller ones first; an abort ends those in front
+    const [, leaveSlot] = await slots.acquire(1, -(job.size ?? 0));
     try {
+      context.signal.throwIfAborted();
       const batch = await claimBatch(job, context.redelivered);
       if (!batch) return await explainUnclaimedBatch(deps, tracker, job);
       renewing = setInterval(() => renewBatch(deps, batch, leaseMs).catch(() => {}), leaseMs / 3);
+      const write: Settle = (answered) => {
+        leaveSlot();
+        return settle(answered);
+      };
       try {
-        return await track(deps, tracker, batch, { requests, settle }, signal);
+        return await track(deps, tracker, batch, write, signal);
       } catch (error) {
         return await onThrown(deps, tracker, batch, error, signal, context.signal);
       }
     } finally {
       clearInterval(renewing);
+      leaveSlot();
       wait.leave();
     }
   };
@@ -94,34 +103,16 @@ async function onThrown(
   return await onFailure(deps, tracker, batch, { requests: 0 }, { kind: 'bug', message });
 }
 
-/** What a tracker's batches share. */
-interface Shared {
-  /** A slot for each request that may be in flight. */
-  requests: Semaphore;
-  settle: Settle;
-}
-
 async function track(
   deps: TrackingDeps,
   tracker: Tracker,
   batch: Batch,
-  { requests, settle }: Shared,
+  settle: Settle,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  /** A wait for a slot ends with the requests before it: an abort ends those. */
-  const inSlot = <T>(request: () => Promise<T>): Promise<T> =>
-    requests.runExclusive(async () => {
-      signal.throwIfAborted();
-      return await request();
-    });
   const feed = tracker.connection?.feed;
   if (batch.shipmentIds.length === 0 && feed)
-    return await settleFeed(
-      deps,
-      tracker,
-      batch,
-      await inSlot(() => readFeed(deps, tracker, feed, batch, signal)),
-    );
+    return await settleFeed(deps, tracker, batch, await readFeed(deps, tracker, feed, batch, signal));
   const valid = [...new Set(batch.numbers.filter(isParcelNumber))];
   if (batch.attempts > POISON_ATTEMPTS)
     return await failBatch(
@@ -133,7 +124,7 @@ async function track(
     );
   const attempt: Attempt =
     valid.length > 0
-      ? await inSlot(() => requestBatch(deps, tracker, batch.runId, valid, signal))
+      ? await requestBatch(deps, tracker, batch.runId, valid, signal)
       : { result: ok(new Map()), requests: 0 };
   return attempt.result.ok
     ? await settle({ batch, items: attempt.result.value, requests: attempt.requests })

@@ -44,13 +44,13 @@ export const batchesOf = (
     since: sql`greatest(${trackingBatches.dueAt}, (select ${trackers.waitingUntil} from ${trackers} where ${trackers.name} = ${tracker.name}))`,
     enqueue: {
       queue: queueOf(tracker),
-      fields: { runId, no },
+      fields: { runId, no, size: sql<number>`cardinality(${trackingBatches.shipmentIds})` },
       jobs:
         ({ now }) =>
         (due) =>
-          due.map(({ runId, no, dueMs }) => ({
+          due.map(({ runId, no, size, dueMs }) => ({
             id: dueJobId(`${runId}-${no}`, dueMs, now.getTime()),
-            payload: { v: 1 as const, runId, no },
+            payload: { v: 1 as const, runId, no, size },
           })),
       sweepMs: seconds(15),
       againMs: ENQUEUE_AGAIN_MS,
