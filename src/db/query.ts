@@ -97,6 +97,9 @@ export const isAnyOf = (column: PgColumn, values: readonly unknown[] | Placehold
 /** What an `insert` would have written, for `on conflict`. */
 export const excluded = (column: PgColumn): SQL => sql`excluded.${name(column)}`;
 
+/** The same as an assignment. */
+export const asExcluded = (column: PgColumn): SQL => sql`${name(column)} = ${excluded(column)}`;
+
 /** JSON that a statement builds, or a column whose table does not type its content. */
 export const json = <T>(value: PgColumn | SQL): SQL<T> =>
   sql`${value}`.mapWith((found: unknown) => (typeof found === 'string' ? JSON.parse(found) : found));

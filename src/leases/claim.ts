@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { getTableColumns, getTableName, is, SQL, sql } from 'drizzle-orm';
+import { is, SQL, sql } from 'drizzle-orm';
 import type { PgColumn, PgTable } from 'drizzle-orm/pg-core';
 import type { Db, Tx } from '../db/client.ts';
 import {
-  arrayOf,
   assignments,
   type Fields,
   list,
@@ -15,7 +14,7 @@ import {
 } from '../db/query.ts';
 import { type Outcome, Wait } from '../queue/handle.ts';
 import type { LeaseDeps, LeasedTable, Work } from './define.ts';
-import { isOpen, sameRow } from './where.ts';
+import { isOpen, keysOf, rowsByKey, sameRow } from './where.ts';
 
 /**
  * Clocks of two machines differ by less than this: a job that comes that early is early, not needless. If it ended,
@@ -154,48 +153,6 @@ export async function claim<T extends LeasedTable, F extends Fields>(
   return taken.length > 0 ? { token, of: of as unknown as Claims, values, rows: taken } : undefined;
 }
 
-/**
- * Claims rows by their keys, each on its own.
- * @param keys by the key columns' names, in one order: so are rows locked
- * @returns a claim for each row that was to be had
- */
-export async function claimEach<T extends LeasedTable, F extends Fields>(
-  { db, clock }: { db: Db | Tx; clock: () => number },
-  of: Claims<T, F>,
-  keys: readonly Record<string, unknown>[],
-  { leaseMs, redelivered = false }: ClaimHow,
-): Promise<Claim<RowOf<F>>[]> {
-  const fields = keyFields(of.work).map(([field]) => field);
-  const columns = Object.fromEntries(fields.map((field) => [`each ${field}`, keys.map((key) => key[field])]));
-  const claimed = await claim({ db, clock }, of, columns, { leaseMs, redelivered });
-  return (claimed?.rows ?? []).map((row) => ({
-    ...(claimed as Claim<RowOf<F>>),
-    values: Object.fromEntries(fields.map((field) => [field, (row as Record<string, unknown>)[field]])),
-    rows: [row],
-  }));
-}
-
-/** The given keys, as a relation. */
-function keysOf<T extends LeasedTable>(
-  { table, key }: Pick<Work<T>, 'table' | 'key'>,
-  more: readonly [SQL, SQL][] = [],
-): SQL {
-  const keys = keyFields({ table, key }).map(([field, column]): [SQL, SQL] => [
-    arrayOf(column, ph(`each ${field}`)),
-    name(column),
-  ]);
-  const all = [...keys, ...more];
-  return sql`unnest(${list(all.map(([array]) => array))}) as given(${list(all.map(([, as]) => as))})`;
-}
-
-/**
- * The rows with the given keys, locked in the order of the keys. Each is found by its key whatever the planner thinks of
- * how many are open: an index of those that are open is as good to it while its statistics know of none.
- */
-const rowsByKey = <T extends LeasedTable>(work: Pick<Work<T>, 'table' | 'key'>, given: SQL): SQL =>
-  sql`${given} cross join lateral (
-    select * from ${work.table} where ${sameRow(work, 'given')} limit 1 for update) as ${sql.identifier(getTableName(work.table))}`;
-
 /** What a write through a claim may be limited to and set in addition. */
 export interface WriteOptions {
   /** Only the claimed rows with these keys; for tables with one key column. */
@@ -300,7 +257,7 @@ export const retry = (
 ): Promise<number> => write(db, by, { ...UNCLAIMED, dueAt, error, ...set }, options);
 
 /** Unclaimed, and without a job for its next due time. */
-const UNCLAIMED = { claim: null, offeredAt: null };
+export const UNCLAIMED = { claim: null, offeredAt: null };
 
 /**
  * Ends the rows.
@@ -316,60 +273,6 @@ export async function finish(
   const ended = await write(db, by, { ...UNCLAIMED, state, ...set }, options);
   if (ended !== (options.only ?? by.rows).length) throw new ClaimLost();
 }
-
-/**
- * Ends the rows of several claims of one kind, a row each.
- * @param state one that is not open
- * @throws ClaimLost when one of them was lost; by then some may have ended, so the transaction is to be given up
- */
-export async function finishAll(
-  db: Tx,
-  claims: readonly Claim[],
-  state: string,
-  set: Record<string, unknown> = {},
-): Promise<void> {
-  const [first] = claims;
-  if (!first) return;
-  const { work, endings } = first.of;
-  const shape = Object.keys(set).join();
-  const ending = endings.get(shape) ?? endingOf(work, Object.keys(set));
-  endings.set(shape, ending);
-  const ended = await ending.run(db, {
-    state,
-    tokens: claims.map(({ token }) => token),
-    ...Object.fromEntries(
-      keyFields(work).map(([field]) => [`each ${field}`, claims.map(({ values }) => values[field])]),
-    ),
-    ...Object.fromEntries(Object.entries(set).map(([field, value]) => [`set ${field}`, value])),
-  });
-  if (ended.length !== claims.length) throw new ClaimLost();
-}
-
-function endingOf(work: Work, fields: readonly string[]): Statement<{ one: SQL<number> }> {
-  const { table } = work;
-  const set = assignments(table, {
-    ...{ ...UNCLAIMED, state: ph('state') },
-    ...Object.fromEntries(fields.map((field) => [field, ph(`set ${field}`)])),
-  } as Values<LeasedTable>);
-  const given = keysOf(work, [[arrayOf(table.claim, ph('tokens')), name(table.claim)]]);
-  return statement(
-    { one: sql<number>`1` },
-    (read) => sql`
-      update ${table} set ${set} from (
-        select ${list([...work.key])} from ${rowsByKey(work, given)}
-        where ${isOpen(work)} and ${table.claim} = given.${name(table.claim)}) as held
-      where ${sameRow(work, 'held')} returning ${read}`,
-  );
-}
-
-/** The key's columns, by the names they have in its rows. */
-const keyFields = <T extends LeasedTable>({
-  table,
-  key,
-}: Pick<Work<T>, 'table' | 'key'>): [string, PgColumn][] =>
-  (Object.entries(getTableColumns(table)) as [string, PgColumn][]).filter(([, column]) =>
-    key.includes(column),
-  );
 
 /**
  * For a job whose rows could not be claimed. Either a job was already made for a due time in the near future (a dead

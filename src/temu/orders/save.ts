@@ -2,6 +2,7 @@ import { getTableColumns, type SQL, sql } from 'drizzle-orm';
 import type { PgColumn, PgTable } from 'drizzle-orm/pg-core';
 import type { Db, Tx } from '../../db/client.ts';
 import {
+  asExcluded,
   assignments,
   excluded,
   type Fields,
@@ -15,13 +16,15 @@ import {
   statement,
 } from '../../db/query.ts';
 import { type Recordset, recordset } from '../../db/recordset.ts';
-import { orderErrors, orderItemLines, orders, productsInOrder, temuOrders } from '../../db/schema/index.ts';
-import { type Claim, ClaimLost, finishAll, retry } from '../../leases/claim.ts';
+import { orderErrors, orders, temuOrders } from '../../db/schema/index.ts';
+import { type Claim, ClaimLost, retry } from '../../leases/claim.ts';
+import { finishAll } from '../../leases/each.ts';
 import { alike } from '../../lib/alike.ts';
 import { cut } from '../../lib/storable.ts';
 import { notify } from '../../notices/index.ts';
 import type { Store } from '../client.ts';
 import { ERROR_TYPES, type MappedOrder } from './map.ts';
+import { saveProducts } from './save-products.ts';
 
 /** What remains to be done for the inbox row, written with the order in one transaction. */
 export interface InboxOutcome {
@@ -187,8 +190,6 @@ const upsertTemu = byColumns(temuOrders, ({ from, fields }, columns) => {
   );
 });
 
-const asExcluded = (column: PgColumn) => sql`${name(column)} = ${excluded(column)}`;
-
 type OrderColumn = keyof typeof orders.$inferInsert;
 
 /** T18: columns that identify the buyer; the country does not. */
@@ -220,70 +221,6 @@ const incoming = (key: OrderColumn) => {
 const whenChanged = (keys: readonly OrderColumn[]) =>
   sql`case when (${list(keys.map((key) => orders[key]))}) is distinct from (${list(keys.map(incoming))})
     then now() else ${orders.updatedAt} end`;
-
-const { itemOrderLineId, channelItemId, itemTitle, itemTransactionId, sku, quantity, itemPrice, status } =
-  productsInOrder;
-const product = recordset('product', {
-  ...{ orderId: productsInOrder.orderId, itemOrderLineId },
-  ...{ channelItemId, itemTitle, itemTransactionId, sku, quantity, itemPrice, status },
-});
-const line = recordset('line', {
-  orderId: orderItemLines.orderId,
-  itemOrderLineId,
-  marketplaceOrderItemId: orderItemLines.marketplaceOrderItemId,
-  quantity: orderItemLines.quantity,
-});
-
-const SAVE_PRODUCTS = statement({}, () => {
-  const known = [channelItemId, itemTitle, itemTransactionId, sku, quantity, itemPrice, status];
-  return sql`
-    ${insertion(productsInOrder, product.fields)} from ${product.from(ph('products'))}
-    on conflict (${names([productsInOrder.orderId, itemOrderLineId])}) do update set ${list(known.map(asExcluded))}
-    where (${list(known)}) is distinct from (${list(known.map(excluded))})`;
-});
-
-const SAVE_LINES = statement({}, () => {
-  const { orderId, productInOrderId, marketplaceOrderItemId } = orderItemLines;
-  const known = [productInOrderId, orderItemLines.quantity];
-  const { itemOrderLineId: ofProduct, ...its } = line.fields;
-  return sql`
-    ${insertion(orderItemLines, { ...its, productInOrderId: sql`${productsInOrder.id}` })} from ${line.from(ph('lines'))}
-    join ${productsInOrder} on ${productsInOrder.orderId} = ${its.orderId} and ${itemOrderLineId} = ${ofProduct}
-    on conflict (${names([orderId, marketplaceOrderItemId])}) do update set ${list(known.map(asExcluded))}
-    where (${list(known)}) is distinct from (${list(known.map(excluded))})`;
-});
-
-const FORGET_PRODUCTS = statement({}, () => {
-  const { orderId, marketplaceOrderItemId } = orderItemLines;
-  return sql`
-    with gone as (
-      delete from ${orderItemLines} where ${isAnyOf(orderId, ph('orders'))}
-        and (${orderId}, ${marketplaceOrderItemId}) not in (
-          select ${line.fields.orderId}, ${line.fields.marketplaceOrderItemId} from ${line.from(ph('lines'))}))
-    delete from ${productsInOrder} where ${isAnyOf(productsInOrder.orderId, ph('orders'))}
-      and (${productsInOrder.orderId}, ${itemOrderLineId}) not in (
-        select ${product.fields.orderId}, ${product.fields.itemOrderLineId} from ${product.from(ph('products'))})`;
-});
-
-/** Products and lines become exactly what was mapped; unchanged rows keep their ids. */
-async function saveProducts(tx: Tx, saved: readonly Saved[]): Promise<void> {
-  if (saved.length === 0) return;
-  const all = saved.flatMap(({ id: orderId, order }) =>
-    order.products.map((product) => ({ orderId, ...product })),
-  );
-  const products = product.textOf(all);
-  const lines = line.textOf(
-    all.flatMap(({ orderId, itemOrderLineId, lines }) =>
-      lines.map((line) => ({ orderId, itemOrderLineId, ...line })),
-    ),
-  );
-  const known = saved.filter(({ fresh }) => !fresh).map(({ id }) => id);
-  await Promise.all([
-    SAVE_PRODUCTS.run(tx, { products }),
-    SAVE_LINES.run(tx, { lines }),
-    known.length > 0 && FORGET_PRODUCTS.run(tx, { orders: known, lines, products }),
-  ]);
-}
 
 const found = recordset('found', {
   orderId: orderErrors.orderId,

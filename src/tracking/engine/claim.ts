@@ -4,16 +4,15 @@ import { insertion, json, type RowOf, rows } from '../../db/query.ts';
 import { shipments, trackers, trackingBatches, trackingRuns } from '../../db/schema/index.ts';
 import {
   type Claim,
-  claimEach,
   defineClaims,
   explainUnclaimed,
   finish,
-  finishAll,
   release,
   renew,
   retry,
 } from '../../leases/claim.ts';
 import { defineWork, type Work } from '../../leases/define.ts';
+import { claimEach, finishAll } from '../../leases/each.ts';
 import { dueJobId } from '../../leases/job-id.ts';
 import { countAlike, together } from '../../lib/together.ts';
 import { seconds } from '../../queue/define.ts';
