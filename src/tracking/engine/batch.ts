@@ -24,7 +24,7 @@ import { markFeedRead } from './feed-state.ts';
 import { type Attempt, requestBatch } from './request.ts';
 import { countInRun, countRequests, giveUpRun } from './runs.ts';
 import { createSettler, type Settle } from './settle.ts';
-import { failBatch, splitBatch } from './split-batch.ts';
+import { failBatch, HALVED, splitBatch } from './split-batch.ts';
 import { markWorking, suspendTracker } from './suspend.ts';
 
 /** Attempts at a batch with transient failures; the next run requests its parcels anyway. */
@@ -32,6 +32,8 @@ const ATTEMPTS = 5;
 const BACKOFF = { baseMs: seconds(2), maxMs: minutes(1) };
 /** A batch that kills its worker this often is given up. */
 const POISON_ATTEMPTS = 20;
+/** The slot of a batch that was halved is kept this long: until the halves' jobs have come, which go before larger ones. */
+const HALVES_COME_MS = 100;
 /** How long a worker without a tracker's credentials leaves its batches to others. */
 const NOT_OURS_MS = seconds(30);
 
@@ -58,6 +60,7 @@ export const createBatchHandler = (
     let renewing: NodeJS.Timeout | undefined;
     // smaller ones first; an abort ends those in front
     const [, leaveSlot] = await slots.acquire(1, -(job.size ?? 0));
+    let leaveAfterMs = 0;
     try {
       context.signal.throwIfAborted();
       const batch = await claimBatch(job, context.redelivered);
@@ -67,14 +70,15 @@ export const createBatchHandler = (
         leaveSlot();
         return settle(answered);
       };
-      try {
-        return await track(deps, tracker, batch, write, signal);
-      } catch (error) {
-        return await onThrown(deps, tracker, batch, error, signal, context.signal);
-      }
+      const outcome = await track(deps, tracker, batch, write, signal).catch((error) =>
+        onThrown(deps, tracker, batch, error, signal, context.signal),
+      );
+      if (outcome.outcome === HALVED) leaveAfterMs = HALVES_COME_MS;
+      return outcome;
     } finally {
       clearInterval(renewing);
-      leaveSlot();
+      if (leaveAfterMs > 0) setTimeout(leaveSlot, leaveAfterMs);
+      else leaveSlot();
       wait.leave();
     }
   };
