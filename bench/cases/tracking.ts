@@ -37,7 +37,7 @@ export const tracking: Case = {
       ...fleets.map((fleet, no) => contenderOf(builds[no]?.name ?? '', fleet, parcels)),
       ...loops.contenders,
     ];
-    const { rows, discarded } = await takeTurns(stage, contenders, context);
+    const { rows, discarded } = await takeTurns(stage, contenders, { ...context, warm: true });
     for (const { stop } of [...fleets, loops]) await stop();
     await courier.stop();
 

@@ -25,11 +25,13 @@ const DISTURBED = 0.1;
  * Lets the contenders work in turns, each beginning a round once. The first turn of each warms it up and does not count,
  * nor does one in which other programs used the machine: those are tried again, as often as there are runs.
  * @param quick all turns count, but for the first
+ * @param warm each turn comes right after the same one uncounted: while the others have their turns, a process that always
+ * works in reality forgets its compiled code
  */
 export async function takeTurns(
   stage: Stage,
   contenders: readonly Contender[],
-  { runs, quick }: { runs: number; quick: boolean },
+  { runs, quick, warm = false }: { runs: number; quick: boolean; warm?: boolean },
 ): Promise<Turns> {
   const kept = new Map(contenders.map(({ name }) => [name, [] as Record<string, Figures>[]]));
   const discarded = ['the first turn of each: it warms up'];
@@ -39,6 +41,7 @@ export async function takeTurns(
       const its = kept.get(contender.name) ?? [];
       if (its.length >= runs) continue;
       let others = 0;
+      if (warm && round > 0) await contender.turn(stage.measure);
       const parts = await contender.turn(async (work) => {
         const measured = await stage.measure(work);
         others = Math.max(others, measured.others);
