@@ -24,7 +24,7 @@ import { markFeedRead } from './feed-state.ts';
 import { type Attempt, requestBatch } from './request.ts';
 import { countInRun, countRequests, giveUpRun } from './runs.ts';
 import { createSettler, type Settle } from './settle.ts';
-import { failBatch, HALVED, splitBatch } from './split-batch.ts';
+import { failBatch, splitBatch } from './split-batch.ts';
 import { markWorking, suspendTracker } from './suspend.ts';
 
 /** Attempts at a batch with transient failures; the next run requests its parcels anyway. */
@@ -73,7 +73,7 @@ export const createBatchHandler = (
       const outcome = await track(deps, tracker, batch, write, signal).catch((error) =>
         onThrown(deps, tracker, batch, error, signal, context.signal),
       );
-      if (outcome.outcome === HALVED) leaveAfterMs = HALVES_COME_MS;
+      if ('halves' in outcome) leaveAfterMs = HALVES_COME_MS;
       return outcome;
     } finally {
       clearInterval(renewing);

@@ -13,8 +13,6 @@ import { countInRun, countRequests, NO_COUNTS } from './runs.ts';
 const MAX_FAILED_SINGLES = 20;
 /** The same for halved batches: the slots of ten processes halve some hundreds before the first success. */
 const MAX_HALVED = 1_000;
-/** The outcome of a batch that was halved. */
-export const HALVED = 'halved';
 
 /**
  * C9: halves a batch that fails as a whole, until the parcel at fault is alone. When nothing succeeds any more, the API
@@ -42,7 +40,7 @@ export async function splitBatch(
       await addBatch(tx, runId, half, new Date(now), attempts);
   });
   await enqueueDue(deps, batchesOf(tracker), { first: true }); // depth first: the parcel at fault is found soon
-  return { outcome: HALVED, parcels: shipmentIds.length, why: message };
+  return { outcome: 'halved', halves: 2, parcels: shipmentIds.length, why: message };
 }
 
 /** True when so many have failed since the last success. An ended batch's due_at is its end. */
