@@ -136,7 +136,7 @@ export function growthTables(results: readonly Result[], inputs: Inputs): string
   return [
     '## What gives way first',
     '',
-    `Full at so many parcels a month, with stores in proportion (${n(inputs.parcels / inputs.stores)} parcels a store). Extrapolated along the measured costs, which were measured up to 1.6 million parcels and 10,000 stores; the sizes of machines (${MACHINES.postgresCores} cores, 16 TB, 200 MB of WAL a second) are assumptions, and couriers’ and Temu’s limits are those that we keep, published or not.`,
+    `Full at so many parcels a month, with stores in proportion (${n(inputs.parcels / inputs.stores)} parcels a store). Extrapolated along the measured costs, whose sizes are below with each of them: far smaller ones than this; the sizes of machines (${MACHINES.postgresCores} cores, 16 TB, 200 MB of WAL a second) are assumptions, and couriers’ and Temu’s limits are those that we keep, published or not.`,
     '',
     ...tableOf(
       ['', 'parcels a month', 'limited by', 'what to do'],
