@@ -186,7 +186,7 @@ export function growthPage(results: readonly Result[] = readResults()): string {
     ...(others === undefined
       ? []
       : [
-          `**Measured on a shared machine:** other programs used up to ${n(others * 100, 2)} % of it meanwhile. Bytes, rows, WAL and commits do not depend on that; times do, and CPU by some: to be measured again on a quiet machine.`,
+          `**Measured on a shared machine:** other programs used up to ${n(others * 100, 2)} % of it meanwhile. Bytes and rows do not depend on that. Times and CPU do, and so do commits and WAL, which include what the bench and idle processes did while work took longer. What the scheduler costs Postgres for each store was below that noise and counts as nothing. All of it is to be measured again on a quiet machine.`,
           '',
         ]),
     ...growthTables(results, DEFAULTS),
