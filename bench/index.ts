@@ -1,6 +1,9 @@
+import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { GROWTH_PAGE, growthPage } from '../docs/growth/page.ts';
 import { type Result, saveResults } from '../docs/performance.ts';
 import { awb } from './cases/awb.ts';
+import { growth } from './cases/growth.ts';
 import { limited } from './cases/limited.ts';
 import { limiter } from './cases/limiter.ts';
 import { orders } from './cases/orders.ts';
@@ -17,7 +20,7 @@ import { rounded } from './support/turns.ts';
 
 // Section P of docs/rules.md: `npm run bench`, `npm run bench -- --help`.
 
-const CASES: readonly Case[] = [tracking, limited, awb, orders, processes, select, pages, limiter];
+const CASES: readonly Case[] = [tracking, limited, awb, orders, processes, select, pages, limiter, growth];
 
 const sizes = CASES.flatMap((one) => Object.keys(one.sizes));
 const { values, positionals } = parseArgs({
@@ -109,6 +112,7 @@ try {
         console.log(JSON.stringify(result));
         if (!quick) saveResults([result]);
       }
+      if (!quick) writeFileSync(GROWTH_PAGE, growthPage());
     }
   if (quick) console.error('Small sizes: docs/performance.md is left as it is.');
 } finally {

@@ -48,7 +48,8 @@ export interface Result extends Measured {
 export const PERFORMANCE_PAGE = 'docs/performance.md';
 const RESULTS = path.join(import.meta.dirname, 'performance.json');
 
-const readResults = (): Result[] => (existsSync(RESULTS) ? JSON.parse(readFileSync(RESULTS, 'utf8')) : []);
+export const readResults = (): Result[] =>
+  existsSync(RESULTS) ? JSON.parse(readFileSync(RESULTS, 'utf8')) : [];
 
 const keyOf = ({ case: name, backend, what }: Result) => `${name} ${backend} ${what}`;
 
@@ -73,14 +74,22 @@ What \`npm run bench\` measured last. The goals are in [rules.md](rules.md), sec
 - The first turn of each contender warms it up and is discarded; for parcels each turn comes right after the same one uncounted, since processes that wait for minutes lose compiled code that they would keep in reality. So is a turn in which programs that do not belong to the bench used more than a tenth of the machine. Discarded turns are listed below each table.
 - After each turn everything is checked: what the stand-in was asked, and what the tables hold. A turn that fails ends the bench.
 - Tables show medians, with the smallest and largest value in brackets. CPU is user and system time from \`/proc\`: on a small machine, where Postgres and the stand-in share the cores, it says more than the time taken.
+
+What a fleet of 10,000 stores carries, extrapolated from the case \`growth\`: [growth.md](growth.md).
 `;
 
-export const performancePage = (results = readResults()): string =>
-  `${[HEAD, ...(results.length === 0 ? ['Nothing has been measured yet.'] : results.map(section))].join('\n').trimEnd()}\n`;
+/** What the case `growth` measured is on a page of its own (docs/growth.md). */
+export const isGrowth = (result: Result): boolean => result.case === 'growth';
+
+export function performancePage(results = readResults()): string {
+  const shown = results.filter((result) => !isGrowth(result)).map(sectionOf);
+  return `${[HEAD, ...(shown.length === 0 ? ['Nothing has been measured yet.'] : shown)].join('\n').trimEnd()}\n`;
+}
 
 const NAMES: Record<string, string> = { redis: 'Redis', postgres: 'Postgres' };
 
-function section(result: Result): string {
+/** A result with its heading, machine, tables and checks. */
+export function sectionOf(result: Result): string {
   const { what, backend, size, rows, ratios, discarded, checked, machine, versions } = result;
   const { node, server_version: postgres, redis, ...settings } = versions;
   const figures = [...new Set(rows.flatMap((row) => Object.keys(row.figures)))];
@@ -90,7 +99,7 @@ function section(result: Result): string {
     '',
     `${size}. ${result.on}, commit ${result.commit}; ${machine.cores} cores (${machine.processor}), ${machine.memoryGb} GB, ${machine.system}; Node ${node}, Postgres ${postgres} (${shown.join(', ')}), Redis ${redis}.`,
     '',
-    ...table(
+    ...tableOf(
       ['', 'runs', ...figures],
       rows.map((row) => [
         row.name,
@@ -101,7 +110,7 @@ function section(result: Result): string {
     ...(ratios.length > 0
       ? [
           '',
-          ...table(
+          ...tableOf(
             ['', 'measured', 'goal'],
             ratios.map((ratio) => [ratio.says, number(ratio.value), goalOf(ratio)]),
           ),
@@ -115,7 +124,8 @@ function section(result: Result): string {
   ].join('\n');
 }
 
-const table = (head: readonly string[], rows: readonly (readonly string[])[]): string[] =>
+/** Lines of a Markdown table. */
+export const tableOf = (head: readonly string[], rows: readonly (readonly string[])[]): string[] =>
   [head, head.map((_, at) => (at === 0 ? '---' : '---:')), ...rows].map(
     (cells) => `| ${cells.join(' | ')} |`,
   );

@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { ENV_EXAMPLE, envExample } from './env-example.ts';
+import { GROWTH_PAGE, growthPage } from './growth/page.ts';
 import { PERFORMANCE_PAGE, performancePage } from './performance.ts';
 import { SETTINGS_PAGE, settingsPage } from './settings.ts';
 import { README, readmeWithTrackers } from './trackers.ts';
@@ -10,5 +11,6 @@ for (const [file, text] of [
   [ENV_EXAMPLE, envExample()],
   [README, readmeWithTrackers()],
   [PERFORMANCE_PAGE, performancePage()],
+  [GROWTH_PAGE, growthPage()],
 ] as const)
   writeFileSync(file, text);

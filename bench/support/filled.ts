@@ -5,25 +5,32 @@ const PARCELS_AN_ORDER = 3;
 /** How long an order is on its way. */
 const OPEN_DAYS = 6;
 
+export interface FillOptions {
+  stores?: number;
+  /** Ids of orders and parcels in no order, as the fleet makes them: their indexes are larger, and slower to fill. */
+  scattered?: boolean;
+}
+
 /** What its rows are like, in SQL: `n` is the order's number, the newest one has the highest. */
-const row = (orders: number, open: number) => ({
-  order: `lpad(to_hex(n), 32, '0')::uuid`,
-  parcel: `('1' || lpad(to_hex(p), 31, '0'))::uuid`,
+const row = (orders: number, open: number, { stores = 4, scattered = false }: FillOptions) => ({
+  order: scattered ? `md5('order ' || n)::uuid` : `lpad(to_hex(n), 32, '0')::uuid`,
+  parcel: scattered ? `md5('parcel ' || p)::uuid` : `('1' || lpad(to_hex(p), 31, '0'))::uuid`,
   run: `('4' || lpad(to_hex(r), 31, '0'))::uuid`,
-  store: `lpad(to_hex(n % 4), 32, '2')::uuid`,
+  store: `('2' || lpad(to_hex(n % ${stores}), 31, '0'))::uuid`,
   isTemu: `n % 5 < 4`,
   isOpen: `n > ${orders - open}`,
   at: `now() - (${orders} - n) * interval '${OPEN_DAYS} days' / ${open}`,
 });
 
 /**
- * Fills a migrated, empty database with what some years of trade leave: orders of four stores and of other channels, three
+ * Fills a migrated, empty database with what some years of trade leave: orders of some stores and of other channels, three
  * parcels each, and in proportion their lines, history, pushes, events, notices, runs, windows and samples. Orders of
  * the last 90 days have buyers. Nothing is due on this day.
  * @param open how many of them are on their way: the newest ones
  */
-export async function fill(sql: Sql, orders: number, open: number): Promise<void> {
-  const its = row(orders, open);
+export async function fill(sql: Sql, orders: number, open: number, options: FillOptions = {}): Promise<void> {
+  const { stores = 4 } = options;
+  const its = row(orders, open, options);
   const each = `from generate_series(1, ${orders}) n`;
   // from the oldest to the newest, as they would have been written
   const eachParcel = `${each}, generate_series(n * ${PARCELS_AN_ORDER}, n * ${PARCELS_AN_ORDER} + ${PARCELS_AN_ORDER - 1}) p`;
@@ -32,7 +39,7 @@ export async function fill(sql: Sql, orders: number, open: number): Promise<void
   await run('set session_replication_role = replica; set synchronous_commit = off');
   await run(`
     insert into temu_stores (id, name, region, country, app_key, app_secret, access_token, last_synced_at, next_sync_at)
-    select ${its.store}, 'store-' || n, 'EU', 'RO', 'key-' || n, '', '', now(), now() + interval '1 day' from generate_series(0, 3) n`);
+    select ${its.store}, 'store-' || n, 'EU', 'RO', 'key-' || n, '', '', now(), now() + interval '1 day' from generate_series(0, ${stores - 1}) n`);
   await run(`
     insert into trackers (name, title, enabled, courier, sources, number, precedence, next_run_at) values
       ('fan-courier', 'FAN Courier', true, 'fan', 'all', 'any-awb', 50, now() + interval '1 day'),
@@ -120,7 +127,7 @@ export async function fill(sql: Sql, orders: number, open: number): Promise<void
   await run(`
     insert into temu_sync_windows (store_id, window_start, window_end, expected, stored, state, created_at, finished_at)
     select ${its.store}, now() - w * interval '5 minutes', now(), 50, 50, 'complete', now() - w * interval '5 minutes', now()
-    from generate_series(0, 3) n, generate_series(1, ${Math.ceil(orders / 115)}) w`);
+    from generate_series(0, ${stores - 1}) n, generate_series(1, ${Math.ceil((4 * orders) / 115 / stores)}) w`);
   await run(`
     insert into samples (series, label, at, value)
     select s.series, 'label ' || l, date_trunc('minute', now()) - m * interval '1 minute', random()

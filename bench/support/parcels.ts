@@ -45,6 +45,8 @@ export type RoundKind = 'changed' | 'unchanged';
 /** A fleet for parcels: a scheduler, which begins the rounds, and one tracking worker. */
 export interface TrackingFleet {
   worker: Child;
+  /** The bench's own connection to its database. */
+  sql: Sql;
   /** Before the first round. */
   setBack(): Promise<void>;
   /** A round of all parcels, from the run's own start to its end. @returns milliseconds */
@@ -87,7 +89,7 @@ export async function startTrackingFleet(
   await saveTables(sql);
   let startedAt = new Date(0);
   return {
-    worker,
+    ...{ worker, sql },
     setBack: () => setBack(sql),
     async round() {
       await tidy(sql);

@@ -4,11 +4,17 @@ import type { Fleet } from '../fleet/index.ts';
 import { minutes } from '../queue/define.ts';
 import type { Task } from '../queue/maintenance.ts';
 import { SAMPLED } from './charts.ts';
-import { readFleetMetrics } from './fleet-metrics.ts';
+import { type FleetMetrics, readFleetMetrics } from './fleet-metrics.ts';
 import { FOLD_EVERY, foldSamples } from './folded-samples.ts';
 
 /** The overview shows a week (O3); one more day, so that the first day is complete. */
 const KEPT_MS = 8 * 86_400_000;
+
+/**
+ * Accounts that are sampled, the fullest ones: a chart draws six, and thousands of stores may have an app key each, which
+ * would be fourteen million rows a day (P10). /metrics has all of them.
+ */
+const MOST_ACCOUNTS = 50;
 
 type Sample = Omit<typeof samples.$inferSelect, 'at'>;
 
@@ -65,7 +71,7 @@ async function readSamples(fleet: Fleet): Promise<Sample[]> {
   ]);
   const { awb, orders, queues, quotas, trackers } = figures;
   return [
-    ...quotas.map(({ account, used }) => ({ series: 'quota_used', label: account, value: used })),
+    ...fullest(quotas).map(({ account, used }) => ({ series: 'quota_used', label: account, value: used })),
     ...trackers.map(({ tracker, wait }) => ({ series: 'waiting_seconds', label: tracker, value: wait })),
     ...trackers.flatMap(({ tracker, staleness: [median] }) =>
       median === undefined ? [] : [{ series: 'staleness_seconds', label: tracker, value: median }],
@@ -81,3 +87,6 @@ async function readSamples(fleet: Fleet): Promise<Sample[]> {
     { series: 'orders_waiting', label: '', value: orders.pending ?? 0 },
   ];
 }
+
+export const fullest = (quotas: FleetMetrics['quotas']): FleetMetrics['quotas'] =>
+  [...quotas].sort((a, b) => b.used - a.used).slice(0, MOST_ACCOUNTS);

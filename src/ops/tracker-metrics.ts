@@ -1,6 +1,7 @@
-import { and, count, desc, eq, isNotNull, max, sql } from 'drizzle-orm';
+import { and, count, desc, eq, max, sql } from 'drizzle-orm';
 import type { Tx } from '../db/client.ts';
-import { shipments, trackers, trackingBatches, trackingRuns } from '../db/schema/index.ts';
+import { json } from '../db/query.ts';
+import { trackedParcels, trackers, trackingBatches, trackingRuns } from '../db/schema/index.ts';
 import { secondsSince } from '../lib/format-time.ts';
 import type { Tracker } from '../tracking/index.ts';
 
@@ -25,14 +26,17 @@ export interface TrackerMetrics {
 
 export const QUANTILES = [0.5, 0.95, 0.99] as const;
 
-/** Quantile of the last checks as a time: sorting times is faster than sorting ages. */
-const askedAt = (part: number) =>
-  sql`percentile_disc(${part}::float8) within group (
-    order by coalesce(${shipments.lastTrackedAt}, ${shipments.bookedAt}) desc)`.mapWith(shipments.bookedAt);
+/**
+ * Quantiles of the last checks as times: sorting times is faster than sorting ages. All of them by one sort, of the narrow
+ * table: a million parcels in flight took longer than the statement may (P10).
+ */
 const FOLLOWED = {
-  tracker: shipments.trackedBy,
+  tracker: trackedParcels.tracker,
   parcels: count(),
-  asked: Object.fromEntries(QUANTILES.map((part) => [part, askedAt(part)])),
+  asked: json<
+    string[]
+  >(sql`to_json(percentile_disc(array[${sql.raw(QUANTILES.join())}]::float8[]) within group (
+    order by coalesce(${trackedParcels.lastTrackedAt}, ${trackedParcels.bookedAt}) desc))`),
 };
 
 /** Enabled trackers. */
@@ -43,7 +47,7 @@ export async function readTrackers(
 ): Promise<TrackerMetrics[]> {
   const [standing, followed] = await Promise.all([
     readStanding(tx),
-    tx.select(FOLLOWED).from(shipments).where(isNotNull(shipments.trackedBy)).groupBy(shipments.trackedBy),
+    tx.select(FOLLOWED).from(trackedParcels).groupBy(trackedParcels.tracker),
   ]);
   return standing.map(({ tracker, stoppedAt, waitingUntil, feedFailingSince, heard }) => {
     const { parcels = 0, asked } = followed.find((one) => one.tracker === tracker) ?? {};
@@ -52,7 +56,7 @@ export async function readTrackers(
       interval: (couriers.find(({ name }) => name === tracker)?.everyMs ?? 0) / 1000,
       wait: Math.max(0, Number(waitingUntil) - nowMs) / 1000,
       feedFailing: secondsSince(feedFailingSince, nowMs),
-      staleness: asked ? QUANTILES.map((part) => secondsSince(asked[part], nowMs)) : [],
+      staleness: asked?.map((at) => secondsSince(new Date(at), nowMs)) ?? [],
       heard: heard && secondsSince(heard, nowMs),
     };
   });

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { ENV_EXAMPLE, envExample } from '../../docs/env-example.ts';
+import { GROWTH_PAGE, growthPage } from '../../docs/growth/page.ts';
 import { PERFORMANCE_PAGE, performancePage } from '../../docs/performance.ts';
 import { SETTINGS_PAGE, settingsPage } from '../../docs/settings.ts';
 import { README, readmeWithTrackers } from '../../docs/trackers.ts';
@@ -12,6 +13,7 @@ test.each([
   ['.env.example', ENV_EXAMPLE, envExample],
   ['README.md’s table of trackers', README, readmeWithTrackers],
   ['docs/performance.md', PERFORMANCE_PAGE, performancePage],
+  ['docs/growth.md', GROWTH_PAGE, growthPage],
 ])('O7, C15: %s says what the schemas say, or what was measured', (what, file, made) => {
   expect(readFileSync(file, 'utf8') === made(), `${what} is out of date: npm run docs`).toBe(true);
 });

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { and, eq, isNotNull, lt, lte, ne, notExists, sql } from 'drizzle-orm';
 import type { Db } from '../../db/client.ts';
-import { isAnyOf, name } from '../../db/query.ts';
+import { assignments, insertion, isAnyOf, name, statement } from '../../db/query.ts';
+import { recordset } from '../../db/recordset.ts';
 import { temuStores, temuSyncWindows } from '../../db/schema/index.ts';
 import { defineWork } from '../../leases/define.ts';
 import { enqueueDue } from '../../leases/enqueue.ts';
@@ -69,18 +70,12 @@ export async function openWindows(deps: OrdersBase, storeIds?: readonly string[]
         notExists(itsOpen),
       ),
     );
-  for (const { id, lastSyncedAt } of stores) {
-    const { start, end } = nextWindow(lastSyncedAt, nowMs);
-    await db.transaction(async (tx) => {
-      await tx
-        .insert(temuSyncWindows)
-        .values({ storeId: id, windowStart: start, windowEnd: end, dueAt: now, createdAt: now })
-        .onConflictDoNothing({ target: storeId, where: sql`${name(temuSyncWindows.state)} = 'open'` });
-      await tx
-        .update(temuStores)
-        .set({ nextSyncAt: nextSync(id, nowMs) })
-        .where(eq(temuStores.id, id));
+  for (let from = 0; from < stores.length; from += OPENED_AT_ONCE) {
+    const due = stores.slice(from, from + OPENED_AT_ONCE).map(({ id, lastSyncedAt }) => {
+      const { start, end } = nextWindow(lastSyncedAt, nowMs);
+      return { id, windowStart: start, windowEnd: end, nextSyncAt: nextSync(id, nowMs) };
     });
+    await OPEN.run(db, { due: DUE.textOf(due), now });
   }
   // a sync by name does not wait for the next try of one that failed. Nobody has it now: a claim clears the error
   if (storeIds)
@@ -98,6 +93,38 @@ export async function openWindows(deps: OrdersBase, storeIds?: readonly string[]
 }
 
 const isOpen = sql`${temuSyncWindows.state} = 'open'`;
+
+/** Stores of one statement: thousands are due at once after an outage (P10). */
+const OPENED_AT_ONCE = 1_000;
+
+const DUE = recordset('due', {
+  ...{ id: temuStores.id, nextSyncAt: temuStores.nextSyncAt },
+  ...{ windowStart: temuSyncWindows.windowStart, windowEnd: temuSyncWindows.windowEnd },
+});
+
+/**
+ * A window for each store, and when its next sync is due. Stores are locked in one order, so that two callers do not wait
+ * for each other; one that has got a window meanwhile keeps it.
+ */
+const OPEN = statement({}, () => {
+  const { id, windowStart, windowEnd, nextSyncAt } = DUE.fields;
+  const [now, itsId] = [sql.placeholder('now'), sql`held.${name(temuStores.id)}`];
+  const itsDue = sql`held join due on ${id} = ${itsId}`;
+  const opened = insertion(temuSyncWindows, {
+    ...{ storeId: itsId, windowStart: sql`${windowStart}`, windowEnd: sql`${windowEnd}` },
+    ...{ dueAt: now, createdAt: now },
+  });
+  return sql`
+    with due as materialized (select * from ${DUE.from(sql.placeholder('due'))}),
+    held as materialized (
+      select ${temuStores.id} from ${temuStores} where ${temuStores.id} in (select ${id} from due)
+      order by ${temuStores.id} for no key update),
+    opened as (
+      ${opened} from ${itsDue}
+      on conflict (${name(temuSyncWindows.storeId)}) where ${name(temuSyncWindows.state)} = 'open' do nothing)
+    update ${temuStores} set ${assignments(temuStores, { nextSyncAt: sql`${nextSyncAt}` })}
+    from ${itsDue} where ${temuStores.id} = ${itsId}`;
+});
 
 /** A window is open until every page of it is stored, and is read by one worker at a time. */
 export const windows = defineWork({
@@ -122,12 +149,23 @@ export const windows = defineWork({
   },
 });
 
-/** Windows are kept for reference; their number must not grow for ever. */
+/** So many windows of a store are deleted at once; an hour has twelve. */
+const PRUNED_AT_ONCE = 1_000;
+
+/**
+ * Windows are kept for reference; their number must not grow for ever. Old ones are found store by store, through the
+ * index: thousands of stores have tens of millions of windows (P10). @returns how many were deleted
+ */
 export async function pruneWindows(db: Db, nowMs: number): Promise<number> {
-  const { count } = await db
-    .delete(temuSyncWindows)
-    .where(
-      and(ne(temuSyncWindows.state, 'open'), lt(temuSyncWindows.createdAt, new Date(nowMs - 30 * DAY_MS))),
-    );
+  const { id, storeId, state, createdAt } = temuSyncWindows;
+  const its = db
+    .select({ id })
+    .from(temuSyncWindows)
+    .where(and(eq(storeId, temuStores.id), lt(createdAt, new Date(nowMs - 30 * DAY_MS)), ne(state, 'open')))
+    .orderBy(createdAt)
+    .limit(PRUNED_AT_ONCE)
+    .as('its');
+  const old = db.select({ id: its.id }).from(temuStores).crossJoinLateral(its);
+  const { count } = await db.delete(temuSyncWindows).where(sql`${id} = any(array(${old}))`);
   return count;
 }
