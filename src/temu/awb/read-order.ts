@@ -91,15 +91,33 @@ const READ_ORDERS = statement(
 
 type Deps = Pick<OrdersDeps, 'db' | 'secrets'>;
 
-const rowOf = togetherOf<Deps, string, RowOf<typeof ORDER> | undefined>(async ({ db }, ids) => {
-  const found = new Map((await READ_ORDERS.run(db, { ids: [...new Set(ids)] })).map((row) => [row.id, row]));
-  return ids.map((id) => found.get(id));
+type Row = RowOf<typeof ORDER>;
+
+interface Read {
+  row: Row;
+  /** @throws UserError when its secrets do not decrypt */
+  store(): Store | undefined;
+}
+
+const read = togetherOf<Deps, string, Read | undefined>(async ({ db, secrets }, ids) => {
+  const rows = new Map((await READ_ORDERS.run(db, { ids: [...new Set(ids)] })).map((row) => [row.id, row]));
+  const opened = new Map<string, Store | undefined>();
+  const open = (row: Row) => {
+    const id = row['store id'] ?? '';
+    if (!opened.has(id)) opened.set(id, storeBeside(row, secrets));
+    return opened.get(id);
+  };
+  return ids.map((id) => {
+    const row = rows.get(id);
+    return row && { row, store: () => open(row) };
+  });
 });
 
 /** An order with its store, in one statement; of several that are read at once in the same (P6). */
 export async function readOrder(deps: Deps, orderId: string): Promise<AwbOrder | undefined> {
-  const row = await rowOf(deps, orderId);
-  if (!row) return undefined;
+  const found = await read(deps, orderId);
+  if (!found) return undefined;
+  const { row } = found;
   const { id, sn, status, marketplaceStatus, shipBy, pins, sent, payload, stored } = row;
   const { newestSent: awbNumber, newestSentAt: createdAt } = row;
   const order = {
@@ -110,7 +128,7 @@ export async function readOrder(deps: Deps, orderId: string): Promise<AwbOrder |
     shipBy,
     pins,
     sent,
-    store: storeBeside(row, deps.secrets),
+    store: found.store(),
   };
   const newestSent = awbNumber && createdAt ? { awbNumber, createdAt } : null;
   const parsed = payload === null ? undefined : listItem.safeParse(parseExact(payload)).data;
