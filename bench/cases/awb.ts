@@ -131,6 +131,17 @@ async function latencies(
   };
 }
 
+/** An event's CPU is its consumer's and Postgres': a machine that others use as well does not change it much. */
+function cpuFigures(cpu: Record<string, number>, own: string, events: number): Figures {
+  const { [own]: its = 0, postgres = 0, redis = 0 } = cpu;
+  return {
+    'own CPU, s': its,
+    'Postgres’ CPU, s': postgres,
+    'Redis’ CPU, s': redis,
+    'CPU of an event, ms': ((its + postgres) * 1000) / events,
+  };
+}
+
 async function checkTold(temu: Temu, count: number): Promise<void> {
   const told = (await temu.counts()).calls[CONFIRM];
   if (told?.calls !== count || told.different !== count)
@@ -171,7 +182,7 @@ async function startFleet({ stage, backend, ours }: Context, temu: Temu): Promis
         if (tries === 50) throw new Error(`${row?.sent} of ${count} pushes are recorded as sent`);
         await sleep(100); // the outcome is written after the answer
       }
-      return { '': { ...(await latencies(temu, result, rate)), 'own CPU, s': cpu[own] ?? 0 } };
+      return { '': { ...(await latencies(temu, result, rate)), ...cpuFigures(cpu, own, count) } };
     },
     async stop() {
       await client.close();
@@ -208,7 +219,7 @@ async function startBare({ stage, backend }: Context, temu: Temu): Promise<Runni
         stream(temu, numbersOf(count), rate, (number, no) => enqueue({ awb: number, order: `PO-${no}` })),
       );
       await checkTold(temu, count);
-      return { '': { ...(await latencies(temu, result, rate)), 'own CPU, s': cpu[BARE] ?? 0 } };
+      return { '': { ...(await latencies(temu, result, rate)), ...cpuFigures(cpu, BARE, count) } };
     },
     async stop() {
       redis?.disconnect();

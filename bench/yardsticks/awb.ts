@@ -17,7 +17,7 @@ export interface BareEvent {
 export const LIST = 'bare-awb-events';
 export const CHANNEL = 'bare_awb_events';
 
-const AT_ONCE = 24;
+const AT_ONCE = 64;
 
 let sql = postgres({ max: 0 });
 let temu: Pool | undefined;

@@ -1,20 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { is, SQL, sql } from 'drizzle-orm';
-import type { PgColumn, PgTable } from 'drizzle-orm/pg-core';
+import type { PgColumn } from 'drizzle-orm/pg-core';
 import type { Db, Tx } from '../db/client.ts';
-import {
-  assignments,
-  type Fields,
-  list,
-  name,
-  type RowOf,
-  type Statement,
-  statement,
-  type Values,
-} from '../db/query.ts';
+import { type Fields, list, name, type RowOf, statement } from '../db/query.ts';
 import { type Outcome, Wait } from '../queue/handle.ts';
-import type { LeaseDeps, LeasedTable, Work } from './define.ts';
-import { isOpen, keysOf, rowsByKey, sameRow } from './where.ts';
+import type { LeaseDeps, LeasedTable } from './define.ts';
+import type { Claims } from './define-claims.ts';
+import { isOpen } from './where.ts';
 
 /**
  * Clocks of two machines differ by less than this: a job that comes that early is early, not needless. If it ended,
@@ -32,40 +24,6 @@ export class ClaimLost extends Error {
   }
 }
 
-export interface ClaimOptions<T extends LeasedTable, F extends Fields> {
-  /** Which rows: a condition with placeholders, filled in by each claim. */
-  where: SQL;
-  /** A further condition on the rows; `now` is a placeholder that is filled in. */
-  ready?: SQL;
-  /** What is read of the rows. */
-  fields: F;
-  /**
-   * Claims a number of due rows, the longest due first, skipping locked ones, instead of all that match once one of
-   * them is due.
-   */
-  limited?: boolean;
-  /** For `claimEach`; the condition is that of one row. */
-  each?: boolean;
-  /** Other columns that a claim sets. */
-  set?: Values<T>;
-  /** A table that is joined to the rows, one row for each. */
-  beside?: { table: PgTable; on: SQL };
-}
-
-/** How rows of a kind of work are claimed. */
-export interface Claims<T extends LeasedTable = LeasedTable, F extends Fields = Fields> {
-  work: Work<T>;
-  where: SQL;
-  take: Statement<F>;
-  next: Statement<{ dueAt: T['dueAt'] }>;
-  /** `attempts` without the one that a release does not count. */
-  given: SQL;
-  /** Statements of writes through a claim, by what they set. */
-  writes: Map<string, Statement<{ one: SQL<number> }>>;
-  /** Statements that end rows of several claims, likewise. */
-  endings: Map<string, Statement<{ one: SQL<number> }>>;
-}
-
 /** A worker's lease on rows. Every write through it is refused once another worker has claimed them. */
 export interface Claim<R = unknown> {
   token: string;
@@ -76,56 +34,6 @@ export interface Claim<R = unknown> {
 }
 
 const ph = sql.placeholder;
-
-/** By default: claims all open rows that match, once at least one of them is due and no other worker has them. */
-export function defineClaims<T extends LeasedTable, F extends Fields>(
-  work: Work<T>,
-  { where, ready, fields, limited = false, each = false, set, beside }: ClaimOptions<T, F>,
-): Claims<T, F> {
-  const { table, key } = work;
-  const [dueAt, by] = [name(table.dueAt), name(table.claim)];
-  const columns = list([...key, table.dueAt, table.claim]);
-  const open = sql`${isOpen(work)} ${ready ? sql`and ${ready}` : sql``}`;
-  const ofMatching = limited
-    ? sql`${open} and ${where} and ${table.dueAt} <= ${ph('now')} order by ${table.dueAt} limit ${ph('limit')} for update skip locked`
-    : sql`${open} and ${where} order by ${list(key)} for update`;
-  const candidates = each
-    ? sql`select ${columns} from ${rowsByKey(work, keysOf(work))}
-        where ${open} and (${ph('redelivered')}::boolean or ${table.dueAt} <= ${ph('now')})`
-    : sql`select ${columns} from ${table} where ${ofMatching}`;
-  const mayBeHad =
-    limited || each
-      ? sql`true`
-      : sql`(${ph('redelivered')}::boolean or (
-        select bool_or(${dueAt} <= ${ph('now')}) and not bool_or(${by} is not null and ${dueAt} > ${ph('now')}) from candidates))`;
-  const take = statement(
-    fields,
-    (read) => sql`
-      with candidates as materialized (${candidates})
-      update ${table} set ${name(table.attempts)} = ${table.attempts} + 1, ${by} = ${ph('token')}, ${dueAt} = ${ph('lease')}
-        ${set ? sql`, ${assignments(table, set)}` : sql``}
-      from candidates ${beside ? sql`, ${beside.table}` : sql``}
-      where ${sameRow(work, 'candidates')} and ${mayBeHad} ${beside ? sql`and ${beside.on}` : sql``}
-      returning ${read}`,
-  );
-  const next = statement(
-    { dueAt: table.dueAt as T['dueAt'] },
-    (read) => sql`
-      select ${read} from ${table}
-      where ${isOpen(work)} and ${where} and (${table.offeredAt} >= ${table.dueAt} and ${table.dueAt} <= ${ph('soon')}
-        or ${table.claim} is null and ${table.dueAt} <= ${ph('now')})
-      order by ${table.dueAt} limit 1`,
-  );
-  return {
-    work,
-    where,
-    take,
-    next,
-    given: sql`greatest(${table.attempts} - 1, 0)`,
-    writes: new Map(),
-    endings: new Map(),
-  };
-}
 
 export interface ClaimHow {
   leaseMs: number;
@@ -161,14 +69,7 @@ export interface WriteOptions {
   set?: Record<string, unknown>;
   /** Of placeholders in that SQL. */
   values?: Record<string, unknown>;
-  /**
-   * What else is written, in the same statement, if the claim still holds all its rows; else nothing is. The same constant
-   * each time; its condition must contain `held`.
-   */
-  also?: Also;
 }
-/** Built of the condition that the claim holds. */
-export type Also = (held: SQL) => SQL;
 export interface LaterOptions extends WriteOptions {
   /** When the rows are due again; by default now. */
   dueAt?: Date;
@@ -181,24 +82,23 @@ async function write(
   db: Db | Tx,
   by: Claim,
   set: Record<string, unknown>,
-  { only, values: more, also }: WriteOptions,
+  { only, values: more }: WriteOptions,
 ): Promise<number> {
   const { of, token, values } = by;
   const changes = Object.entries(set).filter(([, value]) => value !== undefined);
   // null is not a Drizzle value: it is written as it is
   const kind = (value: unknown) => (value === null ? '=null' : is(value, SQL) ? `=${idOf(value)}` : '');
-  const shape = `${changes.map(([key, value]) => `${key}${kind(value)}`)} ${only !== undefined} ${also ? idOf(also) : ''}`;
+  const shape = `${changes.map(([key, value]) => `${key}${kind(value)}`)} ${only !== undefined}`;
   let prepared = of.writes.get(shape);
   if (!prepared) {
-    prepared = writing(of, changes, only !== undefined, also);
+    prepared = writing(of, changes, only !== undefined);
     of.writes.set(shape, prepared);
   }
   const given = Object.fromEntries(changes.map(([key, value]) => [`set ${key}`, value]));
-  const all = (only ?? by.rows).length;
-  return (await prepared.run(db, { ...values, ...more, ...given, token, only, all })).length;
+  return (await prepared.run(db, { ...values, ...more, ...given, token, only })).length;
 }
 
-function writing({ work, where }: Claims, changes: [string, unknown][], some: boolean, also?: Also) {
+function writing({ work, where }: Claims, changes: [string, unknown][], some: boolean) {
   const { table, key } = work;
   const columns = table as unknown as Record<string, PgColumn>;
   const set = changes.map(([field, value]) => {
@@ -213,22 +113,16 @@ function writing({ work, where }: Claims, changes: [string, unknown][], some: bo
   const [id] = key as [PgColumn];
   const only = some ? sql`and ${id} = any(${ph('only')}::${sql.raw(id.getSQLType())}[])` : sql``;
   const ours = sql`${isOpen(work)} and ${where} and ${table.claim} = ${ph('token')} ${only}`;
-  const all = sql`(select count(*) from held) = ${ph('all')}::int`;
-  return statement({ one: sql<number>`1` }, (read) =>
-    also
-      ? sql`
-          with held as materialized (select ${list(key)} from ${table} where ${ours} for update),
-          written as (
-            update ${table} set ${list(set)} from held where ${sameRow(work, 'held')} and ${all} returning ${read}),
-          also as (${also(all)})
-          select 1 as one from written`
-      : sql`update ${table} set ${list(set)} where ${ours} returning ${read}`,
+  return statement(
+    { one: sql<number>`1` },
+    (read) => sql`update ${table} set ${list(set)} where ${ours} returning ${read}`,
   );
 }
 
 const ids = new WeakMap<object, number>();
 let lastId = 0;
-function idOf(constant: object): number {
+/** Tells constants apart in the name of a statement. */
+export function idOf(constant: object): number {
   const id = ids.get(constant) ?? ++lastId;
   ids.set(constant, id);
   return id;

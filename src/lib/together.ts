@@ -52,9 +52,29 @@ export function together<T, R>(
     });
 }
 
+/** The same for work that needs something: what is asked for with the same of it is done together. */
+export function togetherOf<D extends object, T, R>(
+  work: (deps: D, group: readonly T[]) => Promise<readonly R[]>,
+  options: TogetherOptions<T> = {},
+): (deps: D, one: T) => Promise<R> {
+  const asked = new WeakMap<D, (one: T) => Promise<R>>();
+  return (deps, one) => {
+    const ask = asked.get(deps) ?? together((group: readonly T[]) => work(deps, group), options);
+    asked.set(deps, ask);
+    return ask(one);
+  };
+}
+
 /** How many from the first on have the same of something as the first. */
 export function countAlike<T>(waiting: readonly T[], of: (one: T) => unknown): number {
   const [first] = waiting.map(of);
   const other = waiting.findIndex((one) => of(one) !== first);
   return other < 0 ? waiting.length : other;
+}
+
+/** How many from the first on have something that none before them has. */
+export function countDifferent<T>(waiting: readonly T[], of: (one: T) => unknown): number {
+  const known = new Set<unknown>();
+  const same = waiting.findIndex((one) => known.size === known.add(of(one)).size);
+  return same < 0 ? waiting.length : same;
 }

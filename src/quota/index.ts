@@ -38,12 +38,23 @@ export interface Slot {
   answered(kind?: string): void;
 }
 
+/** The account has no slot within the caller's patience. */
+export class NoSlot extends Error {
+  override name = 'NoSlot';
+  constructor() {
+    super('the rate limit has no slot');
+  }
+}
+
 export interface Quota {
   /**
    * Resolves at the moment when one request may leave.
-   * @throws the signal's reason; or the database's error when Postgres is away (no slot without the ledger).
+   * @param patienceMs the longest wait for a slot that the account does not have: a ledger or a process that is slow is no
+   * reason to give up
+   * @throws NoSlot after that; the signal's reason; or the database's error when Postgres is away (no slot without the
+   * ledger).
    */
-  take(account: string, share: string, signal?: AbortSignal): Promise<Slot>;
+  take(account: string, share: string, signal?: AbortSignal, patienceMs?: number): Promise<Slot>;
   /** The API returned "too fast": no slot of this account is granted for this long. */
   hold(account: string, ms: number): Promise<void>;
   /** Rejects everybody who waits. */
@@ -80,6 +91,8 @@ const SLACK_BUDGET_REQUESTS = 150;
 const KNOWN = 20;
 
 interface Waiter {
+  /** By performance.now(). */
+  patientUntil: number;
   resolve(slot: Slot): void;
   reject(error: unknown): void;
 }
@@ -115,7 +128,12 @@ export function createQuota(ledger: Ledger, policy: RateLimitPolicy): Quota {
     return index;
   };
 
-  function take(name: string, share: string, signal?: AbortSignal): Promise<Slot> {
+  function take(
+    name: string,
+    share: string,
+    signal: AbortSignal | undefined,
+    patienceMs: number,
+  ): Promise<Slot> {
     signal?.throwIfAborted();
     const account: Account = accounts.get(name) ?? {
       waiting: policy.shares.map(() => []),
@@ -138,6 +156,7 @@ export function createQuota(ledger: Ledger, policy: RateLimitPolicy): Quota {
       // one signal serves all calls of a job, a thousand pages for instance: no listener may stay on it
       const settled = () => signal?.removeEventListener('abort', leave);
       const waiter: Waiter = {
+        patientUntil: performance.now() + patienceMs,
         resolve(slot) {
           settled();
           resolve(slot);
@@ -182,7 +201,9 @@ export function createQuota(ledger: Ledger, policy: RateLimitPolicy): Quota {
               answer.positions[index] ?? 0,
               answeredAt - askedAt,
             );
-          if (wanting(share) > 0) pause = Math.min(pause, askedAt + answer.retryIn - performance.now());
+          if (wanting(share) <= 0) continue;
+          giveUp(account, share, askedAt + answer.retryIn);
+          pause = Math.min(pause, askedAt + answer.retryIn - performance.now());
         }
         if (pause > 0 && Number.isFinite(pause)) {
           await Promise.race([sleep(pause), new Promise<void>((wake) => (account.wake = wake))]);
@@ -193,6 +214,16 @@ export function createQuota(ledger: Ledger, policy: RateLimitPolicy): Quota {
       for (const queue of account.waiting) for (const waiter of queue.splice(0)) waiter.reject(error);
     } finally {
       account.filling = false;
+    }
+  }
+
+  /** Those who got no slot and will not wait for the next request to the ledger. */
+  function giveUp(account: Account, share: number, nextAt: number) {
+    const queue = account.waiting[share] ?? [];
+    const gone = queue.slice(account.ahead[share]).filter(({ patientUntil }) => patientUntil < nextAt);
+    for (const waiter of gone) {
+      queue.splice(queue.indexOf(waiter), 1);
+      waiter.reject(new NoSlot());
     }
   }
 
@@ -276,10 +307,10 @@ export function createQuota(ledger: Ledger, policy: RateLimitPolicy): Quota {
   }
 
   return {
-    async take(account, share, signal) {
+    async take(account, share, signal, patienceMs = Number.POSITIVE_INFINITY) {
       notInTransaction('a slot of the quota');
       if (closed) throw new Error('the rate limiter is closed');
-      return await take(account, share, signal);
+      return await take(account, share, signal, patienceMs);
     },
     hold: ledger.hold,
     close() {

@@ -3,7 +3,7 @@ import { type Failure, fail, ok, type Result } from '../lib/errors.ts';
 import type { Http } from '../lib/http.ts';
 import type { Log } from '../lib/log.ts';
 import type { Metrics } from '../lib/metrics.ts';
-import type { Quota, RateLimitPolicy, Slot } from '../quota/index.ts';
+import { NoSlot, type Quota, type RateLimitPolicy, type Slot } from '../quota/index.ts';
 import { failureOf, readEnvelope } from './envelope.ts';
 import { isUnknownApp } from './error-classes.ts';
 import { signedBody, type TemuParams } from './sign.ts';
@@ -59,7 +59,7 @@ export interface Store {
 export interface CallOptions {
   share: TemuShare;
   signal?: AbortSignal;
-  /** Without a slot within this time the call is not made: `throttled`. Undefined: it waits. */
+  /** If the rate limit has no slot within this time, the call is not made: `throttled`. Undefined: it waits. */
   patienceMs?: number | undefined;
   /** The call changes something at Temu. `beforeSend` runs just before the request leaves, and may prevent it. */
   effect?: { beforeSend(): Promise<void> };
@@ -264,12 +264,10 @@ async function takeSlot(
   account: string,
   { share, signal, patienceMs }: CallOptions,
 ): Promise<Slot | undefined> {
-  if (patienceMs === undefined) return await quota.take(account, share, signal);
-  const enough = AbortSignal.timeout(patienceMs);
   try {
-    return await quota.take(account, share, signal ? AbortSignal.any([signal, enough]) : enough);
+    return await quota.take(account, share, signal, patienceMs);
   } catch (error) {
-    if (enough.aborted && !signal?.aborted) return undefined;
+    if (error instanceof NoSlot) return undefined;
     throw error;
   }
 }

@@ -17,6 +17,7 @@ import { until } from '../support/until.ts';
 const EVENTS = Number(process.env.EVENTS ?? 100);
 /** Events a second: a worker lives long enough to be killed in the middle of something. */
 const RATE = Number(process.env.RATE ?? 50);
+const BURST = 5;
 const KILL_EVERY_MS = 1_500;
 const KILLS = Math.max(3, EVENTS / 25);
 
@@ -110,9 +111,10 @@ describe.each(oneBackend())('A6, R1, R2: every number is told once, queues on %s
     }
 
     async function enqueueAll() {
-      for (const event of events) {
-        await client.awbCreated(event);
-        await sleep(1000 / RATE);
+      // some at once, so that workers are killed with groups in their hands
+      for (let first = 0; first < EVENTS; first += BURST) {
+        await Promise.all(events.slice(first, first + BURST).map((event) => client.awbCreated(event)));
+        await sleep((BURST * 1000) / RATE);
       }
       await emptied;
       // the second time, and with it what was lost with the queue before anything could be recorded

@@ -8,7 +8,6 @@ import {
   type Claim,
   ClaimLost,
   claim,
-  defineClaims,
   explainUnclaimed,
   finish,
   release,
@@ -16,6 +15,8 @@ import {
   retry,
 } from '../../src/leases/claim.ts';
 import { defineWork } from '../../src/leases/define.ts';
+import { defineClaims } from '../../src/leases/define-claims.ts';
+import { claimEach, finishAll, writeEach } from '../../src/leases/each.ts';
 import { enqueueDue } from '../../src/leases/enqueue.ts';
 import { dueSince, sweepTasks } from '../../src/leases/sweep.ts';
 import { defineQueue, type QueueDefinition } from '../../src/queue/define.ts';
@@ -195,6 +196,70 @@ describe('a claim', () => {
     await expect(unclaimed()).rejects.toMatchObject({ name: 'Wait', ms: 20_000 });
     await db.update(parcels).set({ dueAt: new Date(now + 90_000), offeredAt: new Date(now + 90_000) });
     expect(await unclaimed()).toEqual({ outcome: 'nothing to do' });
+  });
+});
+
+describe('claims of several jobs at once', () => {
+  const EACH_LOT = defineClaims(work, {
+    where: sql`${parcels.lot} = ${sql.placeholder('lot')}`,
+    fields: { id: parcels.id, lot: parcels.lot },
+    each: [parcels.lot],
+    set: { state: 'held' },
+  });
+  const lots = (numbers: number[], redelivered = false) =>
+    claimEach(
+      deps(),
+      EACH_LOT,
+      numbers.map((lot) => ({ lot })),
+      { leaseMs: LEASE_MS, redelivered },
+    );
+  const idsOf = (claims: readonly Claim<{ id: number }>[]) =>
+    claims.map(({ rows }) => rows.map(({ id }) => id).sort()).sort();
+
+  test('have all rows of each, if one is due and no other worker has one', async () => {
+    await add(1, 11, 2, 3, 13, 4);
+    const later = new Date(now + 60_000);
+    await db.update(parcels).set({ dueAt: later }).where(sql`${parcels.id} in (11, 4)`);
+    await held(3);
+    expect(idsOf(await lots([1, 2, 3, 4, 5]))).toEqual([[1, 11], [2]]);
+    expect(await lots([1, 2, 3])).toEqual([]);
+    expect(idsOf(await lots([3, 4], true))).toEqual([[13, 3], [4]]);
+  });
+
+  test('are written each on its own: one that lost a row writes none of its rows', async () => {
+    await add(1, 11, 2, 12, 3);
+    const claims = await lots([1, 2, 3]);
+    await take(12, true); // another worker's now
+    const dueAt = new Date(now + 7_000);
+    const written = await writeEach(
+      db,
+      claims.map((claim) => ({ claim, rows: claim.rows })),
+      { dueAt },
+    );
+    expect([...written].map(({ claim }) => claim.values)).toEqual([{ lot: 1 }, { lot: 3 }]);
+    expect(await row(2)).toMatchObject({ dueAt: new Date(now + LEASE_MS) });
+    for (const id of [1, 11, 3]) expect(await row(id)).toMatchObject({ dueAt });
+    // some of its rows
+    const [one] = claims as [Claim];
+    await writeEach(db, [{ claim: one, rows: [{ id: 11 }] }], { error: 'why', state: 'held' });
+    expect([await row(1), await row(11)]).toMatchObject([{ error: null }, { error: 'why' }]);
+    await expect(db.transaction((tx) => finishAll(tx, claims, 'done'))).rejects.toThrow(ClaimLost);
+    expect(await row(3)).toMatchObject({ state: 'held' });
+    await db.transaction((tx) =>
+      finishAll(
+        tx,
+        claims.filter(({ values }) => values.lot !== 2),
+        'done',
+      ),
+    );
+    expect(await row(3)).toMatchObject({ state: 'done', claim: null });
+    expect(
+      await writeEach(
+        db,
+        claims.slice(0, 1).map((claim) => ({ claim, rows: claim.rows })),
+        { dueAt },
+      ),
+    ).toEqual(new Set());
   });
 });
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { countAlike, together } from '../../src/lib/together.ts';
+import { countAlike, countDifferent, together, togetherOf } from '../../src/lib/together.ts';
 
 /** P5: work that is done together, and the groups in which it was. */
 function worker(work: (n: number) => number = (n) => n * 10, count?: (waiting: readonly number[]) => number) {
@@ -36,6 +36,9 @@ describe('together (P5)', () => {
     const { groups, ask } = worker(undefined, (waiting) => countAlike(waiting, (n) => n % 2 === 1));
     expect(await Promise.all([1, 3, 2, 4, 5].map(ask))).toEqual([10, 30, 20, 40, 50]);
     expect(groups).toEqual([[1, 3], [2, 4], [5]]);
+    const different = worker(undefined, (waiting) => countDifferent(waiting, (n) => n % 10));
+    expect(await Promise.all([1, 2, 11, 21, 3].map(different.ask))).toEqual([10, 20, 110, 210, 30]);
+    expect(different.groups).toEqual([[1, 2], [11], [21, 3]]);
     const none = worker(undefined, () => 0);
     expect(await Promise.all([1, 2].map(none.ask))).toEqual([10, 20]);
     expect(none.groups).toEqual([[1], [2]]);
@@ -61,5 +64,20 @@ describe('together (P5)', () => {
     const settled = await Promise.allSettled([1, 2].map(ask));
     expect(settled.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
     expect(groups).toEqual([[1, 2]]);
+  });
+
+  test('what needs different things is in different groups', async () => {
+    const groups: [object, number[]][] = [];
+    const ask = togetherOf<object, number, number>(async (deps, group) => {
+      groups.push([deps, [...group]]);
+      return group.map((n) => n * 10);
+    });
+    const [one, other] = [{}, {}];
+    const asked = [ask(one, 1), ask(other, 2), ask(one, 3)];
+    expect(await Promise.all(asked)).toEqual([10, 20, 30]);
+    expect(groups).toEqual([
+      [one, [1, 3]],
+      [other, [2]],
+    ]);
   });
 });

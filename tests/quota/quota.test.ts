@@ -268,6 +268,29 @@ describe('T17: waiting', () => {
     await expect((async () => await quota.take(name, 'awb', controller.signal))()).rejects.toThrow('enough');
   });
 
+  it('A9: a caller gives up when the account has no slot within its patience, and not when the ledger is slow', async () => {
+    const quota = await processOf(2);
+    const name = account();
+    let first: Promise<unknown> | undefined;
+    await database.sql.begin(
+      held(async (locked) => {
+        await locked`
+          insert into quota_accounts (account) values (${name})`;
+        first = quota.take(name, 'awb', undefined, 50);
+        await sleep(200);
+      }),
+    );
+    await first;
+    const askedAt = performance.now();
+    const [patient, impatient] = await Promise.allSettled([
+      quota.take(name, 'awb', undefined, 3_000),
+      quota.take(name, 'awb', undefined, 50),
+    ]);
+    expect(patient.status).toBe('fulfilled');
+    expect(impatient).toMatchObject({ status: 'rejected', reason: { name: 'NoSlot' } });
+    expect(performance.now() - askedAt).toBeGreaterThan(300); // that of the patient one
+  });
+
   it('T17: leaves nothing with the signal that all pages of a window share', async () => {
     const quota = await processOf();
     const { signal } = new AbortController();

@@ -1,3 +1,5 @@
+import { alike } from '../../lib/alike.ts';
+
 /** One of Temu's providers, as bg.logistics.companies.get lists them. */
 export interface Company {
   id: string;
@@ -15,6 +17,23 @@ export const normalCarrier = (name: string): string =>
     .toUpperCase()
     .replace(/[^\p{L}\p{N}]/gu, '');
 
+interface Index {
+  byName: Map<string, Company[]>;
+  byBrand: Map<string, Company[]>;
+}
+
+/** Temu lists some hundreds: a list is normalised once, not for each push (P6). */
+const indexes = new WeakMap<readonly Company[], Index>();
+function indexOf(companies: readonly Company[]): Index {
+  const known = indexes.get(companies);
+  if (known) return known;
+  const by = (of: (company: Company) => string | null) =>
+    new Map(alike(companies, (one) => normalCarrier(of(one) ?? '')).filter(([name]) => name !== ''));
+  const index = { byName: by(({ name }) => name), byBrand: by(({ brand }) => brand) };
+  indexes.set(companies, index);
+  return index;
+}
+
 export type CarrierMatch =
   | { ok: true; id: string }
   /** `carrier`: the normalised name to pin. */
@@ -31,9 +50,8 @@ export function matchCarrier(
 ): CarrierMatch {
   if (pinned) return { ok: true, id: pinned };
   const wanted = normalCarrier(carrier);
-  const isWanted = (name: string | null) => wanted !== '' && normalCarrier(name ?? '') === wanted;
-  const byName = companies.filter(({ name }) => isWanted(name));
-  const same = byName.length > 0 ? byName : companies.filter(({ brand }) => isWanted(brand));
+  const { byName, byBrand } = indexOf(companies);
+  const same = byName.get(wanted) ?? byBrand.get(wanted) ?? [];
   const ids = new Set(same.map(({ id }) => id));
   const [only] = ids;
   if (ids.size === 1 && only) return { ok: true, id: only };

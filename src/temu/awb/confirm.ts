@@ -1,8 +1,8 @@
 import type { Outcome } from '../../queue/handle.ts';
+import { type ClaimedPush, markSending } from './claim.ts';
 import { resolveCarrier, warehouseOf } from './logistics.ts';
 import { onFailure, parked, settle, unmatched, type Work } from './outcome.ts';
 import type { Package } from './plan.ts';
-import { type ClaimedPush, markSending } from './push-store.ts';
 import { whyForbidden } from './warnings.ts';
 
 /** The two calls that send parcels to Temu (A3): each is fenced before it leaves and settled by its response (A6). */

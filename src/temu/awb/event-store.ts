@@ -1,10 +1,21 @@
-import { type SQL, sql } from 'drizzle-orm';
+import { getTableName, type SQL, sql } from 'drizzle-orm';
 import type { PgColumn } from 'drizzle-orm/pg-core';
 import type { AwbCreatedEvent } from '../../client/index.ts';
-import type { Tx } from '../../db/client.ts';
-import { assignments, excluded, json, list, name, names, type RowOf, statement } from '../../db/query.ts';
+import type { Db, Tx } from '../../db/client.ts';
+import {
+  assignments,
+  excluded,
+  isAnyOf,
+  json,
+  list,
+  name,
+  names,
+  type RowOf,
+  statement,
+} from '../../db/query.ts';
+import { recordset } from '../../db/recordset.ts';
 import { awbEvents, orders, shipments, temuPushes } from '../../db/schema/index.ts';
-import { ofOrder } from './push-store.ts';
+import { ofOrder } from './claim.ts';
 
 /** The statements behind AWB-created events (A2). */
 
@@ -44,37 +55,65 @@ export const LOCK = statement(
 const FOUND = {
   id: orders.id,
   source: orders.source,
+  number: orders.marketplaceOrderId,
   owned: sql<boolean>`${orders.storeId} is not null`,
 };
 export type Found = RowOf<typeof FOUND>;
 
-const foundBy = (which: SQL) =>
-  statement(
-    FOUND,
-    (read) => sql`
-      select ${read} from ${orders} where ${which} order by ${FOUND.owned} desc, ${orders.createdAt} desc limit 2`,
-  );
-const BY_ID = foundBy(sql`${orders.id} = ${ph('orderId')}`);
-const BY_NUMBER = foundBy(
-  sql`${orders.source} = ${ph('source')} and ${orders.marketplaceOrderId} = ${ph('marketplaceOrderId')}`,
+const BY_ID = statement(
+  FOUND,
+  (read) => sql`select ${read} from ${orders} where ${isAnyOf(orders.id, ph('ids'))}`,
+);
+const wanted = recordset('wanted', { source: orders.source, number: orders.marketplaceOrderId });
+const BY_NUMBER = statement(
+  FOUND,
+  (read) => sql`
+    select ${read} from ${wanted.from(ph('wanted'))} cross join lateral (
+      select * from ${orders}
+      where ${orders.source} = ${wanted.fields.source} and ${orders.marketplaceOrderId} = ${wanted.fields.number}
+      order by ${FOUND.owned} desc, ${orders.createdAt} desc limit 2) as ${sql.identifier(getTableName(orders))}
+    order by ${FOUND.owned} desc, ${orders.createdAt} desc`,
 );
 
-/** The orders an event may refer to: a second one belongs to another store. */
-export async function ordersOf(tx: Tx, { orderId, source = '', marketplaceOrderId = '' }: AwbCreatedEvent) {
-  const found = orderId
-    ? await BY_ID.run(tx, { orderId })
-    : await BY_NUMBER.run(tx, { source, marketplaceOrderId });
-  // an unowned row of the same order, written by another program, is not a second order
-  return found.filter(({ owned }) => owned === found[0]?.owned);
+/** The orders that each event may refer to: a second one belongs to another store. */
+export async function ordersOf(db: Db | Tx, events: readonly AwbCreatedEvent[]): Promise<Found[][]> {
+  const ids = events.flatMap(({ orderId }) => orderId ?? []);
+  const named = events.filter(({ orderId }) => !orderId);
+  const numbers = new Map(
+    named.map(({ source = '', marketplaceOrderId: number = '' }) => [
+      `${source}/${number}`,
+      { source, number },
+    ]),
+  );
+  const [byId, byNumber] = await Promise.all([
+    ids.length > 0 ? BY_ID.run(db, { ids }) : [],
+    numbers.size > 0 ? BY_NUMBER.run(db, { wanted: wanted.textOf([...numbers.values()]) }) : [],
+  ]);
+  return events.map(({ orderId, source, marketplaceOrderId }) => {
+    const its = orderId
+      ? byId.filter(({ id }) => id === orderId.toLowerCase())
+      : byNumber.filter((one) => one.source === source && one.number === marketplaceOrderId);
+    // an unowned row of the same order, written by another program, is not a second order
+    return its.filter(({ owned }) => owned === its[0]?.owned);
+  });
 }
 
 /** Not sent to Temu yet. */
-const UNSENT = sql`${temuPushes.state} in ('pending', 'parked', 'rejected', 'replaced') and ${temuPushes.toldAt} is null`;
+export const UNSENT = sql`${temuPushes.state} in ('pending', 'parked', 'rejected', 'replaced') and ${temuPushes.toldAt} is null`;
 
-/**
- * Records an event: its shipment and, for a Temu order, its push. An AWB that is named again, changed or by hand,
- * counts as received now, unless it was sent to Temu.
- */
+/** An AWB that is named again, changed or by hand, counts as received now, unless it was sent to Temu. */
+export const NAMED_AGAIN = sql`
+  on conflict (${name(temuPushes.shipmentId)}) do update set ${assignments(temuPushes, {
+    state: 'pending',
+    error: null,
+    dueAt: excluded(temuPushes.dueAt),
+    offeredAt: null,
+    parkedOrderTime: null,
+    createdAt: sql`greatest(${temuPushes.createdAt}, ${excluded(temuPushes.createdAt)})`,
+  })}
+  where ${UNSENT}`;
+
+/** Records an event: its shipment and, for a Temu order, its push. */
 export const MAKE = statement({}, () => {
   const { id, orderId, awbNumber, lrNumber, bookingCourier, bookedAt, carrier, items, createdAt } = shipments;
   const columns = { orderId, awbNumber, lrNumber, bookingCourier, bookedAt, carrier, items };
@@ -89,15 +128,7 @@ export const MAKE = statement({}, () => {
       returning ${names([id, orderId])})
     insert into ${temuPushes} (${names([temuPushes.shipmentId, temuPushes.orderId, temuPushes.dueAt, temuPushes.createdAt])})
     select ${names([id, orderId])}, ${ph('now')}, ${ph('receivedAt')} from made where ${ph('pushed')}
-    on conflict (${name(temuPushes.shipmentId)}) do update set ${assignments(temuPushes, {
-      state: 'pending',
-      error: null,
-      dueAt: excluded(temuPushes.dueAt),
-      offeredAt: null,
-      parkedOrderTime: null,
-      createdAt: sql`greatest(${temuPushes.createdAt}, ${excluded(temuPushes.createdAt)})`,
-    })}
-    where ${UNSENT}`;
+    ${NAMED_AGAIN}`;
 });
 
 /** Older parcels for the whole order that were not sent to Temu. */

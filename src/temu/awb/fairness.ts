@@ -5,7 +5,7 @@ import { seconds } from '../../queue/define.ts';
 import { type JobContext, type Outcome, Wait } from '../../queue/handle.ts';
 import { createStoreBulkheads } from '../bulkhead.ts';
 import { severalStores } from '../stores.ts';
-import type { AwbDeps } from './push-store.ts';
+import type { AwbDeps } from './claim.ts';
 import { awbPush } from './queues.ts';
 
 const ph = sql.placeholder;

@@ -2,10 +2,10 @@ import { LRUCache } from 'lru-cache';
 import { enqueueDue } from '../../leases/enqueue.ts';
 import type { JobContext, Outcome } from '../../queue/handle.ts';
 import { createBulkhead } from '../bulkhead.ts';
+import { type AwbDeps, claimPushes, ofOrder, releasePushes } from './claim.ts';
 import { pushes } from './enqueue.ts';
 import { isUnresponsive } from './fairness.ts';
 import { pushClaimed } from './push.ts';
-import { type AwbDeps, claimPushes, ofOrder, releasePushes } from './push-store.ts';
 import { awbCreated } from './queues.ts';
 
 /** How long the fast path waits for the rate limit: less than A9 allows from event to request. */

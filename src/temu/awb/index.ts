@@ -1,11 +1,12 @@
 import { type Handler, handle } from '../../queue/handle.ts';
 import type { OrdersDeps } from '../deps.ts';
+import { AWB_TIMINGS, type AwbTimings } from './claim.ts';
 import { withStoreFairness } from './fairness.ts';
 import { createFastPath } from './fast-path.ts';
-import { ingestEvent, outcomeOf } from './ingest-event.ts';
+import { ingestEvent } from './ingest-event.ts';
 import { createPush } from './push.ts';
-import { AWB_TIMINGS, type AwbTimings } from './push-store.ts';
 import { awbCreated, awbPush } from './queues.ts';
+import { outcomeOf } from './recorded.ts';
 
 export { normalCarrier } from './carriers.ts';
 export { listCarriers } from './logistics.ts';

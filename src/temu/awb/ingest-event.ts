@@ -7,44 +7,18 @@ import { enqueueDue } from '../../leases/enqueue.ts';
 import { messageOf, withoutParameters } from '../../lib/errors.ts';
 import { isInfrastructureFault } from '../../lib/infrastructure.ts';
 import { notify } from '../../notices/index.ts';
-import type { Outcome } from '../../queue/handle.ts';
 import type { OrdersBase } from '../deps.ts';
+import { ofOrder } from './claim.ts';
 import { pushes } from './enqueue.ts';
 import { type EventRow, type Found, KEEP, LOCK, MAKE, ordersOf, REPLACE, WAKE } from './event-store.ts';
 import { warnOfNumbers } from './notices.ts';
-import { ofOrder, replacedReason } from './push-store.ts';
+import { replacedReason } from './push-store.ts';
+import { recordPlain } from './record-plain.ts';
+import type { Recorded } from './recorded.ts';
 
 /** A3: how long an event waits for its order, and how often it checks. */
 const GIVE_UP_MS = 24 * 3_600_000;
 const LOOK_AGAIN_MS = 30_000;
-
-/** The result of an event. */
-export type Recorded =
-  /** Nothing new: already recorded, or its AWB was sent to Temu. */
-  | { is: 'known' }
-  /** Waits for its order, or since it could not be written: `why`. */
-  | { is: 'waiting'; why?: string }
-  | { is: 'parked'; why: string }
-  /** Its order is from another marketplace, which gets no pushes. */
-  | { is: 'recorded'; source: string }
-  /** The order's pushes are due now. */
-  | { is: 'due'; orderId: string };
-
-/** The same for the log. */
-export function outcomeOf(recorded: Recorded): Outcome {
-  switch (recorded.is) {
-    case 'known':
-      return { outcome: 'known already' };
-    case 'waiting':
-      return { outcome: 'waiting', ...(recorded.why === undefined ? {} : { why: recorded.why }) };
-    case 'parked':
-      return { outcome: 'parked', why: recorded.why };
-    case 'recorded':
-      return { outcome: 'recorded', source: recorded.source };
-    case 'due':
-      return { outcome: 'recorded' };
-  }
-}
 
 export interface RecordOptions {
   /** Named again by hand: it counts as received now, also when it was replaced (A7). */
@@ -54,20 +28,23 @@ export interface RecordOptions {
 /**
  * A2: writes the event, its shipment and its push to Postgres before anything else happens. The same event twice is
  * one (A1), unless it was given up: then it starts over. A changed event for the same AWB corrects it until it is
- * sent to Temu. An event whose order is unknown waits for it and triggers the order sync (A3).
+ * sent to Temu. An event whose order is unknown waits for it and triggers the order sync (A3). Plain events that come
+ * together are written together (P6).
  */
 export async function ingestEvent(
   deps: OrdersBase,
   event: AwbCreatedEvent,
   { anew = false }: RecordOptions = {},
 ): Promise<Recorded> {
+  const plain = anew ? undefined : await recordPlain(deps, event);
+  if (plain) return plain;
   const now = new Date(deps.clock());
   const key = eventKey(event);
   const recorded = await deps.db
     .transaction(async (tx) => {
-      const [[row], found] = await Promise.all([
+      const [[row], [found = []]] = await Promise.all([
         KEEP.run(tx, { key, payload: event, now }),
-        ordersOf(tx, event),
+        ordersOf(tx, [event]),
       ]);
       if (row?.state !== 'recorded') return await settleEvent(deps, tx, row, found, now);
       if (!anew && eventContent(row.payload) === eventContent(event)) return KNOWN;
@@ -95,7 +72,7 @@ const KNOWN: Recorded = { is: 'known' };
 /** A recorded event arrives again, changed or by hand. */
 async function correct(deps: OrdersBase, tx: Tx, row: EventRow, now: Date): Promise<Recorded> {
   const { key, payload, receivedAt } = row;
-  const found = await ordersOf(tx, payload);
+  const [found = []] = await ordersOf(tx, [payload]);
   const told = await tx
     .select({ id: temuPushes.id })
     .from(temuPushes)
@@ -286,7 +263,9 @@ async function lookAgain(deps: OrdersBase, key: string, now: Date): Promise<Reco
   const recorded = await deps.db
     .transaction(async (tx) => {
       const [row] = await LOCK.run(tx, { key });
-      return row ? await settleEvent(deps, tx, row, await ordersOf(tx, row.payload), now) : KNOWN;
+      if (!row) return KNOWN;
+      const [found = []] = await ordersOf(tx, [row.payload]);
+      return await settleEvent(deps, tx, row, found, now);
     })
     .catch((error): Recorded => {
       if (isInfrastructureFault(error)) throw error;

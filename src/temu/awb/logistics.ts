@@ -160,7 +160,9 @@ async function listOf({ db, clock }: OrdersDeps, storeId: string, what: string):
   const key = `${storeId} ${what}`;
   const known = recent.get(key);
   if (known?.row && Math.abs(clock() - known.readAt) < RECENT_MS) return known.row;
-  const [row] = await LIST.run(db, { storeId, what });
+  const [read] = await LIST.run(db, { storeId, what });
+  // the same list stays the same object (carriers.ts)
+  const row = read && known?.row?.fetchedAt.getTime() === read.fetchedAt.getTime() ? known.row : read;
   recent.set(key, { readAt: clock(), row });
   return row;
 }

@@ -5,17 +5,10 @@ import type { Outcome } from '../../queue/handle.ts';
 import type { Store } from '../client.ts';
 import { pauseRefusedStore } from '../stores.ts';
 import type { CarrierMatch } from './carriers.ts';
+import { type AwbDeps, type Claim, type ClaimedPush, ofOrder, releasePushes } from './claim.ts';
 import { pushes } from './enqueue.ts';
 import { compare } from './plan.ts';
-import {
-  type AwbDeps,
-  type Claim,
-  type ClaimedPush,
-  ofOrder,
-  releasePushes,
-  type Settlement,
-  settlePushes,
-} from './push-store.ts';
+import { type Settlement, settlePushes } from './push-store.ts';
 import { awbPush } from './queues.ts';
 import { type AwbOrder, readBack } from './read-order.ts';
 

@@ -4,19 +4,18 @@ import { actionOf, type Failure, messageOf } from '../../lib/errors.ts';
 import { isInfrastructureFault } from '../../lib/infrastructure.ts';
 import { minutes } from '../../queue/define.ts';
 import type { JobContext, Outcome } from '../../queue/handle.ts';
-import { carrierOf, confirm, updateTrackingNumber } from './confirm.ts';
-import { type FastPath, onFailure, parked, postpone, settle, type Work } from './outcome.ts';
-import { compare, type KnownPackage, planPush } from './plan.ts';
 import {
   type AwbDeps,
   type Claim,
   type ClaimedPush,
   claimPushes,
   ORDERS_PUSHES,
-  postponePushes,
   releasePushes,
-  replacedReason,
-} from './push-store.ts';
+} from './claim.ts';
+import { carrierOf, confirm, updateTrackingNumber } from './confirm.ts';
+import { type FastPath, onFailure, parked, postpone, settle, type Work } from './outcome.ts';
+import { compare, type KnownPackage, planPush } from './plan.ts';
+import { postponePushes, replacedReason } from './push-store.ts';
 import { readBack, readOrder } from './read-order.ts';
 
 /** An order that may not ship yet is checked again after this long. */

@@ -1,7 +1,7 @@
 import { eq, sql } from 'drizzle-orm';
 import { z } from 'zod';
 import type { Db } from '../../db/client.ts';
-import { json, list, name, outer, statement } from '../../db/query.ts';
+import { isAnyOf, json, list, name, outer, type RowOf, statement } from '../../db/query.ts';
 import {
   carrierPins,
   orderItemLines,
@@ -13,6 +13,7 @@ import {
 } from '../../db/schema/index.ts';
 import { rows } from '../../lib/bounded-rows.ts';
 import { ok, type Result } from '../../lib/errors.ts';
+import { togetherOf } from '../../lib/together.ts';
 import { type Store, wrongShape } from '../client.ts';
 import type { OrdersDeps } from '../deps.ts';
 import { parseExact } from '../json.ts';
@@ -75,7 +76,7 @@ const ORDER = {
   ...STORE_BESIDE,
 };
 
-const READ_ORDER = statement(
+const READ_ORDERS = statement(
   ORDER,
   (read) => sql`
     select ${read} from ${orders}
@@ -85,19 +86,50 @@ const READ_ORDER = statement(
       left join ${temuStores} on ${temuStores.id} = ${orders.storeId} and ${temuStores.active}
       left join ${temuOrderInbox} on ${temuOrderInbox.storeId} = ${orders.storeId}
         and ${temuOrderInbox.parentOrderSn} = ${orders.marketplaceOrderId}
-    where ${orders.id} = ${ph('orderId')}`,
+    where ${isAnyOf(orders.id, ph('ids'))}`,
 );
 
-/** An order with its store, in one statement (P6). */
-export async function readOrder(
-  { db, secrets }: Pick<OrdersDeps, 'db' | 'secrets'>,
-  orderId: string,
-): Promise<AwbOrder | undefined> {
-  const [row] = await READ_ORDER.run(db, { orderId });
-  if (!row) return undefined;
+type Deps = Pick<OrdersDeps, 'db' | 'secrets'>;
+
+type Row = RowOf<typeof ORDER>;
+
+interface Read {
+  row: Row;
+  /** @throws UserError when its secrets do not decrypt */
+  store(): Store | undefined;
+}
+
+const read = togetherOf<Deps, string, Read | undefined>(async ({ db, secrets }, ids) => {
+  const rows = new Map((await READ_ORDERS.run(db, { ids: [...new Set(ids)] })).map((row) => [row.id, row]));
+  const opened = new Map<string, Store | undefined>();
+  const open = (row: Row) => {
+    const id = row['store id'] ?? '';
+    if (!opened.has(id)) opened.set(id, storeBeside(row, secrets));
+    return opened.get(id);
+  };
+  return ids.map((id) => {
+    const row = rows.get(id);
+    return row && { row, store: () => open(row) };
+  });
+});
+
+/** An order with its store, in one statement; of several that are read at once in the same (P6). */
+export async function readOrder(deps: Deps, orderId: string): Promise<AwbOrder | undefined> {
+  const found = await read(deps, orderId);
+  if (!found) return undefined;
+  const { row } = found;
   const { id, sn, status, marketplaceStatus, shipBy, pins, sent, payload, stored } = row;
   const { newestSent: awbNumber, newestSentAt: createdAt } = row;
-  const order = { id, sn, status, marketplaceStatus, shipBy, pins, sent, store: storeBeside(row, secrets) };
+  const order = {
+    id,
+    sn,
+    status,
+    marketplaceStatus,
+    shipBy,
+    pins,
+    sent,
+    store: found.store(),
+  };
   const newestSent = awbNumber && createdAt ? { awbNumber, createdAt } : null;
   const parsed = payload === null ? undefined : listItem.safeParse(parseExact(payload)).data;
   const warnings = parsed?.parentOrderMap.fulfillmentWarning ?? [];

@@ -3,8 +3,9 @@ import { ne, type SQL, sql } from 'drizzle-orm';
 import type { Db } from '../../db/client.ts';
 import { isAnyOf, type RowOf, rows } from '../../db/query.ts';
 import { orders, temuOrderInbox } from '../../db/schema/index.ts';
-import { type Claim, defineClaims, finish, release, retry } from '../../leases/claim.ts';
+import { type Claim, finish, release, retry } from '../../leases/claim.ts';
 import { defineWork } from '../../leases/define.ts';
+import { defineClaims } from '../../leases/define-claims.ts';
 import { claimEach } from '../../leases/each.ts';
 import { enqueueDue, enqueueLater } from '../../leases/enqueue.ts';
 import { dueJobId } from '../../leases/job-id.ts';
@@ -125,7 +126,7 @@ const whichOrder = (storeId_: unknown, sn: unknown): SQL =>
 export const ONE_ORDER = defineClaims(inboxOrders, {
   where: whichOrder(sql.placeholder('storeId'), sql.placeholder('parentOrderSn')),
   fields: ORDER,
-  each: true,
+  each: [storeId, parentOrderSn],
 });
 
 export type OrderKey = Pick<ClaimedOrder, 'storeId' | 'parentOrderSn'>;

@@ -6,13 +6,13 @@ import {
   type Claim,
   ClaimLost,
   claim,
-  defineClaims,
   explainUnclaimed,
   finish,
   release,
   renew,
   retry,
 } from '../../leases/claim.ts';
+import { defineClaims } from '../../leases/define-claims.ts';
 import { FailureError, type Result } from '../../lib/errors.ts';
 import { isInfrastructureFault } from '../../lib/infrastructure.ts';
 import { notify } from '../../notices/index.ts';

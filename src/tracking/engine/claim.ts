@@ -2,16 +2,9 @@ import { type Placeholder, type SQL, sql } from 'drizzle-orm';
 import type { Tx } from '../../db/client.ts';
 import { insertion, json, type RowOf, rows } from '../../db/query.ts';
 import { shipments, trackers, trackingBatches, trackingRuns } from '../../db/schema/index.ts';
-import {
-  type Claim,
-  defineClaims,
-  explainUnclaimed,
-  finish,
-  release,
-  renew,
-  retry,
-} from '../../leases/claim.ts';
+import { type Claim, explainUnclaimed, finish, release, renew, retry } from '../../leases/claim.ts';
 import { defineWork, type Work } from '../../leases/define.ts';
+import { defineClaims } from '../../leases/define-claims.ts';
 import { claimEach, finishAll } from '../../leases/each.ts';
 import { dueJobId } from '../../leases/job-id.ts';
 import { countAlike, together } from '../../lib/together.ts';
@@ -95,7 +88,7 @@ const defineBatchClaims = (tracker: Tracker) =>
     where: sql`${runId} = ${ph('runId')} and ${no} = ${ph('no')}`,
     ready: goesOn(tracker.name, sql`${notWaiting(ph('now'))} and ${notStopped}`),
     fields: batchOf(tracker),
-    each: true,
+    each: [runId, no],
     set: { state: 'working' },
   });
 

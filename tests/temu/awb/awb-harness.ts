@@ -6,10 +6,11 @@ import type { Package, SandboxOrder, Shop, ShopSpec } from '../../../sandbox/tem
 import type { AwbCreated } from '../../../src/client/index.ts';
 import { awbCreatedEvent } from '../../../src/client/index.ts';
 import type { Outcome } from '../../../src/queue/handle.ts';
+import { AWB_TIMINGS, type AwbDeps } from '../../../src/temu/awb/claim.ts';
 import { awbTasks } from '../../../src/temu/awb/index.ts';
-import { type Recorded, recordEvent } from '../../../src/temu/awb/ingest-event.ts';
+import { recordEvent } from '../../../src/temu/awb/ingest-event.ts';
 import { createPush } from '../../../src/temu/awb/push.ts';
-import { AWB_TIMINGS, type AwbDeps } from '../../../src/temu/awb/push-store.ts';
+import type { Recorded } from '../../../src/temu/awb/recorded.ts';
 import { parseExact } from '../../../src/temu/json.ts';
 import { storeInInbox, toInboxRow } from '../../../src/temu/orders/inbox.ts';
 import { addShopAsStore, startTestFleet, type TestFleet } from '../../support/fleet.ts';

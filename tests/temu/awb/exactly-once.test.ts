@@ -6,15 +6,10 @@ import { settings } from '../../../src/config/settings.ts';
 import { ClaimLost } from '../../../src/leases/claim.ts';
 import { enqueueDue } from '../../../src/leases/enqueue.ts';
 import { minutes, seconds } from '../../../src/queue/define.ts';
+import { AWB_TIMINGS, claimPushes, markSending, ofOrder } from '../../../src/temu/awb/claim.ts';
 import { pushes } from '../../../src/temu/awb/enqueue.ts';
 import { recordEvent } from '../../../src/temu/awb/ingest-event.ts';
-import {
-  AWB_TIMINGS,
-  claimPushes,
-  markSending,
-  ofOrder,
-  settlePushes,
-} from '../../../src/temu/awb/push-store.ts';
+import { settlePushes } from '../../../src/temu/awb/push-store.ts';
 import { awbCreated, awbPush } from '../../../src/temu/awb/queues.ts';
 import { retryPushes } from '../../../src/temu/awb/retry.ts';
 import {
