@@ -54,10 +54,6 @@ const options = {
   // read when a stack is logged (src/lib/stack.ts)
   sourcemap: true,
   sourcesContent: false,
-  // the source of what runs stays in memory (P8); names stay, and lines are short, for whoever reads a stack without the maps
-  minifyWhitespace: true,
-  minifySyntax: true,
-  lineLimit: 120,
   keepNames: true,
   logLevel: 'warning',
 };
@@ -66,6 +62,10 @@ rmSync(OUT, { recursive: true, force: true });
 await build({
   ...options,
   entryPoints: [...FLEET, ...more],
+  // the source of what runs stays in memory (P8); names stay, and lines are short, for whoever reads a stack without the maps
+  minifyWhitespace: true,
+  minifySyntax: true,
+  lineLimit: 120,
   splitting: true,
   chunkNames: 'chunks/[name]-[hash]',
   // optional native code
