@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { driver } from '../db/driver.ts';
 import { isMomentary } from '../lib/infrastructure.ts';
 import { cleanNumber, type NumberKind, numberFault } from '../lib/numbers.ts';
+import { keepEnded } from '../queue/keep-ended.ts';
 import { openPgPool, retryingSchemaCheck } from '../queue/pg-pool.ts';
 import { openRedis, PREFIX, retryingInit } from '../queue/redis-open.ts';
 
@@ -124,7 +125,7 @@ export interface OrderfleetClient {
 }
 
 export function createClient(options: ClientOptions): OrderfleetClient {
-  const { queue, close } = openQueue(options);
+  const { queue, keep, close } = openQueue(options);
   let lastError = '';
   // without a listener a lost connection would end the host program
   queue.on('error', (error) => {
@@ -140,7 +141,7 @@ export function createClient(options: ClientOptions): OrderfleetClient {
     // same id: a job that an earlier attempt did add is not added twice
     const add = async (cut: boolean): Promise<unknown> => {
       try {
-        return await queue.add(AWB_CREATED, event, { jobId, ...TRIES, ...KEEP });
+        return await queue.add(AWB_CREATED, event, { jobId, ...TRIES, ...keep });
       } catch (error) {
         const again = cut || isCut(error);
         if (!(again || isMomentary(error)) || performance.now() + PAUSE_MS > giveUpAt) throw error;
@@ -185,13 +186,10 @@ const isCut = (error: unknown) =>
 
 /** As for the fleet's own jobs; the delays are set in the worker. */
 const TRIES = { attempts: 5, backoff: { type: 'custom' } };
-const KEEP = {
-  removeOnComplete: { age: 3600, count: 1000 },
-  removeOnFail: { age: 14 * 24 * 3600, count: 2000 },
-};
 
 interface Opened {
   queue: Queue;
+  keep: ReturnType<typeof keepEnded>;
   close(): Promise<void>;
 }
 
@@ -212,6 +210,7 @@ function openQueue({ redisUrl, databaseUrl }: ClientOptions): Opened {
     connection.on('error', () => {}); // the queue reports it
     return {
       queue,
+      keep: keepEnded('redis'),
       async close() {
         await queue.close();
         connection.disconnect();
@@ -231,6 +230,7 @@ function openQueue({ redisUrl, databaseUrl }: ClientOptions): Opened {
     );
     return {
       queue,
+      keep: keepEnded('postgres'),
       async close() {
         await queue.close();
         await pool.end();

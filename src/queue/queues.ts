@@ -7,6 +7,7 @@ import { createOutages, type Outages } from '../lib/outages.ts';
 import { storableValue } from '../lib/storable.ts';
 import { type BackendWatch, createQueueBackend, type QueueBackend } from './backend.ts';
 import { backoffMs, minutes, type QueueDefinition, seconds } from './define.ts';
+import { keepEnded } from './keep-ended.ts';
 
 export interface NewJob<P> {
   payload: P;
@@ -110,12 +111,6 @@ async function failedJobs(queue: Queue): Promise<Job[]> {
   }
 }
 
-/** Ended jobs are kept for reference: for an hour or up to this many, failed ones for two weeks. */
-const KEEP = {
-  removeOnComplete: { age: 3600, count: 1000 },
-  removeOnFail: { age: 14 * 24 * 3600, count: 2000 },
-};
-
 export function createQueues(options: {
   redisUrl?: string | undefined;
   databaseUrl: string;
@@ -131,7 +126,10 @@ export function createQueues(options: {
     notInTransaction('the queues');
     let queue = open.get(name);
     if (!queue) {
-      queue = backend.queue(name, { defaultJobOptions: KEEP, streams: { events: { maxLen: 1000 } } });
+      queue = backend.queue(name, {
+        defaultJobOptions: keepEnded(backend.kind),
+        streams: { events: { maxLen: 1000 } },
+      });
       queue.on('error', (error) => outages.note(`queue ${name}`, error));
       open.set(name, queue);
     }

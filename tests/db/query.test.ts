@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { closeDb, createDb, type Db } from '../../src/db/client.ts';
-import { insertion, rows, statement } from '../../src/db/query.ts';
+import { insertion, isAnyOf, rows, statement } from '../../src/db/query.ts';
 import { recordset } from '../../src/db/recordset.ts';
 import { orders, shipments, unmappedStatuses } from '../../src/db/schema/index.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -80,4 +80,24 @@ test('T18: what is thrown of a statement is what Postgres says, without the para
     code: '22012',
     message: 'division by zero',
   });
+});
+
+test('P6: a statement about any number of rows is planned once, however many are given each time', async () => {
+  const { id } = orders;
+  const found = statement(
+    { id },
+    (read) => sql`select ${read} from ${orders} join ${shipments} on ${shipments.orderId} = ${id}
+      where ${isAnyOf(id, sql.placeholder('ids'))} and ${shipments.bookingCourier} = 'of-this-test'`,
+  );
+  const one = createDb(database.url, { max: 1 });
+  try {
+    for (let times = 0; times < 12; times++)
+      await found.run(one, { ids: Array.from({ length: 1 + (times % 3) }, () => crypto.randomUUID()) });
+    const [plans] = await one.execute(sql`
+      select custom_plans::int as anew, generic_plans::int as kept from pg_prepared_statements
+      where statement like '%of-this-test%' and statement not like '%pg_prepared_statements%'`);
+    expect(plans).toEqual({ anew: 5, kept: 7 });
+  } finally {
+    await closeDb(one);
+  }
 });

@@ -27,6 +27,14 @@ describe.each(backends())('queues on %s', (backend) => {
     expect(await test.view(queue, 'a-1')).toMatchObject({ state: 'completed' });
   });
 
+  it('P6: ended jobs are kept for an hour, and counted only where that costs nothing', async () => {
+    const queue = testQueue();
+    test.record(queue);
+    await test.queues.add(queue, [job('a-1')]);
+    const { opts } = (await test.queues.raw(queue.name).getJob('a-1')) ?? {};
+    expect(opts?.removeOnComplete).toEqual(backend === 'redis' ? { age: 3600, count: 1000 } : { age: 3600 });
+  });
+
   it('a process with workers on many queues has connections left for other queries', async () => {
     const queues = Array.from({ length: 20 }, () => testQueue());
     test.work(...queues.map((queue) => handle(queue, async () => ({ outcome: 'fine' }))));

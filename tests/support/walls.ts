@@ -46,6 +46,7 @@ const PRODUCERS = new Set([
   ...['wire', 'pool', 'driver'].map((name) => `src/db/${name}.ts`),
   'src/queue/redis-open.ts',
   'src/queue/pg-pool.ts',
+  'src/queue/keep-ended.ts',
   ...['infrastructure', 'numbers', 'sockets'].map((name) => `src/lib/${name}.ts`),
 ]);
 /** BullMQ wants one of them; loaded when it is needed (db/driver.ts), and else named for its types alone. */

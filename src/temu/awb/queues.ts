@@ -8,8 +8,9 @@ export const awbCreated = defineQueue({
   worker: 'awb',
   payload: awbCreatedEvent,
   fromOutside: true,
-  // twice what 300 events a second need when each takes a tenth of a second: those that wait share statements (P6)
-  concurrency: 64,
+  // what 300 events a second need when each takes a tenth of a second, and half as many again: those that wait share
+  // statements (P6); more would overtake more urgent ones (A8)
+  concurrency: 48,
   attempts: 5,
   backoff: { baseMs: seconds(1), maxMs: minutes(1) },
   // the fast path pushes in it, as awb-push does, and writes the outcome once Postgres is back
