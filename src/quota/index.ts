@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { notInTransaction } from '../lib/in-transaction.ts';
+import { createLateness, type Lateness } from './lateness.ts';
 import type { Ledger } from './ledger.ts';
 
 /**
@@ -19,8 +20,8 @@ export interface RateLimitPolicy {
   perMs: number;
   /**
    * Requests do not arrive as evenly as they leave: cells stay unused this much longer than `perMs`. 30 ms of a
-   * second are the jitter of an ordinary route to a server, and still 97 % is used, or 95.5 % with all of CAUTION
-   * below: T17 wants 95 %.
+   * second are the jitter of an ordinary route to a server, and still 97 % is used, or 95.5 % with all of
+   * CAUTION (lateness.ts): T17 wants 95 %.
    */
   toleranceMs: number;
   /** In order of precedence. */
@@ -69,27 +70,6 @@ const SPACING = 0.8;
 const LATE_MS = 6;
 /** Such reports are gathered for this long. */
 const REPORT_MS = 20;
-/** The shortest observed response time may exceed the shortest route by this much. */
-const GUARD_MS = 3;
-/** For the usual response time an outlier counts at most as this multiple of it. */
-const OUTLIER = 2;
-/** How fast the usual response time follows observations; and how fast the shortest one decays. */
-const FOLLOW = 0.05;
-const FORGET = 0.002;
-/**
- * What a request took beyond the shortest of its kind is the most that it can have been late; how much of it was the
- * route and how much the server's work is unknown. So cells stay unused for all of it as long as that costs no more
- * than this part of the account on average, saved up for bad moments over as many requests. Beyond that, for the part
- * that exceeds the usual time.
- */
-const CAUTION = 0.015;
-const SLACK_BUDGET_REQUESTS = 150;
-/**
- * Before this many responses of a kind the shortest is no measure: the first requests open connections, on both
- * sides.
- */
-const KNOWN = 20;
-
 interface Waiter {
   /** By performance.now(). */
   patientUntil: number;
@@ -107,17 +87,12 @@ interface Account {
   late: Map<number, number>;
   /** They will be in a moment. */
   reporting: boolean;
-  /** Response times in milliseconds, by kind: usual and shortest. */
-  latencies: Map<string, { answers: number; usualMs: number; leastMs: number }>;
-  /** Milliseconds that cells may still stay unused out of caution. */
-  slackBudgetMs: number;
+  lateness: Lateness;
 }
 
 export function createQuota(ledger: Ledger, policy: RateLimitPolicy): Quota {
   const windowMs = policy.perMs + policy.toleranceMs;
   const spacingMs = (policy.perMs / policy.max) * SPACING;
-  // without a tolerance the policy is already below the API's limit, and needs no caution either
-  const cautionMs = policy.toleranceMs > 0 ? policy.perMs * CAUTION : 0;
   const parts = policy.shares.map((share) => share.part);
   const accounts = new Map<string, Account>();
   let closed = false;
@@ -142,8 +117,7 @@ export function createQuota(ledger: Ledger, policy: RateLimitPolicy): Quota {
       wake: () => {},
       late: new Map(),
       reporting: false,
-      latencies: new Map(),
-      slackBudgetMs: cautionMs * SLACK_BUDGET_REQUESTS,
+      lateness: createLateness(policy),
     };
     accounts.set(name, account);
     const queue = account.waiting[indexOf(share)] as Waiter[];
@@ -260,27 +234,10 @@ export function createQuota(ledger: Ledger, policy: RateLimitPolicy): Quota {
    */
   function slotOf(name: string, account: Account, position: number, unreportedMs: number): Slot {
     const leftAt = performance.now();
-    const slackMs = policy.toleranceMs > 0 ? policy.toleranceMs - unreportedMs - GUARD_MS : 0;
     return {
       answered(kind = '') {
         const tookMs = performance.now() - leftAt;
-        const { answers, usualMs, leastMs } = account.latencies.get(kind) ?? {
-          answers: 0,
-          usualMs: tookMs,
-          leastMs: tookMs,
-        };
-        account.latencies.set(kind, {
-          answers: answers + 1,
-          usualMs: usualMs + (Math.min(tookMs, usualMs * OUTLIER) - usualMs) * FOLLOW,
-          leastMs: tookMs < leastMs ? tookMs : leastMs + (tookMs - leastMs) * FORGET,
-        });
-        const surely = Math.max(0, tookMs - usualMs - slackMs);
-        const possibly = Math.max(0, tookMs - (answers < KNOWN ? 0 : leastMs) - slackMs);
-        const late = Math.max(surely, Math.min(possibly, account.slackBudgetMs));
-        account.slackBudgetMs = Math.min(
-          cautionMs * SLACK_BUDGET_REQUESTS,
-          Math.max(0, account.slackBudgetMs - late) + cautionMs,
-        );
+        const late = account.lateness.of(kind, tookMs, unreportedMs);
         // after a whole window the cell is another request's
         if (late <= 0 || tookMs >= policy.perMs) return;
         account.late.set(position, (account.late.get(position) ?? 0) + late);
